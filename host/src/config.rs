@@ -1,0 +1,126 @@
+//! The configuration file as types. `load` makes them from a file, `check` says what is wrong with one.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// Everything a node is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the queues are.
+    pub redis: Redis,
+    /// Every `*.wasm` in it is a plugin.
+    pub plugins_dir: PathBuf,
+    /// Holds what the node keeps for itself: compiled plugins, the embedded server's data.
+    pub data_dir: PathBuf,
+    /// How long a silent node keeps what it has taken; at least one second.
+    pub lease: Duration,
+    /// By name.
+    pub pipelines: BTreeMap<String, Pipeline>,
+    /// By plugin name, with `_` written as `-`; a plugin without a table here has the defaults.
+    pub plugins: BTreeMap<String, Plugin>,
+    /// How the node ends.
+    pub shutdown: Shutdown,
+}
+
+/// Where the queues are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Redis {
+    /// A private server started by the node; on TCP it listens at this loopback port, 0 for any free one.
+    Embedded {
+        /// 0 to 65535.
+        port: u16,
+    },
+    /// `redis://host:port/db`, `unix:///path`.
+    Url(String),
+}
+
+/// One source, its filters and its publishers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    /// What it takes from.
+    pub from: From,
+    /// Plugin names, in the order in which they run.
+    pub filters: Vec<String>,
+    /// Plugin names, run side by side.
+    pub publish: Vec<String>,
+    /// Messages between reading and settling, 1 to 100,000.
+    pub in_flight: usize,
+    /// When again, and how often.
+    pub retry: Retry,
+    /// The Redis stream that holds what could not be delivered; one beside the source when absent.
+    pub dead_letters: Option<String>,
+}
+
+/// What a pipeline takes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// A Redis list, oldest first: producers `RPUSH`.
+    List(String),
+}
+
+/// When a failed message is tried again, and when it is given up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// In all, the first one included; at least 1.
+    pub attempts: u32,
+    /// The pause after the first failure; doubles with each further one.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+/// What the operator tells and allows one plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// Its file in `plugins_dir`; `<name>.wasm` when absent.
+    pub file: Option<String>,
+    /// Handed to the plugin as JSON.
+    pub config: serde_json::Value,
+    /// Of guest time per call.
+    pub timeout: Duration,
+    /// Linear memory of one instance, 1 to 4,096.
+    pub memory_mib: u32,
+    /// Whether an instance sees more than one message.
+    pub isolation: Isolation,
+    /// Where it may send HTTP requests.
+    pub allow_http: Vec<HttpGrant>,
+    /// For one HTTP exchange, from looking up the name to the last byte.
+    pub http_timeout: Duration,
+    /// The longest response body it is handed, 1 to 1,048,576.
+    pub http_response_kib: u32,
+}
+
+/// Whether an instance sees more than one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Instances are used again.
+    Reuse,
+    /// A fresh instance for each message.
+    Message,
+}
+
+/// One entry of `allow_http`: a host, and the port if only one is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Which host.
+    pub host: HostPattern,
+    /// Only this port, or any.
+    pub port: Option<u16>,
+}
+
+/// Which host a grant names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `api.example.com`, in lower case, or an address. A name reaches only public addresses unless it is `localhost`; an address is meant as written.
+    Exact(String),
+    /// `*.example.com`: the part from the dot, any depth below it, public addresses only.
+    Below(String),
+    /// `*`: every public address.
+    Any,
+}
+
+/// How the node ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shutdown {
+    /// How long messages in flight may take to finish.
+    pub grace: Duration,
+}

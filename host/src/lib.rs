@@ -1,0 +1,7 @@
+//! Gristmill: a message broker that runs every message through WebAssembly plugins.
+//!
+//! The modules stand in the order in which they may use each other: each names only those before it.
+
+pub mod message;
+pub mod request;
+pub mod config;

@@ -1,0 +1,61 @@
+//! What publishers ask the host to carry out, and what came of it. Knows neither Wasm nor a network.
+
+use bytes::Bytes;
+use std::time::Duration;
+
+/// One thing to carry out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// An HTTP exchange.
+    Http(HttpRequest),
+}
+
+/// An HTTP exchange to carry out; nothing in it has been checked yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpRequest {
+    /// Such as `POST`.
+    pub method: String,
+    /// Absolute, `http` or `https`.
+    pub url: String,
+    /// As the plugin wrote them.
+    pub headers: Vec<(String, String)>,
+    /// The request's body, sent with a `content-length`.
+    pub body: Bytes,
+    /// For the whole exchange; the operator's own limit holds beside it.
+    pub timeout: Option<Duration>,
+}
+
+/// What came of one request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Of an HTTP exchange.
+    Http(Result<HttpReply, Failure>),
+}
+
+/// A complete HTTP response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpReply {
+    /// From 100 to 999.
+    pub status: u16,
+    /// In the order received; values that are not text are left out.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// The operator did not grant it.
+    #[error("{0}")]
+    Denied(String),
+    /// The request cannot be sent as it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// No connection, a broken one, or no reply in time.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The response is longer than the operator allows.
+    #[error("{0}")]
+    TooLarge(String),
+}
