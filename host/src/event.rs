@@ -82,3 +82,47 @@ pub(crate) fn settled(failures: &Sampler, pipeline: &str, message: &Message, out
 pub(crate) fn dropped(pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
     tracing::debug!(pipeline, plugin, id = &*message.id, reason, "dropped");
 }
+
+/// The private server answers; producers may push there.
+pub(crate) fn embedded_ready(port: u16) {
+    tracing::info!(port, "embedded Redis ready: redis-cli -p {port}");
+}
+
+/// All pipelines take.
+pub(crate) fn ready(node: &str, pipelines: usize) {
+    tracing::info!(node, pipelines, "ready");
+}
+
+/// The configuration was read again and is in force.
+pub(crate) fn reloaded(pipelines: usize) {
+    tracing::info!(pipelines, "configuration reloaded");
+}
+
+/// The configuration was read again and cannot be used.
+pub(crate) fn reload_refused(reason: &dyn std::fmt::Display) {
+    tracing::warn!("the changed configuration cannot be used, the old one stays in force\n{reason}");
+}
+
+/// A changed key that only a restart puts in force.
+pub(crate) fn needs_restart(key: &str) {
+    tracing::warn!(key, "this change takes effect when the node is started again");
+}
+
+/// The node takes nothing new.
+pub(crate) fn draining(grace: Duration) {
+    tracing::info!(?grace, "finishing what is in flight; a second signal stops at once");
+}
+
+/// The node has ended.
+pub(crate) fn ended(finished: bool) {
+    if finished {
+        tracing::info!("ended, nothing was in flight");
+    } else {
+        tracing::warn!("ended with messages in flight; they are in Redis and will be delivered by the next node");
+    }
+}
+
+/// Files are not watched.
+pub(crate) fn not_watching(reason: &dyn std::fmt::Display) {
+    tracing::warn!("changed files go unnoticed until SIGHUP: {reason}");
+}

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::DirBuilderExt,
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -79,7 +79,7 @@ impl Embedded {
         }
         let lock = File::create(dir.join("lock")).map_err(directory)?;
         lock.try_lock().map_err(|_| Error::InUse(dir.clone()))?;
-        if let Some((pid, port)) = left_behind(&url(&socket)).await {
+        if let Some((pid, port)) = left_behind(&socket_url(&socket)).await {
             return Ok(Self { child: None, pid, socket, port, _lock: lock });
         }
         let port = if port == 0 { free_port().map_err(directory)? } else { port };
@@ -92,7 +92,7 @@ impl Embedded {
 
     /// Where the node reaches it.
     pub fn url(&self) -> String {
-        url(&self.socket)
+        socket_url(&self.socket)
     }
 
     async fn answers(&mut self) -> bool {
@@ -133,7 +133,12 @@ impl Drop for Embedded {
     }
 }
 
-fn url(socket: &Path) -> String {
+/// Where the server with its data in `dir` is reached.
+pub fn url(dir: &Path) -> String {
+    socket_url(&dir.canonicalize().unwrap_or_else(|_| dir.to_owned()).join("redis.sock"))
+}
+
+fn socket_url(socket: &Path) -> String {
     format!("unix://{}", socket.display())
 }
 
@@ -170,19 +175,21 @@ fn arguments(dir: &Path, socket: &Path, port: u16, log: &Path) -> Vec<String> {
     pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect()
 }
 
+/// The program that `start` would run.
+pub fn program() -> Result<&'static str, Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |program: &&str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    PROGRAMS.into_iter().find(there).ok_or(Error::Missing)
+}
+
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+
 /// Its own process group, so that a Ctrl-C meant for the node does not end the server before the node has drained.
 fn spawn(arguments: &[String]) -> Result<Child, Error> {
-    use std::os::unix::process::CommandExt;
-    for program in ["redis-server", "valkey-server"] {
-        let mut command = Command::new(program);
-        command.args(arguments).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.spawn() {
-            Ok(server) => return Ok(server),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-            Err(cause) => return Err(Error::Start { program, cause }),
-        }
-    }
-    Err(Error::Missing)
+    let program = program()?;
+    let mut command = Command::new(program);
+    command.args(arguments).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|cause| Error::Start { program, cause })
 }
 
 fn free_port() -> io::Result<u16> {
