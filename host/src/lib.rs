@@ -5,3 +5,4 @@
 pub mod message;
 pub mod request;
 pub mod config;
+pub mod effect;
