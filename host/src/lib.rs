@@ -9,3 +9,4 @@ pub mod shutdown;
 pub mod event;
 pub mod config;
 pub mod source;
+pub mod effect;
