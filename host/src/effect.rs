@@ -72,6 +72,12 @@ impl Effects {
     }
 }
 
+impl std::fmt::Debug for Effects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Effects").finish_non_exhaustive()
+    }
+}
+
 impl Allowance {
     /// What the operator grants in `settings`.
     pub fn new(settings: &config::Plugin) -> Self {

@@ -19,6 +19,9 @@ pub(crate) fn redis_back(source: &str) {
 
 /// What was in a lane can no longer be settled by this node; whoever holds the lane now delivers it again.
 pub(crate) fn lane_lost(source: &str, lane: &str, messages: usize) {
+    if messages == 0 {
+        return tracing::debug!(source, lane, "an empty lane is gone");
+    }
     tracing::warn!(source, lane, messages, "another node has taken these messages over, or Redis has lost them");
 }
 

@@ -50,7 +50,7 @@ pub struct Node {
     connector: Connector,
     running: BTreeMap<String, Running>,
     shutdown: Shutdown,
-    /// Ends last.
+    #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
     embedded: Option<Embedded>,
 }
 

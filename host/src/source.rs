@@ -13,6 +13,8 @@ mod scripts;
 mod settle;
 mod shared;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;

@@ -56,10 +56,6 @@ pub(super) fn slow(lane: &str) -> String {
     format!("{lane}:slow")
 }
 
-/// The key of the dead letters of `list`, where the pipeline names no other.
-pub(crate) fn dead_letters(list: &str) -> String {
-    Keys::new(list).dead()
-}
 
 /// What goes between braces so that our key hashes to the slot of `name`.
 /// Source: Redis Cluster specification, "Hash tags".

@@ -42,4 +42,10 @@ impl List {
         self.keeper.end(Duration::ZERO).await;
         lease::release(&self.shared).await;
     }
+
+    /// Leaves everything as a killed process does.
+    #[cfg(test)]
+    pub(super) async fn forget(self) {
+        self.keeper.end(Duration::ZERO).await;
+    }
 }

@@ -144,7 +144,7 @@ impl<'a> Taker<'a> {
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let replies = replied.inspect_err(|_| self.shared.permits.add_permits(permits)).map_err(Trouble::Broken)?;
         let registered_anew = matches!(replies.first(), Some(Value::Int(1)));
-        if stale || registered_anew || self.lane.is_lost() {
+        if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
             self.shared.permits.add_permits(permits);
             return Err(Trouble::Lost);
         }
@@ -158,6 +158,13 @@ impl<'a> Taker<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Whoever takes a lane over gives it another name.
+    async fn is_still_ours(&mut self) -> bool {
+        let mut exists = redis::cmd("HEXISTS");
+        exists.arg(self.shared.keys.lanes()).arg(&*self.lane.key);
+        within(exists.query_async(&mut self.connection.redis)).await.unwrap_or(false)
     }
 
     fn pipeline(&self, want: usize) -> Pipeline {
