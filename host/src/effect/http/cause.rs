@@ -63,7 +63,9 @@ fn of_dialling(error: &dial::Error) -> Option<Cause> {
             "{error}: {}",
             lower(&cause.to_string())
         ))),
-        dial::Error::NoAddress | dial::Error::NoRoots(_) => Some(Cause::Other(error.to_string())),
+        dial::Error::NoAddress | dial::Error::TimedOut | dial::Error::NoRoots(_) => {
+            Some(Cause::Other(error.to_string()))
+        }
         dial::Error::Connect(cause) => Some(innermost(cause.as_ref())),
     }
 }

@@ -22,11 +22,14 @@ use std::{
     time::Duration,
     vec,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
 /// For the TCP handshake, shared by all addresses of one family.
-const CONNECT: Duration = Duration::from_secs(5);
+const TCP: Duration = Duration::from_secs(5);
+/// For everything before the first request. An exchange has its own limit, but a connection also goes on without the one that asked
+/// for it, when another becomes free first.
+const ALL: Duration = Duration::from_secs(15);
 
 /// Makes the connections of all plugins with one [`Reach`].
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub(super) enum Error {
     Lookup(#[source] Arc<io::Error>),
     #[error("the name has no address")]
     NoAddress,
+    #[error("the connection timed out")]
+    TimedOut,
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
     /// Boxed because hyper's connectors keep their own error types to themselves.
@@ -75,7 +80,7 @@ impl Dial {
         });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_connect_timeout(Some(TCP));
         if to.scheme_str() == Some("https") {
             let config = self.0.tls.config().await?;
             let names = Arc::new(DefaultServerNameResolver::default());
@@ -132,7 +137,8 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        self.clone().connect(to).boxed()
+        let connection = timeout(ALL, self.clone().connect(to));
+        async { connection.await.unwrap_or(Err(Error::TimedOut)) }.boxed()
     }
 }
 

@@ -95,7 +95,7 @@ fn check_target(place: &Place, grants: &Grants) -> Result<(), Failure> {
     // A port that is no number up to 65535 would otherwise be taken for an absent one.
     let port_length = authority.port().map_or(0, |port| port.as_str().len() + 1);
     if authority.as_str().len() != authority.host().len() + port_length {
-        return Err(place.invalid("the URL's port is not one"));
+        return Err(place.invalid("the URL's port is not a number up to 65535"));
     }
     let (host, port) = (authority.host(), port(uri));
     if !grants.admit(host, port) {
@@ -156,7 +156,7 @@ fn plugin_header(
 /// Names the header only: its value may be a secret.
 fn unusable(place: &Place, name: &str) -> Failure {
     place.invalid(format_args!(
-        "the value of the header `{}` is not one",
+        "the value of the header `{}` cannot be sent",
         Cut(name)
     ))
 }

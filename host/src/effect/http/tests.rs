@@ -1,6 +1,9 @@
 //! Exchanges with servers on loopback that behave and misbehave.
 
+mod connections;
 mod grants;
+mod limits;
+mod reach;
 mod refusals;
 mod secure;
 mod wire;
@@ -21,6 +24,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+
+/// A short reply.
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// A listener at a free loopback port, gone with the test.
 struct Server {
@@ -134,6 +140,20 @@ fn exact(host: &str) -> HttpGrant {
     HttpGrant {
         host: HostPattern::Exact(host.into()),
         port: None,
+    }
+}
+
+fn below(suffix: &str) -> HttpGrant {
+    HttpGrant {
+        host: HostPattern::Below(suffix.into()),
+        port: None,
+    }
+}
+
+fn at(port: u16, grant: HttpGrant) -> HttpGrant {
+    HttpGrant {
+        port: Some(port),
+        ..grant
     }
 }
 

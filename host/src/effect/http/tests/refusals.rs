@@ -63,11 +63,11 @@ async fn urls_that_cannot_be_requested_are_named() {
         ),
         (
             "http://127.0.0.1:99999/",
-            "GET http://127.0.0.1/: the URL's port is not one",
+            "GET http://127.0.0.1/: the URL's port is not a number up to 65535",
         ),
         (
             "http://127.0.0.1:/",
-            "GET http://127.0.0.1/: the URL's port is not one",
+            "GET http://127.0.0.1/: the URL's port is not a number up to 65535",
         ),
     ];
     for (url, text) in cases {
@@ -85,12 +85,12 @@ async fn headers_that_cannot_be_sent_are_named() {
         (
             "X-Secret",
             "a\r\nhost: other",
-            "the value of the header `X-Secret` is not one",
+            "the value of the header `X-Secret` cannot be sent",
         ),
         (
             "x-secret",
             "a\0",
-            "the value of the header `x-secret` is not one",
+            "the value of the header `x-secret` cannot be sent",
         ),
     ] {
         let wanted = HttpRequest {
@@ -152,7 +152,9 @@ async fn an_idempotency_key_that_is_no_header_is_named() {
         .await;
     assert_eq!(
         reply.unwrap_err(),
-        invalid("GET http://127.0.0.1:9/: the value of the header `idempotency-key` is not one")
+        invalid(
+            "GET http://127.0.0.1:9/: the value of the header `idempotency-key` cannot be sent"
+        )
     );
 }
 
