@@ -3,5 +3,11 @@
 //! The modules stand in the order in which they may use each other: each names only those before it.
 
 pub mod message;
+
 pub mod request;
+
+pub mod event;
+
 pub mod config;
+
+pub mod plugin;
