@@ -9,4 +9,8 @@ pub mod shutdown;
 pub mod event;
 pub mod config;
 pub mod source;
+pub mod plugin;
 pub mod effect;
+pub mod pipeline;
+pub mod node;
+pub mod cli;

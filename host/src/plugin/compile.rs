@@ -1,0 +1,125 @@
+//! From a plugin's bytes to machine code: out of the cache, or compiled on one thread that gives way to everything else.
+
+use super::{
+    Error,
+    cache::{self, Cache},
+    digest::Digest,
+    refusal::Cause,
+};
+use crate::event;
+use bytes::Bytes;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::{Engine, component::Component};
+
+/// Plugins that may wait for the compiler before those who ask have to wait, too.
+const WAITING: usize = 64;
+/// Bytes of stack; the compiler recurses over what strangers have nested.
+const STACK: usize = 16 << 20;
+/// How much the compiler gives way, on the system's scale to 19.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Compiles one plugin after the other, off the runtime's threads; its thread ends when this is dropped.
+pub(super) struct Compiler {
+    cache: Arc<Cache>,
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    bytes: Bytes,
+    digest: Digest,
+    done: oneshot::Sender<Result<Component, Cause>>,
+}
+
+impl Compiler {
+    /// Starts the thread; compiled plugins are kept in `cache_dir`.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub(super) fn new(engine: &Engine, cache_dir: &Path) -> Result<Self, Error> {
+        let cache = Arc::new(Cache::new(cache_dir, engine));
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let (engine, kept) = (engine.clone(), Arc::clone(&cache));
+        let thread = std::thread::Builder::new()
+            .name("plugin-compiler".to_owned())
+            .stack_size(STACK);
+        thread
+            .spawn(move || work(&engine, &kept, waiting))
+            .map_err(Error::Thread)?;
+        Ok(Self { cache, jobs })
+    }
+
+    /// The component that `bytes` are; `digest` is theirs.
+    ///
+    /// # Errors
+    /// Bytes that are no component are refused.
+    pub(super) async fn component(&self, bytes: Bytes, digest: Digest) -> Result<Component, Cause> {
+        recognise(&bytes)?;
+        let cache = Arc::clone(&self.cache);
+        let cached = tokio::task::spawn_blocking(move || cache.load(digest)).await;
+        if let Ok(Some(component)) = cached {
+            return Ok(component);
+        }
+        let (done, result) = oneshot::channel();
+        let sent = self
+            .jobs
+            .send(Job {
+                bytes,
+                digest,
+                done,
+            })
+            .await;
+        sent.map_err(|_| Cause::Ending)?;
+        result.await.map_err(|_| Cause::Ending)?
+    }
+}
+
+/// Tells a component from everything else by its first eight bytes.
+fn recognise(bytes: &[u8]) -> Result<(), Cause> {
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(Cause::CoreModule),
+        _ => Err(Cause::NotWasm),
+    }
+}
+
+fn work(engine: &Engine, cache: &Cache, mut jobs: mpsc::Receiver<Job>) {
+    give_way();
+    while let Some(job) = jobs.blocking_recv() {
+        let compiled = catch_unwind(AssertUnwindSafe(|| compile(engine, cache, &job)));
+        let result = compiled.unwrap_or_else(|_| {
+            event::compiler_panicked(&job.digest.short());
+            Err(Cause::Invalid("the compiler gave up on it".to_owned()))
+        });
+        // Whoever asked may have gone; the work is in the cache all the same.
+        drop(job.done.send(result));
+    }
+}
+
+fn compile(engine: &Engine, cache: &Cache, job: &Job) -> Result<Component, Cause> {
+    // It may have been compiled under another name while this job waited.
+    if let Some(component) = cache.load(job.digest) {
+        return Ok(component);
+    }
+    let start = Instant::now();
+    let invalid = |error: wasmtime::Error| Cause::Invalid(super::fault::one_line(&error));
+    let artifact = engine.precompile_component(&job.bytes).map_err(invalid)?;
+    let component = cache::load(engine, &artifact).map_err(invalid)?;
+    event::plugin_compiled(&job.digest.short(), start.elapsed());
+    cache.store(job.digest, &artifact);
+    Ok(component)
+}
+
+/// Lowers the priority of this thread; it is no loss where that cannot be done.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(reason) = rustix::process::setpriority_process(None, NICENESS) {
+        event::compiler_keeps_priority(&reason);
+    }
+}

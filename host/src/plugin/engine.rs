@@ -1,0 +1,159 @@
+//! The machine that runs plugins: wasmtime with every limit on, and the clock its deadlines are measured by.
+
+use super::{
+    Error,
+    state::{PARTS, TABLE_ELEMENTS},
+};
+use crate::event;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Nanoseconds between two looks at the deadlines.
+const TICK_NANOS: u64 = 5_000_000;
+const TICK: Duration = Duration::from_nanos(TICK_NANOS);
+/// Instances that can live at once; half and less is tried where address space is short.
+const INSTANCES: [u32; 4] = [1_000, 250, 50, 10];
+/// The largest linear memory there is; each plugin's own limit is enforced per instance.
+const MEMORY_BYTES: usize = 4 << 30;
+/// Bytes of a memory that are kept for the next instance instead of being given back.
+const KEEP_RESIDENT: usize = 2 << 20;
+/// Bytes of native stack that a guest may use.
+const WASM_STACK: usize = 1 << 20;
+/// Bytes of the stack that a guest and the host functions it calls share.
+const WHOLE_STACK: usize = 2 << 20;
+
+/// The engine and the thread that moves its clock; the thread ends with it.
+pub(super) struct Engine {
+    wasm: wasmtime::Engine,
+    ticks: Arc<AtomicU64>,
+    stop: Option<SyncSender<()>>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Reserves address space and starts the clock.
+    ///
+    /// # Errors
+    /// Where not even ten instances fit into the address space, or no thread can be started.
+    pub(super) fn new() -> Result<Self, Error> {
+        let wasm = reserve()?;
+        let ticks = Arc::new(AtomicU64::new(0));
+        let (stop, stopped) = sync_channel::<()>(0);
+        let (engine, count) = (wasm.clone(), Arc::clone(&ticks));
+        let tick = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let ticker = std::thread::Builder::new()
+            .name("plugin-clock".to_owned())
+            .spawn(tick);
+        Ok(Self {
+            wasm,
+            ticks,
+            stop: Some(stop),
+            ticker: Some(ticker.map_err(Error::Thread)?),
+        })
+    }
+
+    /// wasmtime itself.
+    pub(super) fn wasm(&self) -> &wasmtime::Engine {
+        &self.wasm
+    }
+
+    /// The time since the engine was made, to the tick; costs next to nothing.
+    pub(super) fn now(&self) -> Duration {
+        Duration::from_nanos(
+            self.ticks
+                .load(Ordering::Relaxed)
+                .saturating_mul(TICK_NANOS),
+        )
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(ticker) = self.ticker.take() {
+            // It has nothing to tell but that it panicked, which the panic hook has told already.
+            drop(ticker.join());
+        }
+    }
+}
+
+/// The number of ticks that surely last `time`.
+pub(super) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(u128::from(TICK_NANOS)))
+        .unwrap_or(u64::MAX / 2)
+        .saturating_add(1)
+}
+
+/// An engine with room for as many instances as there is address space for.
+fn reserve() -> Result<wasmtime::Engine, Error> {
+    let mut refused = None;
+    for instances in INSTANCES {
+        match wasmtime::Engine::new(&config(instances)) {
+            Ok(engine) => {
+                if let Some(reason) = refused {
+                    event::instances_limited(instances, &reason);
+                }
+                return Ok(engine);
+            }
+            Err(error) => refused = Some(format!("{error:#}")),
+        }
+    }
+    Err(Error::Engine(refused.unwrap_or_default()))
+}
+
+fn config(instances: u32) -> Config {
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)))
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(WHOLE_STACK);
+    config
+}
+
+/// Everything here is only an upper bound on address space until an instance touches it.
+fn pool(instances: u32) -> PoolingAllocationConfig {
+    let parts = u32::try_from(PARTS).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(4))
+        .total_core_instances(instances.saturating_mul(parts))
+        .max_core_instances_per_component(parts)
+        .max_memories_per_component(parts)
+        .max_tables_per_component(parts)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(MEMORY_BYTES)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_shorter_than_the_time_given() {
+        assert_eq!(ticks(Duration::from_millis(50)), 11);
+        assert_eq!(ticks(Duration::from_millis(51)), 12);
+        assert_eq!(ticks(Duration::ZERO), 1);
+    }
+}

@@ -1,0 +1,172 @@
+//! The one way from a file to a version that works.
+
+use super::{
+    Error,
+    compile::Compiler,
+    console::Voice,
+    digest::Digest,
+    engine::Engine,
+    guest::Blueprint,
+    refusal::{Cause, FILE_BYTES, Refusal},
+    state::State,
+    v0_1::{self, Exports},
+    version::{Origin, Version},
+};
+use crate::config;
+use bytes::Bytes;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+use wasmtime::component::{Component, Linker};
+
+/// The interfaces that plugins may import; nothing behind them reaches outside of the instance but clocks, chance and the log.
+const GRANTED: [&str; 23] = [
+    "gristmill:plugin/types",
+    "gristmill:plugin/envelope",
+    "gristmill:plugin/log",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+];
+
+/// What turns files into versions.
+pub(super) struct Loader {
+    engine: Arc<Engine>,
+    compiler: Compiler,
+    linker: Linker<State>,
+}
+
+impl Loader {
+    pub(super) fn new(cache_dir: &Path) -> Result<Self, Error> {
+        let engine = Arc::new(Engine::new()?);
+        let compiler = Compiler::new(engine.wasm(), cache_dir)?;
+        let linker = linker(&engine).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        Ok(Self {
+            engine,
+            compiler,
+            linker,
+        })
+    }
+
+    /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
+    pub(super) async fn load(
+        &self,
+        name: &str,
+        file: &Path,
+        settings: &config::Plugin,
+        current: Option<Arc<Version>>,
+    ) -> Result<Arc<Version>, Refusal> {
+        let start = Instant::now();
+        let refusal = |digest: Option<Digest>, cause| Refusal {
+            plugin: name.to_owned(),
+            file: file.to_owned(),
+            digest: digest.map(|digest| digest.short()),
+            cause,
+        };
+        let (bytes, digest) = read(file).await.map_err(|cause| refusal(None, cause))?;
+        if let Some(current) =
+            current.filter(|current| current.digest == digest && current.settings == *settings)
+        {
+            return Ok(current);
+        }
+        let origin = Origin {
+            name: name.into(),
+            file: file.to_owned(),
+            digest,
+            settings: settings.clone(),
+        };
+        let version = self.bring_up(bytes, origin).await;
+        let mut version = version.map_err(|cause| refusal(Some(digest), cause))?;
+        version.took = start.elapsed();
+        Ok(Arc::new(version))
+    }
+
+    async fn bring_up(&self, bytes: Bytes, origin: Origin) -> Result<Version, Cause> {
+        let component = self.compiler.component(bytes, origin.digest).await?;
+        let engine = self.engine.wasm();
+        let exports = Exports::of(&component, engine)?;
+        granted(&component, engine)?;
+        let pre = self.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
+        let voice = Voice::new(&origin.name, origin.digest.short());
+        let plan = Blueprint::new(
+            Arc::clone(&self.engine),
+            pre,
+            exports,
+            voice,
+            &origin.settings,
+        );
+        Version::new(origin, plan).await
+    }
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine.wasm());
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    v0_1::link(&mut linker)?;
+    Ok(linker)
+}
+
+/// Refuses a component that imports what plugins do not get, such as sockets, which the linker would know.
+fn granted(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
+    for (import, _) in component.component_type().imports(engine) {
+        let interface = import
+            .split_once('@')
+            .map_or(import, |(interface, _)| interface);
+        if !GRANTED.contains(&interface) {
+            return Err(Cause::Import(import.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The content of `file`, read off the runtime's threads.
+async fn read(file: &Path) -> Result<(Bytes, Digest), Cause> {
+    let file = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let bytes = read_bounded(&file)?;
+        let digest = Digest::of(&bytes);
+        Ok((bytes, digest))
+    });
+    read.await.map_err(|_| Cause::Ending)?
+}
+
+fn read_bounded(file: &Path) -> Result<Bytes, Cause> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Cause::NoFile,
+        _ => Cause::Unreadable(error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    let mut limited = File::open(file).map_err(unreadable)?.take(FILE_BYTES + 1);
+    let length = limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    match u64::try_from(length) {
+        Ok(length) if length <= FILE_BYTES => Ok(bytes.into()),
+        _ => Err(Cause::TooLarge(
+            limited
+                .into_inner()
+                .metadata()
+                .map_or(FILE_BYTES + 1, |found| found.len()),
+        )),
+    }
+}

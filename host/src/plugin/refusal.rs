@@ -1,0 +1,125 @@
+//! Why a version of a plugin does not come into force, in one sentence.
+
+use super::v0_1::Kind;
+use std::{fmt, path::PathBuf};
+
+/// The largest `.wasm` that is read, in bytes.
+pub const FILE_BYTES: u64 = 64 << 20;
+
+/// A version of a plugin that does not come into force.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The plugin it would have been.
+    pub plugin: String,
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// The first 12 hex digits of the SHA-256 of its file, if that could be read.
+    pub digest: Option<String>,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            plugin,
+            file,
+            digest,
+            cause,
+        } = self;
+        match cause {
+            Cause::Config(reason) => write!(f, "plugin `{plugin}` refused its config: {reason}")?,
+            cause => write!(f, "plugin `{plugin}` cannot be used: {cause}")?,
+        }
+        match digest {
+            Some(digest) => write!(f, " (`{}`, {digest})", file.display()),
+            None => write!(f, " (`{}`)", file.display()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Why a version of a plugin does not come into force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// There is no such file.
+    #[error("its file does not exist")]
+    NoFile,
+    /// The file cannot be read.
+    #[error("its file cannot be read: {0}")]
+    Unreadable(String),
+    /// The file is larger than [`FILE_BYTES`].
+    #[error("its file has {0} bytes, more than the {max} that are read", max = FILE_BYTES)]
+    TooLarge(u64),
+    /// Another file has the same name but for `_` and `-`.
+    #[error("`{0}` has the same name, because `_` and `-` are the same; rename one of them")]
+    SameName(String),
+    /// Not Wasm at all, or not yet.
+    #[error(
+        "its file is not WebAssembly; if it is still being written it is read again when that is done"
+    )]
+    NotWasm,
+    /// A core module.
+    #[error(
+        "it is a core WebAssembly module, not a component; build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Wasm that does not hold what it promises.
+    #[error("it does not compile: {0}")]
+    Invalid(String),
+    /// A component that is something else.
+    #[error(
+        "it is a component but no plugin: it exports neither `gristmill:plugin/filtering@{spoken}` nor `gristmill:plugin/publishing@{spoken}`"
+    )]
+    NoPlugin {
+        /// The version this host speaks.
+        spoken: &'static str,
+    },
+    /// Filter and publisher at once.
+    #[error(
+        "it exports both `filtering` and `publishing`; a plugin is either a filter or a publisher, so make two of it"
+    )]
+    TwoKinds,
+    /// A pipeline wants the other kind.
+    #[error("it is a {found}, and a pipeline names it as a {wanted}")]
+    OtherKind {
+        /// What it is.
+        found: Kind,
+        /// What the pipeline needs.
+        wanted: Kind,
+    },
+    /// A version of the API that this host does not speak.
+    #[error(
+        "it speaks version {found} of the plugin API and this host speaks {spoken}; build it with an SDK of that version"
+    )]
+    OtherVersion {
+        /// What it speaks.
+        found: String,
+        /// What the host speaks.
+        spoken: &'static str,
+    },
+    /// A function that the API demands.
+    #[error("it does not export `{function}` of `gristmill:plugin/{interface}`")]
+    Missing {
+        /// The interface that should hold it.
+        interface: &'static str,
+        /// The function.
+        function: &'static str,
+    },
+    /// It wants what no plugin gets.
+    #[error("it imports `{0}`, which plugins do not get; build it without what needs that")]
+    Import(String),
+    /// It wants something known in a form the host does not have.
+    #[error("it does not fit this host: {0}")]
+    Unlinkable(String),
+    /// Its first instance could not be made, or `init` did not return.
+    #[error("it did not start: {0}")]
+    Start(String),
+    /// `init` said no.
+    #[error("it refused its config: {0}")]
+    Config(String),
+    /// The host is ending.
+    #[error("the host is ending")]
+    Ending,
+}

@@ -1,0 +1,311 @@
+//! Version 0.1 of the plugin API: the only place that knows `gristmill:plugin@0.1.0` and the types of its functions.
+
+mod types;
+
+use super::{refusal::Cause, state::State};
+use crate::{
+    event::Loudness,
+    message::{Fault, Message, Verdict},
+    request::{Reply, Request},
+};
+use std::sync::Arc;
+use wasmtime::{
+    Engine, Store, StoreContextMut,
+    component::{
+        Component, ComponentExportIndex, Instance, Linker, TypedFunc, WasmStr, types::ComponentItem,
+    },
+};
+
+/// The version of the API that this module speaks.
+pub(super) const VERSION: &str = "0.1.0";
+/// What all names of the API start with.
+const PACKAGE: &str = "gristmill:plugin/";
+
+type Filter = TypedFunc<(&'static [u8],), (Result<types::Verdict, types::Fault>,)>;
+type Publish = TypedFunc<(&'static [u8],), (Result<Vec<types::Request>, types::Fault>,)>;
+type Replies = Vec<types::Reply<'static>>;
+type Answered = TypedFunc<(&'static [u8], Replies), (Result<Vec<types::Request>, types::Fault>,)>;
+type Init = TypedFunc<(&'static str,), (Result<(), String>,)>;
+
+/// What a plugin does with messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Answers with a verdict.
+    Filter,
+    /// Answers with requests.
+    Publisher,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Filter => "filter",
+            Self::Publisher => "publisher",
+        })
+    }
+}
+
+/// Where a component keeps the functions of its kind of plugin.
+pub(super) struct Exports {
+    init: ComponentExportIndex,
+    calls: Indices,
+    /// Whether the plugin can ask for headers at all.
+    pub(super) reads_headers: bool,
+}
+
+enum Indices {
+    Filter(ComponentExportIndex),
+    Publisher {
+        publish: ComponentExportIndex,
+        answered: ComponentExportIndex,
+    },
+}
+
+impl Exports {
+    /// Finds out what `component` is.
+    ///
+    /// # Errors
+    /// A component that is no plugin, is two at once, or speaks another version of the API is refused.
+    pub(super) fn of(component: &Component, engine: &Engine) -> Result<Self, Cause> {
+        let kind = kind(component, engine)?;
+        let function = |interface: &'static str, function: &'static str| {
+            find(component, interface, function).ok_or(Cause::Missing {
+                interface,
+                function,
+            })
+        };
+        let calls = match kind {
+            Kind::Filter => Indices::Filter(function("filtering", "filter")?),
+            Kind::Publisher => Indices::Publisher {
+                publish: function("publishing", "publish")?,
+                answered: function("publishing", "answered")?,
+            },
+        };
+        let init = function("setup", "init")?;
+        Ok(Self {
+            init,
+            calls,
+            reads_headers: reads_headers(component, engine),
+        })
+    }
+
+    /// What the plugin does.
+    pub(super) fn kind(&self) -> Kind {
+        match self.calls {
+            Indices::Filter(_) => Kind::Filter,
+            Indices::Publisher { .. } => Kind::Publisher,
+        }
+    }
+}
+
+fn kind(component: &Component, engine: &Engine) -> Result<Kind, Cause> {
+    let ty = component.component_type();
+    let (mut filters, mut publishes) = (false, false);
+    for (name, _) in ty.exports(engine) {
+        let Some((interface, version)) = name
+            .strip_prefix(PACKAGE)
+            .and_then(|rest| rest.split_once('@'))
+        else {
+            continue;
+        };
+        if !version.starts_with("0.1.") {
+            return Err(Cause::OtherVersion {
+                found: version.to_owned(),
+                spoken: VERSION,
+            });
+        }
+        filters |= interface == "filtering";
+        publishes |= interface == "publishing";
+    }
+    match (filters, publishes) {
+        (true, false) => Ok(Kind::Filter),
+        (false, true) => Ok(Kind::Publisher),
+        (true, true) => Err(Cause::TwoKinds),
+        (false, false) => Err(Cause::NoPlugin { spoken: VERSION }),
+    }
+}
+
+/// The function `function` of the exported interface `interface`, whatever the last number of its version.
+fn find(component: &Component, interface: &str, function: &str) -> Option<ComponentExportIndex> {
+    let name = format!("{PACKAGE}{interface}@{VERSION}");
+    let (_, interface) = component.get_export(None, name.as_str())?;
+    let (_, function) = component.get_export(Some(&interface), function)?;
+    Some(function)
+}
+
+fn reads_headers(component: &Component, engine: &Engine) -> bool {
+    let ty = component.component_type();
+    ty.imports(engine).any(|(name, import)| {
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            return false;
+        };
+        name.starts_with("gristmill:plugin/envelope@")
+            && instance
+                .exports(engine)
+                .any(|(function, _)| matches!(function, "header" | "headers"))
+    })
+}
+
+/// Lets plugins ask for the envelope of their message, and log.
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut envelope = linker.instance(&format!("{PACKAGE}envelope@{VERSION}"))?;
+    envelope.func_wrap("id", |cx: Cx<'_>, ()| {
+        Ok((text(cx.data().console.message()),))
+    })?;
+    envelope.func_wrap("source", |cx: Cx<'_>, ()| {
+        Ok((text(cx.data().envelope.source.clone()),))
+    })?;
+    envelope.func_wrap("topic", |cx: Cx<'_>, ()| {
+        Ok((text(cx.data().envelope.topic.clone()),))
+    })?;
+    envelope.func_wrap("attempt", |cx: Cx<'_>, ()| {
+        Ok((cx.data().envelope.attempt,))
+    })?;
+    envelope.func_wrap("received-ms", |cx: Cx<'_>, ()| {
+        Ok((cx.data().envelope.received_ms,))
+    })?;
+    envelope.func_wrap("header", |cx: Cx<'_>, (name,): (WasmStr,)| {
+        let name = name.to_str(&cx)?;
+        let mut headers = cx.data().envelope.headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        Ok((found.map(|(_, value)| value.clone()),))
+    })?;
+    envelope.func_wrap("headers", |cx: Cx<'_>, ()| {
+        Ok((Arc::clone(&cx.data().envelope.headers),))
+    })?;
+
+    let mut log = linker.instance(&format!("{PACKAGE}log@{VERSION}"))?;
+    log.func_wrap(
+        "log",
+        |cx: Cx<'_>, (level, text): (types::Level, WasmStr)| {
+            let text = text.to_str(&cx)?;
+            cx.data().console.say(loudness(level), &text);
+            Ok(())
+        },
+    )
+}
+
+type Cx<'a> = StoreContextMut<'a, State>;
+
+/// Before the first message, in `init`, everything is empty.
+fn text(value: Option<Arc<str>>) -> Arc<str> {
+    value.unwrap_or_else(|| Arc::from(""))
+}
+
+fn loudness(level: types::Level) -> Loudness {
+    match level {
+        types::Level::Debug => Loudness::Debug,
+        types::Level::Info => Loudness::Info,
+        types::Level::Warn => Loudness::Warn,
+        types::Level::Error => Loudness::Error,
+    }
+}
+
+/// The functions of one instance.
+pub(super) struct Calls {
+    init: Init,
+    of_kind: OfKind,
+}
+
+enum OfKind {
+    Filter(Filter),
+    Publisher {
+        publish: Publish,
+        answered: Answered,
+    },
+}
+
+impl Calls {
+    /// Looks up and type-checks the functions of `instance`.
+    pub(super) fn of(
+        exports: &Exports,
+        instance: &Instance,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<Self> {
+        let init = instance.get_typed_func(&mut *store, exports.init)?;
+        let of_kind = match &exports.calls {
+            Indices::Filter(filter) => OfKind::Filter(instance.get_typed_func(store, filter)?),
+            Indices::Publisher { publish, answered } => OfKind::Publisher {
+                publish: instance.get_typed_func(&mut *store, publish)?,
+                answered: instance.get_typed_func(store, answered)?,
+            },
+        };
+        Ok(Self { init, of_kind })
+    }
+
+    /// Tells the instance its config, as JSON.
+    pub(super) async fn init(
+        &self,
+        store: &mut Store<State>,
+        config: &str,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let init: TypedFunc<(&str,), _> = self.init;
+        let (answer,) = init.call_async(store, (config,)).await?;
+        Ok(answer)
+    }
+
+    /// The verdict on `message`.
+    pub(super) async fn filter(
+        &self,
+        store: &mut Store<State>,
+        message: &Message,
+    ) -> wasmtime::Result<Result<Verdict, Fault>> {
+        let OfKind::Filter(filter) = self.of_kind else {
+            return Ok(Err(not_a(Kind::Filter)));
+        };
+        let filter: TypedFunc<(&[u8],), _> = filter;
+        let (answer,) = filter.call_async(store, (&message.payload,)).await?;
+        Ok(answer
+            .map(types::Verdict::into_host)
+            .map_err(types::Fault::into_host))
+    }
+
+    /// What to send for `message`.
+    pub(super) async fn publish(
+        &self,
+        store: &mut Store<State>,
+        message: &Message,
+    ) -> wasmtime::Result<Result<Vec<Request>, Fault>> {
+        let OfKind::Publisher { publish, .. } = self.of_kind else {
+            return Ok(Err(not_a(Kind::Publisher)));
+        };
+        let publish: TypedFunc<(&[u8],), _> = publish;
+        let (answer,) = publish.call_async(store, (&message.payload,)).await?;
+        Ok(requests(answer, message))
+    }
+
+    /// What to send after `replies`.
+    pub(super) async fn answered(
+        &self,
+        store: &mut Store<State>,
+        message: &Message,
+        replies: &[Reply],
+    ) -> wasmtime::Result<Result<Vec<Request>, Fault>> {
+        let OfKind::Publisher { answered, .. } = self.of_kind else {
+            return Ok(Err(not_a(Kind::Publisher)));
+        };
+        let answered: TypedFunc<(&[u8], Vec<types::Reply<'_>>), _> = answered;
+        let replies = replies.iter().map(types::Reply::from).collect();
+        let (answer,) = answered
+            .call_async(store, (&message.payload, replies))
+            .await?;
+        Ok(requests(answer, message))
+    }
+}
+
+fn requests(
+    answer: Result<Vec<types::Request>, types::Fault>,
+    message: &Message,
+) -> Result<Vec<Request>, Fault> {
+    let requests = answer.map_err(types::Fault::into_host)?;
+    Ok(requests
+        .into_iter()
+        .map(|request| request.into_host(message))
+        .collect())
+}
+
+fn not_a(kind: Kind) -> Fault {
+    Fault::Reject {
+        reason: format!("the plugin is no {kind}"),
+    }
+}

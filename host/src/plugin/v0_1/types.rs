@@ -1,0 +1,196 @@
+//! The types of `gristmill:plugin@0.1.0` as they cross, and how they become the host's own.
+//!
+//! What a plugin answers is lifted into these; what it is told borrows from the host, so that nothing is copied twice.
+
+use crate::message::{self, Message};
+use crate::request;
+use std::time::Duration;
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Advice {
+    #[component(name = "after-ms")]
+    after_ms: Option<u32>,
+    reason: String,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum Fault {
+    #[component(name = "retry")]
+    Retry(Advice),
+    #[component(name = "reject")]
+    Reject(String),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Change {
+    topic: Option<String>,
+    headers: Vec<(String, Option<String>)>,
+    payload: Option<Vec<u8>>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum Verdict {
+    #[component(name = "pass")]
+    Pass,
+    #[component(name = "replace")]
+    Replace(Change),
+    #[component(name = "split")]
+    Split(Vec<Change>),
+    #[component(name = "drop")]
+    Drop(Option<String>),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum Body {
+    #[component(name = "payload")]
+    Payload,
+    #[component(name = "bytes")]
+    Bytes(Vec<u8>),
+    #[component(name = "empty")]
+    Empty,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct HttpRequest {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Body,
+    #[component(name = "timeout-ms")]
+    timeout_ms: Option<u32>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum Request {
+    #[component(name = "http")]
+    Http(HttpRequest),
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct HttpReply<'a> {
+    status: u16,
+    headers: &'a [(String, String)],
+    body: &'a [u8],
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum Failure<'a> {
+    #[component(name = "denied")]
+    Denied(&'a str),
+    #[component(name = "invalid")]
+    Invalid(&'a str),
+    #[component(name = "unreachable")]
+    Unreachable(&'a str),
+    #[component(name = "too-large")]
+    TooLarge(&'a str),
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum Reply<'a> {
+    #[component(name = "http")]
+    Http(Result<HttpReply<'a>, Failure<'a>>),
+}
+
+#[expect(dead_code, reason = "only ever made by lifting a number")]
+#[derive(Clone, Copy, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Level {
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+impl Fault {
+    pub(super) fn into_host(self) -> message::Fault {
+        match self {
+            Self::Retry(advice) => message::Fault::Retry {
+                after: advice.after_ms.map(|ms| Duration::from_millis(ms.into())),
+                reason: advice.reason,
+            },
+            Self::Reject(reason) => message::Fault::Reject { reason },
+        }
+    }
+}
+
+impl Change {
+    fn into_host(self) -> message::Change {
+        message::Change {
+            topic: self.topic,
+            headers: self.headers,
+            payload: self.payload.map(Into::into),
+        }
+    }
+}
+
+impl Verdict {
+    pub(super) fn into_host(self) -> message::Verdict {
+        match self {
+            Self::Pass => message::Verdict::Pass,
+            Self::Replace(change) => message::Verdict::Replace(change.into_host()),
+            Self::Split(changes) => {
+                message::Verdict::Split(changes.into_iter().map(Change::into_host).collect())
+            }
+            Self::Drop(reason) => message::Verdict::Drop(reason),
+        }
+    }
+}
+
+impl Request {
+    /// The request as the host knows it; a body that is the payload shares the bytes of `message`.
+    pub(super) fn into_host(self, message: &Message) -> request::Request {
+        let Self::Http(http) = self;
+        request::Request::Http(request::HttpRequest {
+            method: http.method,
+            url: http.url,
+            headers: http.headers,
+            body: match http.body {
+                Body::Payload => message.payload.clone(),
+                Body::Bytes(bytes) => bytes.into(),
+                Body::Empty => bytes::Bytes::new(),
+            },
+            timeout: http.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        })
+    }
+}
+
+impl<'a> From<&'a request::Reply> for Reply<'a> {
+    fn from(reply: &'a request::Reply) -> Self {
+        let request::Reply::Http(outcome) = reply;
+        Self::Http(match outcome {
+            Ok(reply) => Ok(HttpReply {
+                status: reply.status,
+                headers: &reply.headers,
+                body: &reply.body,
+            }),
+            Err(failure) => Err(failure.into()),
+        })
+    }
+}
+
+impl<'a> From<&'a request::Failure> for Failure<'a> {
+    fn from(failure: &'a request::Failure) -> Self {
+        match failure {
+            request::Failure::Denied(why) => Self::Denied(why),
+            request::Failure::Invalid(why) => Self::Invalid(why),
+            request::Failure::Unreachable(why) => Self::Unreachable(why),
+            request::Failure::TooLarge(why) => Self::TooLarge(why),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One version of a plugin, and its instances: idle ones wait here, and are lent to whoever has a message.
+
+use super::{
+    digest::Digest,
+    fault::broken,
+    guest::{Blueprint, Guest, Unstarted},
+    refusal::Cause,
+    v0_1::{self, Kind},
+};
+use crate::{
+    config,
+    message::{Fault, Message, Verdict},
+    request::{Reply, Request},
+};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
+    time::Duration,
+};
+
+/// Idle instances that are kept for each processor; calls hardly ever wait, so that more have nothing to do.
+const IDLE_PER_PROCESSOR: usize = 2;
+
+/// One version of a plugin. It lives for as long as anybody holds it, in force or not.
+pub struct Version {
+    pub(super) name: Arc<str>,
+    pub(super) file: PathBuf,
+    pub(super) digest: Digest,
+    pub(super) settings: config::Plugin,
+    pub(super) took: Duration,
+    short: String,
+    plan: Blueprint,
+    idle: Mutex<Vec<Guest>>,
+    most: usize,
+}
+
+/// Where a version comes from.
+pub(super) struct Origin {
+    pub(super) name: Arc<str>,
+    pub(super) file: PathBuf,
+    pub(super) digest: Digest,
+    pub(super) settings: config::Plugin,
+}
+
+impl Version {
+    /// A version whose first instance works.
+    pub(super) async fn new(origin: Origin, plan: Blueprint) -> Result<Self, Cause> {
+        let first = plan.guest().await.map_err(|unstarted| match unstarted {
+            Unstarted::Config(reason) => Cause::Config(reason),
+            Unstarted::Fault(fault) => Cause::Start(fault.reason().to_owned()),
+        })?;
+        let most = available_parallelism().map_or(1, usize::from) * IDLE_PER_PROCESSOR;
+        let Origin {
+            name,
+            file,
+            digest,
+            settings,
+        } = origin;
+        let idle = Mutex::new(vec![first]);
+        Ok(Self {
+            name,
+            file,
+            short: digest.short(),
+            digest,
+            settings,
+            took: Duration::ZERO,
+            plan,
+            idle,
+            most,
+        })
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first 12 hex digits of the SHA-256 of its file.
+    pub fn digest(&self) -> &str {
+        &self.short
+    }
+
+    /// What it does with messages.
+    pub fn kind(&self) -> Kind {
+        self.plan.exports.kind()
+    }
+
+    /// The version of the plugin API that it speaks.
+    pub fn api(&self) -> &'static str {
+        v0_1::VERSION
+    }
+
+    /// What the operator told and allowed it.
+    pub fn settings(&self) -> &config::Plugin {
+        &self.settings
+    }
+
+    /// An instance, idle or fresh.
+    ///
+    /// # Errors
+    /// A fresh instance may not come up: [`Fault::Retry`] where there is no room for it, [`Fault::Broken`] else.
+    pub async fn lend(self: &Arc<Self>) -> Result<Lent, Fault> {
+        let idle = self.idle().pop();
+        let guest = match idle {
+            Some(guest) => guest,
+            None => self.fresh().await?,
+        };
+        Ok(Lent {
+            version: Arc::clone(self),
+            guest: Some(guest),
+        })
+    }
+
+    /// Instances that wait for messages.
+    pub fn idle_instances(&self) -> usize {
+        self.idle().len()
+    }
+
+    async fn fresh(&self) -> Result<Guest, Fault> {
+        match self.plan.guest().await {
+            Ok(guest) => Ok(guest),
+            Err(Unstarted::Fault(fault)) => Err(fault),
+            Err(Unstarted::Config(reason)) => Err(broken(format!("refused its config: {reason}"))),
+        }
+    }
+
+    fn take_back(&self, guest: Guest) {
+        if !guest.reusable(&self.plan) {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.len() < self.most {
+            idle.push(guest);
+        }
+    }
+
+    /// Whatever panicked with the lock held has moved whole instances or none.
+    fn idle(&self) -> MutexGuard<'_, Vec<Guest>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Version")
+            .field("name", &self.name)
+            .field("digest", &self.short)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An instance on loan. It may serve many messages in turn: one that broke, is worn out, or may see only one message
+/// gives way to a fresh one. With `isolation = "message"` the calls about one message share an instance only within one loan.
+#[derive(Debug)]
+pub struct Lent {
+    version: Arc<Version>,
+    guest: Option<Guest>,
+}
+
+impl Lent {
+    /// The version that it is an instance of.
+    pub fn version(&self) -> &Arc<Version> {
+        &self.version
+    }
+
+    /// The verdict on `message`.
+    ///
+    /// # Errors
+    /// The plugin's own fault, or [`Fault::Broken`] when it ran into a limit.
+    pub async fn filter(&mut self, message: &Message) -> Result<Verdict, Fault> {
+        let (plan, guest) = self.ready(message).await?;
+        guest.filter(plan, message).await
+    }
+
+    /// What to send for `message`; nothing means done.
+    ///
+    /// # Errors
+    /// As [`Lent::filter`].
+    pub async fn publish(&mut self, message: &Message) -> Result<Vec<Request>, Fault> {
+        let (plan, guest) = self.ready(message).await?;
+        guest.publish(plan, message).await
+    }
+
+    /// What else to send for `message` now that `replies` have come, in the order of the requests.
+    ///
+    /// # Errors
+    /// As [`Lent::filter`].
+    pub async fn answered(
+        &mut self,
+        message: &Message,
+        replies: &[Reply],
+    ) -> Result<Vec<Request>, Fault> {
+        let (plan, guest) = self.ready(message).await?;
+        guest.answered(plan, message, replies).await
+    }
+
+    async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest), Fault> {
+        let plan = &self.version.plan;
+        let guest = match self.guest.take().filter(|guest| guest.fit(plan, message)) {
+            Some(guest) => guest,
+            None => self.version.fresh().await?,
+        };
+        Ok((plan, self.guest.insert(guest)))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(guest) = self.guest.take() {
+            self.version.take_back(guest);
+        }
+    }
+}
