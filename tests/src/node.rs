@@ -135,9 +135,14 @@ pub fn holds_all(line: &str, words: &[&str]) -> bool {
     words.iter().all(|word| line.contains(&word.to_lowercase()))
 }
 
+/// Whether the node has said that its pipelines take; its plugins become ready before that.
 fn says_ready(log: &str) -> bool {
-    log.split(|c: char| !c.is_alphanumeric())
-        .any(|word| word == "ready")
+    log.lines()
+        .filter(|line| !line.contains("plugin ready"))
+        .any(|line| {
+            line.split(|c: char| !c.is_alphanumeric())
+                .any(|word| word == "ready")
+        })
 }
 
 #[cfg(test)]
@@ -151,7 +156,9 @@ mod tests {
     #[test]
     fn the_word_ready_is_not_found_inside_already() {
         assert!(says_ready("INFO ready: 2 pipelines"));
-        assert!(!says_ready("INFO already there"));
+        assert!(!says_ready(
+            "INFO already there\nINFO plugin ready plugin=http"
+        ));
     }
 
     #[test]

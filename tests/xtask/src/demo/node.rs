@@ -118,10 +118,12 @@ pub(crate) fn port_in(line: &str) -> Option<u16> {
     })
 }
 
-/// Whether the line says that the node takes messages.
+/// Whether the line says that the node takes messages; its plugins become ready before that.
 pub(crate) fn says_ready(line: &str) -> bool {
-    line.split(|c: char| !c.is_alphanumeric())
-        .any(|word| word == "ready")
+    !line.contains("plugin ready")
+        && line
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == "ready")
 }
 
 #[cfg(test)]
@@ -144,6 +146,7 @@ mod tests {
     #[test]
     fn only_the_whole_word_means_ready() {
         assert!(says_ready("INFO ready: 1 pipeline"));
+        assert!(!says_ready("INFO plugin ready plugin=http"));
         assert!(!says_ready("WARN the file was already there"));
     }
 }
