@@ -44,14 +44,14 @@ fn buried(mode: &str) -> Value {
         0,
         "the jobs beside it are not disturbed"
     );
-    let letter = dead.show(&Dead::id(&letters[0]));
+    let letter = dead.show(&Dead::entry(&letters[0]));
     assert_eq!(node.ended(), None, "the node goes on");
     let story = letter.to_string();
     assert!(
         story.matches("misbehave").count() >= 3,
         "three attempts are told, each with the plugin: {story}"
     );
-    dead.discard(&Dead::id(&letters[0]));
+    dead.discard(&Dead::entry(&letters[0]));
     assert_eq!(node.terminate(), 0);
     nothing_is_left(&mill.redis);
     letter

@@ -16,47 +16,61 @@ impl<'a> Dead<'a> {
         Self { mill, pipeline }
     }
 
-    /// `dead list --json`, one value for each letter.
+    /// `dead list --json`, one value for each letter, ten thousand at most.
     #[track_caller]
     pub fn list(&self) -> Vec<Value> {
-        values(&self.run(&["list", self.pipeline, "--json"]).stdout)
+        values(&self.run("list", &["--json", "--limit", "10000"]).stdout)
     }
 
-    /// `dead show ID --json`.
+    /// `dead show ENTRY --json`.
     #[track_caller]
-    pub fn show(&self, id: &str) -> Value {
-        let mut letters = values(&self.run(&["show", self.pipeline, id, "--json"]).stdout);
-        assert_eq!(letters.len(), 1, "one letter for one id: {letters:?}");
+    pub fn show(&self, entry: &str) -> Value {
+        let mut letters = values(&self.run("show", &[entry, "--json"]).stdout);
+        assert_eq!(letters.len(), 1, "one letter for one entry: {letters:?}");
         letters.remove(0)
     }
 
-    /// `dead replay ID`.
+    /// `dead show ENTRY --payload`.
     #[track_caller]
-    pub fn replay(&self, id: &str) -> Finished {
-        self.run(&["replay", self.pipeline, id])
+    pub fn payload(&self, entry: &str) -> String {
+        self.run("show", &[entry, "--payload"]).stdout
     }
 
-    /// `dead drop ID`.
+    /// `dead replay ENTRY`.
     #[track_caller]
-    pub fn discard(&self, id: &str) -> Finished {
-        self.run(&["drop", self.pipeline, id])
+    pub fn replay(&self, entry: &str) -> Finished {
+        self.run("replay", &[entry])
     }
 
-    /// The id by which the command line knows `letter`.
+    /// `dead replay --all`.
     #[track_caller]
-    pub fn id(letter: &Value) -> String {
-        letter["id"]
+    pub fn replay_all(&self) -> Finished {
+        self.run("replay", &["--all"])
+    }
+
+    /// `dead drop ENTRY`.
+    #[track_caller]
+    pub fn discard(&self, entry: &str) -> Finished {
+        self.run("drop", &[entry])
+    }
+
+    /// The entry by which the command line knows `letter`.
+    #[track_caller]
+    pub fn entry(letter: &Value) -> String {
+        letter["entry"]
             .as_str()
-            .unwrap_or_else(|| panic!("a letter has an id: {letter}"))
+            .unwrap_or_else(|| panic!("a letter has an entry: {letter}"))
             .to_owned()
     }
 
     #[track_caller]
-    fn run(&self, words: &[&str]) -> Finished {
-        let finished = self.mill.run(&[&["dead"], words].concat());
+    fn run(&self, verb: &str, words: &[&str]) -> Finished {
+        let finished = self
+            .mill
+            .run(&[&["dead", verb, "--pipeline", self.pipeline], words].concat());
         assert_eq!(
             finished.code, 0,
-            "dead {words:?} fails:\n{}",
+            "dead {verb} {words:?} fails:\n{}",
             finished.stderr
         );
         finished
@@ -89,9 +103,15 @@ mod tests {
 
     #[test]
     fn arrays_and_lines_read_the_same() {
-        let expected = vec![json!({"id": "1-0"}), json!({"id": "2-0"})];
-        assert_eq!(values("[{\"id\":\"1-0\"},\n {\"id\":\"2-0\"}]\n"), expected);
-        assert_eq!(values("{\"id\":\"1-0\"}\n{\"id\":\"2-0\"}\n"), expected);
+        let expected = vec![json!({"entry": "1-0"}), json!({"entry": "2-0"})];
+        assert_eq!(
+            values("[{\"entry\":\"1-0\"},\n {\"entry\":\"2-0\"}]\n"),
+            expected
+        );
+        assert_eq!(
+            values("{\"entry\":\"1-0\"}\n{\"entry\":\"2-0\"}\n"),
+            expected
+        );
         assert!(values("").is_empty());
         assert!(values("[]").is_empty());
     }

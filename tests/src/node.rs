@@ -135,14 +135,14 @@ pub fn holds_all(line: &str, words: &[&str]) -> bool {
     words.iter().all(|word| line.contains(&word.to_lowercase()))
 }
 
-/// Whether the node has said that its pipelines take; its plugins become ready before that.
+/// Whether the node has said that its pipelines take; plugins and the embedded Redis become ready before that.
 fn says_ready(log: &str) -> bool {
+    let whole_word = |line: &str| {
+        line.split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == "ready")
+    };
     log.lines()
-        .filter(|line| !line.contains("plugin ready"))
-        .any(|line| {
-            line.split(|c: char| !c.is_alphanumeric())
-                .any(|word| word == "ready")
-        })
+        .any(|line| line.contains("pipelines") && whole_word(line))
 }
 
 #[cfg(test)]
@@ -155,16 +155,16 @@ mod tests {
 
     #[test]
     fn the_word_ready_is_not_found_inside_already() {
-        assert!(says_ready("INFO ready: 2 pipelines"));
+        assert!(says_ready("INFO ready node=\"a\" pipelines=2"));
         assert!(!says_ready(
-            "INFO already there\nINFO plugin ready plugin=http"
+            "INFO pipelines already there\nINFO plugin ready plugin=http"
         ));
     }
 
     #[test]
     fn a_node_is_awaited_asked_to_end_and_its_code_returned() {
         let dir = tempfile::tempdir().unwrap();
-        let script = "trap 'echo draining; exit 7' TERM; echo started at Port=1; echo ready; while :; do sleep 0.01; done";
+        let script = "trap 'echo draining; exit 7' TERM; echo started at Port=1; echo ready pipelines=1; while :; do sleep 0.01; done";
         let mut node = shell(script, &dir.path().join("log")).ready();
         assert_eq!(node.says(&["STARTED", "port=1"]), "started at Port=1");
         assert_eq!(node.terminate(), 7);

@@ -118,9 +118,9 @@ pub(crate) fn port_in(line: &str) -> Option<u16> {
     })
 }
 
-/// Whether the line says that the node takes messages; its plugins become ready before that.
+/// Whether the line says that the pipelines take; plugins and the embedded Redis become ready before that.
 pub(crate) fn says_ready(line: &str) -> bool {
-    !line.contains("plugin ready")
+    line.contains("pipelines")
         && line
             .split(|c: char| !c.is_alphanumeric())
             .any(|word| word == "ready")
@@ -140,13 +140,13 @@ mod tests {
             port_in("push with `redis-cli -p 6380 RPUSH notifications …`"),
             Some(6380)
         );
-        assert_eq!(port_in("INFO ready pipelines=1"), None);
+        assert_eq!(port_in("INFO ready"), None);
     }
 
     #[test]
     fn only_the_whole_word_means_ready() {
-        assert!(says_ready("INFO ready: 1 pipeline"));
+        assert!(says_ready("INFO ready node=\"a\" pipelines=1"));
         assert!(!says_ready("INFO plugin ready plugin=http"));
-        assert!(!says_ready("WARN the file was already there"));
+        assert!(!says_ready("WARN pipelines already there"));
     }
 }
