@@ -1,5 +1,24 @@
 //! The configuration file as types. `load` makes them from a file, `check` says what is wrong with one.
 
+mod check;
+mod decode;
+mod document;
+mod effective;
+mod expand;
+mod fault;
+mod load;
+mod notation;
+mod place;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use effective::effective;
+pub use expand::{Environment, process_environment};
+pub use fault::{Fault, Faults, Severity, did_you_mean};
+pub use load::{DEFAULT, Loaded, load};
+pub use place::Place;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Everything a node is told.

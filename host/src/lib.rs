@@ -4,4 +4,9 @@
 
 pub mod message;
 pub mod request;
+pub mod random;
+pub mod shutdown;
+pub mod event;
 pub mod config;
+pub mod source;
+pub mod effect;

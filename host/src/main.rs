@@ -1,1 +1,5 @@
-fn main() {}
+//! The `gristmill` binary.
+
+fn main() -> std::process::ExitCode {
+    gristmill::cli::main()
+}

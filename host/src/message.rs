@@ -128,6 +128,8 @@ pub enum Outcome {
     Dead {
         /// What went wrong in the last attempt.
         trouble: Trouble,
+        /// As for `Retry`: a replay does not run them again.
+        succeeded: Vec<String>,
     },
 }
 

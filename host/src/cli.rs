@@ -1,0 +1,56 @@
+//! The command line: what can be said, and what each verb answers.
+
+mod check;
+mod config;
+mod dead;
+mod run;
+mod talk;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A message broker that runs every message through WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed while running, 2 bad arguments, 69 Redis unreachable, 78 bad configuration"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a node until SIGTERM or Ctrl-C; a second one stops at once, SIGHUP reads the configuration again
+    Run(ConfigFile),
+    /// Say what `run` would do, or every reason why it would not
+    Check(ConfigFile),
+    /// Print the configuration
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Look at messages that could not be delivered, try them again, or drop them
+    #[command(subcommand)]
+    Dead(dead::Verb),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", value_name = "FILE", default_value = "gristmill.toml")]
+    path: PathBuf,
+}
+
+/// Does what the process was called for.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Run(file) => run::run(&file.path),
+        Verb::Check(file) => check::run(&file.path),
+        Verb::Config(verb) => config::run(verb),
+        Verb::Dead(verb) => dead::run(verb),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => talk::fail(&error),
+    }
+}

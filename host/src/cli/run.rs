@@ -1,0 +1,127 @@
+//! `gristmill run`: a node from its start to its end.
+
+use super::talk;
+use crate::{
+    config::{self, Loaded},
+    event,
+    node::{Error, Node},
+    plugin::watch::{Changes, Watcher},
+    shutdown::Shutdown,
+};
+use anyhow::Context;
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Runs the node that the file at `path` describes.
+pub(super) fn run(path: &Path) -> anyhow::Result<()> {
+    let loaded = talk::load(path)?;
+    log_to_stderr()?;
+    let runtime = tokio::runtime::Runtime::new().context("no threads for the runtime")?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::default();
+        heed_signals(&shutdown)?;
+        let node = tokio::select! {
+            node = Node::start(&loaded, shutdown.clone()) => node?,
+            () = shutdown.quiet().cancelled() => return Ok(()),
+        };
+        serve(node, path, &loaded, &shutdown).await
+    })
+}
+
+/// Reloads what changes until the node is to end, then ends it.
+async fn serve(mut node: Node, path: &Path, loaded: &Loaded, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut watch = Watch::new(&loaded.config.plugins_dir, path);
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            () = shutdown.quiet().cancelled() => break,
+            changed = watch.next() => {
+                if changed.iter().any(|file| watch.is_config(file)) {
+                    reload(&mut node, path).await;
+                }
+                node.refresh(&changed).await;
+            }
+            _ = hangup.recv() => reload(&mut node, path).await,
+        }
+    }
+    event::draining(node.grace());
+    let finished = node.end().await;
+    event::ended(finished);
+    Ok(())
+}
+
+/// Reads the configuration again; one that cannot be used changes nothing.
+async fn reload(node: &mut Node, path: &Path) {
+    match config::load(path, &config::process_environment) {
+        Ok(loaded) => {
+            if let Err(error) = node.apply(&loaded).await {
+                event::reload_refused(&error);
+            }
+        }
+        Err(faults) => event::reload_refused(&Error::Config(faults)),
+    }
+}
+
+struct Watch {
+    /// Held because dropping it ends the watch.
+    watching: Option<(Watcher, Changes)>,
+    config: PathBuf,
+}
+
+impl Watch {
+    fn new(plugins_dir: &Path, config: &Path) -> Self {
+        let watching = Watcher::new(plugins_dir, Some(config));
+        Self { watching: watching.inspect_err(|error| event::not_watching(error)).ok(), config: config.to_owned() }
+    }
+
+    fn is_config(&self, file: &Path) -> bool {
+        file.file_name() == self.config.file_name()
+    }
+
+    /// The next files that changed; never where nothing is watched.
+    async fn next(&mut self) -> Vec<PathBuf> {
+        if let Some((_, changes)) = &mut self.watching
+            && let Some(changed) = changes.next().await
+        {
+            return changed;
+        }
+        self.watching = None;
+        std::future::pending().await
+    }
+}
+
+/// The first SIGTERM or Ctrl-C quiets, the second stops.
+fn heed_signals(shutdown: &Shutdown) -> io::Result<()> {
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (quiet, stop) = (shutdown.quiet().clone(), shutdown.stop().clone());
+    let heed = async move {
+        let mut signals = (terminate, interrupt);
+        next(&mut signals).await;
+        quiet.cancel();
+        next(&mut signals).await;
+        stop.cancel();
+    };
+    drop(shutdown.track_until_stop(heed));
+    Ok(())
+}
+
+async fn next((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// `GRISTMILL_LOG` sets what is logged: a level, or `target=level,…`.
+fn log_to_stderr() -> anyhow::Result<()> {
+    let wanted = std::env::var("GRISTMILL_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = EnvFilter::try_new(&wanted).with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
+    let terminal = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    log.with_target(false).init();
+    Ok(())
+}

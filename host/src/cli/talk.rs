@@ -1,0 +1,82 @@
+//! How the verbs speak to people: results on stdout, everything else on stderr.
+
+use crate::{
+    config::{self, Faults, Loaded},
+    node, source,
+};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+const UNAVAILABLE: u8 = 69;
+const BAD_CONFIG: u8 = 78;
+
+/// Says why a verb failed, and with which exit code the process is to end.
+pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(Broken) = error.downcast_ref() {
+        return ExitCode::SUCCESS;
+    }
+    match faults(error) {
+        Some(faults) => say(faults.render(io::stderr().is_terminal()).trim_end()),
+        None => say(&format!("gristmill: {}", chain(error))),
+    }
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    let node = error.downcast_ref::<node::Error>();
+    if faults(error).is_some() {
+        BAD_CONFIG
+    } else if error.is::<source::Error>() || matches!(node, Some(node::Error::Redis(_) | node::Error::Embedded(_))) {
+        UNAVAILABLE
+    } else {
+        1
+    }
+}
+
+fn faults(error: &anyhow::Error) -> Option<&Faults> {
+    match error.downcast_ref::<node::Error>() {
+        Some(node::Error::Config(faults)) => Some(faults),
+        _ => error.downcast_ref(),
+    }
+}
+
+/// The error and its causes on one line.
+fn chain(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join(": ")
+}
+
+/// A line on stderr. There is nobody to tell if that is closed.
+pub(super) fn say(line: &str) {
+    let _closed = writeln!(io::stderr(), "{line}").is_err();
+}
+
+/// The reader of stdout has had enough, as `head` has.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads stdout any more")]
+struct Broken;
+
+/// A result on stdout.
+pub(super) fn print(result: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().write_all(result).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Broken.into()),
+        written => Ok(written?),
+    }
+}
+
+/// The configuration at `path`; its warnings are told.
+pub(super) fn load(path: &Path) -> Result<Loaded, Faults> {
+    let loaded = config::load(path, &config::process_environment)?;
+    if !loaded.warnings.is_empty() {
+        say(loaded.warnings.render(io::stderr().is_terminal()).trim_end());
+    }
+    Ok(loaded)
+}
+
+/// A runtime for verbs that do one thing.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

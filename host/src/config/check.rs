@@ -1,0 +1,197 @@
+//! What can only be seen from several values together: doublets, contradictions, things without effect.
+
+use super::{
+    From, Retry,
+    decode::{Draft, PluginDraft},
+    document::find,
+    fault::{Fault, did_you_mean, shown},
+    place::{header, items},
+    read::{Fields, Reading},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that pipelines and plugins can get wrong between each other.
+pub(super) fn together(
+    reading: &mut Reading<'_>,
+    pipelines: &[Draft<'_>],
+    plugins: &[PluginDraft<'_>],
+) {
+    for pipeline in pipelines {
+        doubled_publishers(reading, pipeline);
+        without_effect(reading, pipeline);
+    }
+    shared_lists(reading, pipelines);
+    dead_letters_in_lists(reading, pipelines);
+    doubled_plugins(reading, plugins);
+    unused_plugins(reading, pipelines, plugins);
+    if pipelines.is_empty() && reading.faults.is_empty() {
+        reading.faults.push(
+            Fault::warning("there is no pipeline, so there is nothing to do")
+                .help("add `[pipeline.NAME]`; `gristmill config default` shows its keys"),
+        );
+    }
+}
+
+/// The first pause cannot be longer than the longest.
+pub(super) fn pauses(reading: &mut Reading<'_>, fields: &Fields<'_>, retry: &Retry) {
+    if retry.first <= retry.longest {
+        return;
+    }
+    let (first, longest) = (fields.written("first"), fields.written("longest"));
+    let fault = Fault::error("`first` is longer than `longest`");
+    let fault = match (first, longest) {
+        (Some(first), Some(longest)) => fault
+            .at(&first.value.span)
+            .and_at(&longest.value.span, "the longest pause"),
+        (Some(item), None) | (None, Some(item)) => fault.at(&item.value.span),
+        (None, None) => fault,
+    };
+    let default = match (first, longest) {
+        (Some(_), Some(_)) => None,
+        (_, None) => fields.item("longest").value.text(),
+        (None, _) => fields.item("first").value.text(),
+    };
+    reading.faults.push(fault.help(match default {
+        Some(default) => format!("set both; the one that is left out is \"{default}\""),
+        None => "shorten `first` or lengthen `longest`".to_owned(),
+    }));
+}
+
+fn doubled_publishers(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
+    let names = pipeline.publish.iter().flatten();
+    let mut seen = BTreeMap::new();
+    for (name, value) in names.zip(items(pipeline.entry, "publish")) {
+        let Some(first) = seen.insert(name, &value.span) else {
+            continue;
+        };
+        let fault = Fault::error("this publisher is listed twice")
+            .at(&value.span)
+            .and_at(first, "first here")
+            .help("list it once, or give it a second name with `file` in a `[plugin.NAME]` of its own");
+        reading.faults.push(fault);
+    }
+}
+
+fn without_effect(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
+    let empty = |names: &Option<Vec<String>>| names.as_ref().is_some_and(Vec::is_empty);
+    if empty(&pipeline.filters) && empty(&pipeline.publish) {
+        let name = shown(&pipeline.entry.key);
+        reading.faults.push(
+            Fault::warning(format!(
+                "[pipeline.{name}] has neither filters nor publishers, so it takes messages and drops them"
+            ))
+            .at(&header(pipeline.entry))
+            .help("name plugins in `filters` or `publish`"),
+        );
+    }
+}
+
+fn shared_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
+    let mut owners: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
+    for pipeline in pipelines {
+        let Some(From::List(list)) = &pipeline.from else {
+            continue;
+        };
+        let Some(other) = owners.insert(list, pipeline) else {
+            continue;
+        };
+        let fault = Fault::warning(format!(
+            "[pipeline.{}] and [pipeline.{}] take from the same list, so each message goes to one of them",
+            shown(&other.entry.key),
+            shown(&pipeline.entry.key),
+        ));
+        reading.faults.push(
+            fault
+                .at(&header(pipeline.entry))
+                .and_at(&header(other.entry), "takes from it too")
+                .help("to treat each message in two ways, name both publishers in one pipeline"),
+        );
+    }
+}
+
+fn dead_letters_in_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
+    let lists: BTreeSet<&str> = pipelines
+        .iter()
+        .filter_map(|pipeline| pipeline.from.as_ref())
+        .map(|From::List(list)| list.as_str())
+        .collect();
+    for pipeline in pipelines {
+        let Some(Some(dead)) = &pipeline.dead_letters else {
+            continue;
+        };
+        if !lists.contains(dead.as_str()) {
+            continue;
+        }
+        let entry = pipeline
+            .entry
+            .value
+            .table()
+            .and_then(|table| find(table, "dead_letters"));
+        let fault = Fault::error("`dead_letters` is a list that a pipeline takes from")
+            .help("name another key; dead letters are kept in a stream of their own");
+        reading.faults.push(match entry {
+            Some(entry) => fault.at(&entry.value.span),
+            None => fault,
+        });
+    }
+}
+
+fn doubled_plugins(reading: &mut Reading<'_>, plugins: &[PluginDraft<'_>]) {
+    let mut seen = BTreeMap::new();
+    for plugin in plugins {
+        let Some(name) = &plugin.name else {
+            continue;
+        };
+        let Some(first) = seen.insert(name, plugin.entry) else {
+            continue;
+        };
+        reading.faults.push(
+            Fault::error(format!("[plugin.{name}] stands here twice"))
+                .at(&header(plugin.entry))
+                .and_at(&header(first), "first here")
+                .help("`_` and `-` are the same in a plugin's name; leave one table out"),
+        );
+    }
+}
+
+/// Most often a slip in the name, and then the plugin runs without what was meant for it.
+fn unused_plugins(reading: &mut Reading<'_>, pipelines: &[Draft<'_>], plugins: &[PluginDraft<'_>]) {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for pipeline in pipelines {
+        // Where not all names are known, nothing can be said.
+        let (Some(filters), Some(publish)) = (&pipeline.filters, &pipeline.publish) else {
+            return;
+        };
+        used.extend(filters.iter().chain(publish).map(String::as_str));
+    }
+    for plugin in plugins {
+        let Some(name) = plugin.name.as_deref().filter(|name| !used.contains(name)) else {
+            continue;
+        };
+        let spelled = |name: &&str| plugin_is_spelled(pipelines, name);
+        let help = match did_you_mean(name, used.iter().copied().filter(spelled)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => {
+                "name it in `filters` or `publish` of a pipeline, or leave the table out".to_owned()
+            }
+        };
+        reading.faults.push(
+            Fault::warning(format!("no pipeline uses [plugin.{name}]"))
+                .at(&header(plugin.entry))
+                .help(help),
+        );
+    }
+}
+
+/// Whether the file itself spells this name; one out of a variable must not get into a message.
+fn plugin_is_spelled(pipelines: &[Draft<'_>], name: &str) -> bool {
+    let mut values = pipelines.iter().flat_map(|pipeline| {
+        let filters = items(pipeline.entry, "filters").iter();
+        filters.chain(items(pipeline.entry, "publish"))
+    });
+    values.any(|value| {
+        value
+            .text()
+            .is_some_and(|text| text.replace('_', "-") == name)
+    })
+}

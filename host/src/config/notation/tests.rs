@@ -1,0 +1,195 @@
+//! What is taken as a duration, an address, a host or a name, and what is not.
+
+use super::*;
+
+fn grant(text: &str) -> (HostPattern, Option<u16>) {
+    let grant = http_grant(text).unwrap_or_else(|wrong| panic!("{text}: {wrong:?}"));
+    (grant.host, grant.port)
+}
+
+fn exact(host: &str) -> HostPattern {
+    HostPattern::Exact(host.to_owned())
+}
+
+#[test]
+fn durations_are_a_whole_number_and_a_unit() {
+    assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+    assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
+    assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+    assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+    assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+    assert_eq!(duration("0s"), Ok(Duration::ZERO));
+}
+
+#[test]
+fn other_durations_are_refused_with_how_to_write_them() {
+    for text in ["", "s", "1.5s", "1m30s", "15 s", "-1s", "15S", "half", "١s"] {
+        let wrong = duration(text).expect_err(text);
+        assert_eq!(
+            (wrong.what, wrong.help),
+            ("is not a duration", DURATION_HELP)
+        );
+    }
+    assert_eq!(duration("15").expect_err("no unit").what, "has no unit");
+    for text in ["99999999999999999999ms", "18446744073709551615d"] {
+        assert_eq!(duration(text).expect_err(text).what, "is too long");
+    }
+}
+
+#[test]
+fn redis_addresses_over_tcp_and_sockets_are_taken() {
+    for text in [
+        "redis://127.0.0.1:6379",
+        "redis://localhost",
+        "redis://:secret@redis.example.com:6380/3",
+        "redis://[::1]:6379/0",
+        "redis://host/?protocol=resp3",
+        "unix:///run/redis.sock",
+        "redis+unix:///run/redis.sock?db=2",
+    ] {
+        assert_eq!(redis_url(text), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn other_redis_addresses_say_what_is_supported() {
+    for (text, what) in [
+        ("rediss://host", "asks for TLS, which is not supported yet"),
+        (
+            "redis+cluster://a:1,b:2",
+            "asks for Cluster or Sentinel, which are not supported yet",
+        ),
+        (
+            "redis+sentinel://a:1/master",
+            "asks for Cluster or Sentinel, which are not supported yet",
+        ),
+        ("http://host", "has an unknown scheme"),
+        ("localhost:6379", "is not an address of a Redis server"),
+        ("Embedded", "is not an address of a Redis server"),
+        ("unix://relative.sock", "names no absolute path"),
+        ("unix:///", "names no absolute path"),
+        ("redis://", "names no host"),
+        ("redis://:6379", "names no host"),
+        ("redis://a b", "names no host"),
+        ("redis://::1", "names no host"),
+        ("redis://host:0", "has a port that is not from 1 to 65535"),
+        (
+            "redis://host:65536",
+            "has a port that is not from 1 to 65535",
+        ),
+        (
+            "redis://host:port",
+            "has a port that is not from 1 to 65535",
+        ),
+        ("redis://host/cache", "has a database that is not a number"),
+    ] {
+        assert_eq!(redis_url(text).expect_err(text).what, what, "{text}");
+    }
+}
+
+#[test]
+fn a_host_is_granted_with_or_without_a_port() {
+    assert_eq!(grant("api.example.com"), (exact("api.example.com"), None));
+    assert_eq!(
+        grant("API.Example.com:8443"),
+        (exact("api.example.com"), Some(8443))
+    );
+    assert_eq!(grant("localhost:1"), (exact("localhost"), Some(1)));
+    assert_eq!(grant("10.0.0.7:65535"), (exact("10.0.0.7"), Some(65535)));
+    assert_eq!(grant("my_service-1"), (exact("my_service-1"), None));
+}
+
+#[test]
+fn ipv6_addresses_lose_their_brackets_and_get_their_shortest_form() {
+    assert_eq!(grant("::1"), (exact("::1"), None));
+    assert_eq!(grant("[::1]:80"), (exact("::1"), Some(80)));
+    assert_eq!(grant("[2001:DB8:0::1]"), (exact("2001:db8::1"), None));
+}
+
+#[test]
+fn wildcards_are_everything_or_everything_below() {
+    assert_eq!(grant("*"), (HostPattern::Any, None));
+    assert_eq!(grant("*:443"), (HostPattern::Any, Some(443)));
+    let below = HostPattern::Below(".example.com".to_owned());
+    assert_eq!(grant("*.Example.com"), (below, None));
+}
+
+#[test]
+fn what_is_no_host_is_not_granted() {
+    for text in [
+        "",
+        " ",
+        "https://api.example.com",
+        "user@example.com",
+        "example.com/path",
+        "10.0.0.0/8",
+        "::/0",
+        "example.com:0",
+        "example.com:65536",
+        "example.com:+80",
+        "example.com:",
+        ":80",
+        "[::1",
+        "[::1]80",
+        "[example.com]:80",
+        "fe80::1%eth0",
+        "a:b:80",
+        "*.",
+        "*.10.0.0.1",
+        "*.*.example.com",
+        "api.*.com",
+        "*example.com",
+        "example..com",
+        ".example.com",
+        "example.com.",
+        "ex ample.com",
+        "exämple.com",
+        "10.0.0",
+        "10.0.0.256",
+        "010.0.0.1",
+        "2130706433",
+        "0x7f.0.0.0x1",
+        "0X7F000001",
+    ] {
+        assert!(http_grant(text).is_err(), "{text} is granted");
+    }
+}
+
+#[test]
+fn plugin_names_are_written_with_hyphens() {
+    assert_eq!(plugin_name("drop_fields"), Ok("drop-fields".to_owned()));
+    assert_eq!(
+        plugin_name("drop-fields.v2"),
+        Ok("drop-fields.v2".to_owned())
+    );
+}
+
+#[test]
+fn names_that_would_not_do_as_files_keys_or_labels_are_refused() {
+    let long = "a".repeat(101);
+    for name in [
+        "", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\nb", "a\"b", "{a}", &long,
+    ] {
+        assert!(plugin_name(name).is_err(), "{name:?} is taken");
+    }
+    assert_eq!(
+        plugin_name("pusher.wasm").expect_err("file").what,
+        "names a file"
+    );
+}
+
+#[test]
+fn a_plugins_file_lies_in_the_directory_itself() {
+    assert_eq!(wasm_file("other.wasm"), Ok(()));
+    for file in [
+        "",
+        "other",
+        ".wasm",
+        "../other.wasm",
+        "a/b.wasm",
+        "a\\b.wasm",
+        "/x.wasm",
+    ] {
+        assert!(wasm_file(file).is_err(), "{file:?} is taken");
+    }
+}

@@ -1,0 +1,73 @@
+//! The file as a person writes it, and what comes of it.
+
+use super::{fault::Source, load::parse, *};
+use serde_json::json;
+use std::path::Path;
+
+mod defaults;
+mod effective_file;
+mod faults;
+mod hostile_files;
+mod places;
+mod values;
+
+const MINIMAL: &str = "[pipeline.p]\nfrom = { list = \"q\" }\npublish = [\"out\"]\n";
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "SECRET" => Some("s3cr3t\" = [".to_owned()),
+        "REDIS_HOST" => Some("s3cr3t.internal".to_owned()),
+        "QUEUE" => Some("s3cr3t-queue".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Result<Loaded, Faults> {
+    let source = Source {
+        path: PathBuf::from("gristmill.toml"),
+        text: text.to_owned(),
+    };
+    parse(source, &environment)
+}
+
+fn good(text: &str) -> Loaded {
+    read(text).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn messages(faults: &Faults) -> Vec<&str> {
+    faults.iter().map(Fault::message).collect()
+}
+
+/// The messages of a file that cannot be used.
+fn refused(text: &str) -> Vec<String> {
+    let faults = read(text).expect_err(text);
+    messages(&faults).into_iter().map(str::to_owned).collect()
+}
+
+/// What is said about one pipeline that has `lines` beside a source.
+fn pipeline_refused(lines: &str) -> Vec<String> {
+    refused(&format!(
+        "[pipeline.p]\nfrom = {{ list = \"q\" }}\npublish = [\"o\"]\n{lines}\n"
+    ))
+}
+
+fn plugin_refused(lines: &str) -> Vec<String> {
+    refused(&format!("{MINIMAL}[plugin.out]\n{lines}\n"))
+}
+
+mod suggestions {
+    use super::did_you_mean;
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        let plugins = ["anonymize", "pusher", "drop-fields"];
+        assert_eq!(did_you_mean("anonymise", plugins), Some("anonymize"));
+        assert_eq!(did_you_mean("Pusher", plugins), Some("pusher"));
+        assert_eq!(did_you_mean("drop_field", plugins), Some("drop-fields"));
+        assert_eq!(did_you_mean("anon", plugins), Some("anonymize"));
+        assert_eq!(did_you_mean("mailer", plugins), None);
+        assert_eq!(did_you_mean("", plugins), None);
+        assert_eq!(did_you_mean(&"x".repeat(1_000_000), plugins), None);
+    }
+}

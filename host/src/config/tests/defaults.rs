@@ -1,0 +1,81 @@
+//! What a file means that leaves keys out.
+
+use super::*;
+
+#[test]
+fn a_file_that_says_nothing_has_the_defaults() {
+    let loaded = good("");
+    let expected = Config {
+        redis: Redis::Url("redis://127.0.0.1:6379".to_owned()),
+        plugins_dir: PathBuf::from("plugins"),
+        data_dir: PathBuf::from(".gristmill"),
+        lease: Duration::from_secs(15),
+        pipelines: BTreeMap::new(),
+        plugins: BTreeMap::new(),
+        shutdown: Shutdown {
+            grace: Duration::from_secs(30),
+        },
+    };
+    assert_eq!(loaded.config, expected);
+    let warnings = messages(&loaded.warnings).join("\n");
+    assert_eq!(warnings, "there is no pipeline, so there is nothing to do");
+}
+
+#[test]
+fn a_pipeline_needs_only_its_source() {
+    let config = good("[pipeline.p]\nfrom = { list = \"q\" }\n").config;
+    let expected = Pipeline {
+        from: From::List("q".to_owned()),
+        filters: Vec::new(),
+        publish: Vec::new(),
+        in_flight: 256,
+        retry: Retry {
+            attempts: 8,
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(300),
+        },
+        dead_letters: None,
+    };
+    assert_eq!(config.pipelines.get("p"), Some(&expected));
+}
+
+#[test]
+fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
+    let expected = Plugin {
+        file: None,
+        config: json!({}),
+        timeout: Duration::from_millis(50),
+        memory_mib: 32,
+        isolation: Isolation::Reuse,
+        allow_http: Vec::new(),
+        http_timeout: Duration::from_secs(10),
+        http_response_kib: 1024,
+    };
+    assert_eq!(Plugin::default(), expected);
+    let config = good(&format!("{MINIMAL}[plugin.out]\n")).config;
+    assert_eq!(config.plugins.get("out"), Some(&expected));
+}
+
+#[test]
+fn the_reference_file_says_what_a_file_without_its_keys_means() {
+    let reference = good(DEFAULT).config;
+    let mut bare = good("[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n").config;
+    for pipeline in bare.pipelines.values_mut() {
+        pipeline.dead_letters = Some("gristmill:{NAME}:NAME:dead".to_owned());
+    }
+    for plugin in bare.plugins.values_mut() {
+        plugin.file = Some("NAME.wasm".to_owned());
+    }
+    assert_eq!(reference, bare);
+}
+
+#[test]
+fn every_key_of_the_reference_file_has_its_sentence() {
+    let mut lines = DEFAULT.lines().peekable();
+    while let Some(line) = lines.next() {
+        let key = lines.peek().filter(|next| next.contains(" = "));
+        if let Some(key) = key.filter(|key| !key.starts_with('#')) {
+            assert!(line.starts_with("# "), "no sentence: {key}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What went wrong on the wire, in the words of the innermost error that has any.
+
+use super::{dial, place::Place};
+use crate::request::Failure;
+use std::{error::Error, io};
+
+const CUT_SHORT: &str = "the connection was closed before the reply was complete";
+
+/// Why the exchange at `place` came to nothing.
+pub(super) fn failure(place: &Place, error: &(dyn Error + 'static)) -> Failure {
+    match innermost(error) {
+        Cause::Private(why) => place.denied(why),
+        Cause::HeadTooLarge => place.too_large("the head of the reply is too large"),
+        Cause::Other(why) => place.unreachable(why),
+    }
+}
+
+enum Cause {
+    Private(String),
+    HeadTooLarge,
+    Other(String),
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> Cause {
+    if let Some(cause) = telling(error) {
+        return cause;
+    }
+    match within(error) {
+        Some(inner) => innermost(inner),
+        None => Cause::Other(lower(&error.to_string())),
+    }
+}
+
+/// What `error` was made from. An `io::Error` counts only what is below the error that it wraps as its source.
+fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// The cause, if `error` says more than whatever is within it.
+fn telling(error: &(dyn Error + 'static)) -> Option<Cause> {
+    if let Some(error) = error.downcast_ref::<dial::Error>() {
+        return of_dialling(error);
+    }
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(Cause::Other(format!("tls: {}", lower(&error.to_string()))));
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return of_system(error).map(Cause::Other);
+    }
+    of_protocol(error.downcast_ref::<hyper::Error>()?)
+}
+
+fn of_dialling(error: &dial::Error) -> Option<Cause> {
+    match error {
+        dial::Error::Private(_) => Some(Cause::Private(error.to_string())),
+        dial::Error::Lookup(cause) => Some(Cause::Other(format!(
+            "{error}: {}",
+            lower(&cause.to_string())
+        ))),
+        dial::Error::NoAddress | dial::Error::NoRoots(_) => Some(Cause::Other(error.to_string())),
+        dial::Error::Connect(cause) => Some(innermost(cause.as_ref())),
+    }
+}
+
+fn of_system(error: &io::Error) -> Option<String> {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::TimedOut => Some("the connection timed out".to_owned()),
+        Kind::UnexpectedEof => Some(CUT_SHORT.to_owned()),
+        kind @ (Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable) => Some(kind.to_string()),
+        _ => None,
+    }
+}
+
+fn of_protocol(error: &hyper::Error) -> Option<Cause> {
+    if error.is_parse_too_large() {
+        Some(Cause::HeadTooLarge)
+    } else if error.is_parse() {
+        Some(Cause::Other(format!(
+            "the reply is not HTTP: {}",
+            lower(&error.to_string())
+        )))
+    } else if error.is_incomplete_message() {
+        Some(Cause::Other(CUT_SHORT.to_owned()))
+    } else {
+        None
+    }
+}
+
+/// `text` as the end of a sentence: libraries begin theirs with a capital.
+fn lower(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next()
+        .map(|first| first.to_lowercase().chain(rest).collect())
+        .unwrap_or_default()
+}

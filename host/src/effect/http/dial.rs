@@ -1,0 +1,160 @@
+//! New connections: look the name up, check where it leads, connect, and speak TLS where the URL says so.
+
+use super::{
+    grant::literal,
+    lookup::Lookups,
+    outgoing::port,
+    reach::Reach,
+    tls::{NoRoots, Tls},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use hyper::Uri;
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::Name},
+    rt::TokioIo,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+    vec,
+};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// For the TCP handshake, shared by all addresses of one family.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Makes the connections of all plugins with one [`Reach`].
+#[derive(Clone)]
+pub(super) struct Dial(Arc<Shared>);
+
+struct Shared {
+    reach: Arc<Reach>,
+    lookups: Arc<Lookups>,
+    tls: Arc<Tls>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("`{0}` is not a public address, `allow_http` has to name it")]
+    Private(SocketAddr),
+    #[error("the name cannot be looked up")]
+    Lookup(#[source] Arc<io::Error>),
+    #[error("the name has no address")]
+    NoAddress,
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
+    /// Boxed because hyper's connectors keep their own error types to themselves.
+    #[error(transparent)]
+    Connect(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Dial {
+    pub(super) fn new(reach: Arc<Reach>, lookups: Arc<Lookups>, tls: Arc<Tls>) -> Self {
+        Self(Arc::new(Shared {
+            reach,
+            lookups,
+            tls,
+        }))
+    }
+
+    async fn connect(self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
+        let (host, port) = (to.host().unwrap_or_default(), port(&to));
+        // The connector asks its resolver about names only.
+        if let Some(address) = literal(host) {
+            self.0.check(host, SocketAddr::new(address, port))?;
+        }
+        let mut tcp = HttpConnector::new_with_resolver(Resolver {
+            dial: self.clone(),
+            port,
+        });
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        if to.scheme_str() == Some("https") {
+            let config = self.0.tls.config().await?;
+            let names = Arc::new(DefaultServerNameResolver::default());
+            HttpsConnector::new(tcp, config, true, names)
+                .call(to)
+                .await
+                .map_err(Error::Connect)
+        } else {
+            tcp.call(to)
+                .await
+                .map(MaybeHttpsStream::Http)
+                .map_err(|cause| Error::Connect(cause.into()))
+        }
+    }
+}
+
+impl Shared {
+    fn check(&self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
+        if self.reach.admits(name, address) {
+            Ok(address)
+        } else {
+            Err(Error::Private(address))
+        }
+    }
+
+    /// The addresses of `name` that may be connected to. Others are passed over, so that a name with a public and a private face
+    /// works by the public one; a name that has nothing else is refused by its first.
+    async fn admitted(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let found = self.lookups.addresses(name).await.map_err(Error::Lookup)?;
+        let mut refused = Error::NoAddress;
+        let mut admitted = Vec::with_capacity(found.len());
+        for address in found.iter().rev() {
+            match self.check(name, SocketAddr::new(*address, port)) {
+                Ok(address) => admitted.push(address),
+                Err(error) => refused = error,
+            }
+        }
+        admitted.reverse();
+        if admitted.is_empty() {
+            Err(refused)
+        } else {
+            Ok(admitted)
+        }
+    }
+}
+
+impl Service<Uri> for Dial {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        self.clone().connect(to).boxed()
+    }
+}
+
+/// Gives the connector only addresses that the grants admit at this port: the check stands between lookup and connection,
+/// so that a name cannot mean one thing when checked and another when used.
+#[derive(Clone)]
+struct Resolver {
+    dial: Dial,
+    port: u16,
+}
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let Self { dial, port } = self.clone();
+        async move { Ok(dial.0.admitted(name.as_str(), port).await?.into_iter()) }.boxed()
+    }
+}

@@ -1,0 +1,69 @@
+//! Whom to trust: one TLS configuration for all connections of the node.
+
+use crate::effect::Error;
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use std::sync::Arc;
+use tokio::{sync::OnceCell, task::spawn_blocking};
+
+/// Reads the system's roots at the first `https` connection: they take milliseconds and half a megabyte that a node without any should not spend.
+pub(super) struct Tls {
+    /// Carries its own cryptography, so that no default for the whole process is needed.
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    additional: RootCertStore,
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
+/// There is nothing to check a server's certificate against.
+#[derive(Debug, thiserror::Error)]
+#[error("this machine has no root certificates, install `ca-certificates` or set SSL_CERT_FILE")]
+pub(super) struct NoRoots;
+
+impl Tls {
+    pub(super) fn new(additional: &[u8]) -> Result<Self, Error> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(Error::Tls)?;
+        Ok(Self {
+            builder,
+            additional: roots(additional)?,
+            config: OnceCell::new(),
+        })
+    }
+
+    /// The configuration for a new connection. A machine without roots is asked again at the next one, for they may be installed by then.
+    pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, NoRoots> {
+        self.config.get_or_try_init(|| self.load()).await.cloned()
+    }
+
+    async fn load(&self) -> Result<Arc<ClientConfig>, NoRoots> {
+        let system = spawn_blocking(|| rustls_native_certs::load_native_certs().certs).await;
+        let mut roots = self.additional.clone();
+        // Systems carry a few certificates that are of no use to TLS; whoever needs one of those is told so by the connection.
+        roots.add_parsable_certificates(system.unwrap_or_default());
+        if roots.is_empty() {
+            return Err(NoRoots);
+        }
+        let mut config = self
+            .builder
+            .clone()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let number = index + 1;
+        roots
+            .add(certificate.map_err(Error::Pem)?)
+            .map_err(|cause| Error::Root { number, cause })?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,256 @@
+//! What is worth telling: one function for each noteworthy event.
+//!
+//! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
+
+use crate::message::{Message, Outcome, Trouble};
+use std::{
+    error::Error,
+    fmt::Display,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tracing::{debug, error, info, warn};
+
+/// A command failed for the first time since the source was last known to be healthy.
+pub(crate) fn redis_trouble(source: &str, url: &str, cause: &(dyn Error + 'static)) {
+    warn!(source, redis = url, error = cause, "Redis does not do what we ask; trying again until it does");
+}
+
+/// A message was taken or settled again.
+pub(crate) fn redis_back(source: &str) {
+    info!(source, "Redis is back");
+}
+
+/// What was in a lane can no longer be settled by this node; whoever holds the lane now delivers it again.
+pub(crate) fn lane_lost(source: &str, lane: &str, messages: usize) {
+    if messages == 0 {
+        return debug!(source, lane, "an empty lane is gone");
+    }
+    warn!(source, lane, messages, "another node has taken these messages over, or Redis has lost them");
+}
+
+/// Messages of a node that is gone, or that was too long silent, are ours now.
+pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
+    warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");
+}
+
+/// Lets one line in five seconds through, and counts the others: a failing endpoint must not flood the log.
+#[derive(Debug, Default)]
+pub(crate) struct Sampler(Mutex<Sampled>);
+
+#[derive(Debug, Default)]
+struct Sampled {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Sampler {
+    const EVERY: Duration = Duration::from_secs(5);
+
+    /// How many lines were held back since the last one, if this one is to be written.
+    fn admit(&self) -> Option<u64> {
+        let mut sampled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sampled.last.is_some_and(|last| last.elapsed() < Self::EVERY) {
+            sampled.suppressed += 1;
+            return None;
+        }
+        sampled.last = Some(Instant::now());
+        Some(std::mem::take(&mut sampled.suppressed))
+    }
+}
+
+/// A message has been through its pipeline.
+pub(crate) fn settled(failures: &Sampler, pipeline: &str, message: &Message, outcome: &Outcome) {
+    let (id, attempt) = (&*message.id, message.attempt);
+    match outcome {
+        Outcome::Done => debug!(pipeline, id, attempt, "done"),
+        Outcome::Retry { after, trouble, .. } => {
+            let Trouble { plugin, digest, reason, .. } = trouble;
+            match failures.admit() {
+                Some(more) => {
+                    warn!(pipeline, id, attempt, ?after, plugin, digest, reason, more, "to be tried again");
+                }
+                None => debug!(pipeline, id, attempt, ?after, plugin, digest, reason, "to be tried again"),
+            }
+        }
+        Outcome::Dead { trouble, .. } => {
+            let Trouble { plugin, digest, reason, .. } = trouble;
+            match failures.admit() {
+                Some(more) => {
+                    warn!(pipeline, id, attempt, plugin, digest, reason, more, "into the dead letters");
+                }
+                None => debug!(pipeline, id, attempt, plugin, digest, reason, "into the dead letters"),
+            }
+        }
+    }
+}
+
+/// A filter has decided that a message goes no further.
+pub(crate) fn dropped(pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
+    debug!(pipeline, plugin, id = &*message.id, reason, "dropped");
+}
+
+/// The private server answers; producers may push there.
+pub(crate) fn embedded_ready(port: u16) {
+    info!(port, "embedded Redis ready: redis-cli -p {port}");
+}
+
+/// All pipelines take.
+pub(crate) fn ready(node: &str, pipelines: usize) {
+    info!(node, pipelines, "ready");
+}
+
+/// The configuration was read again and is in force.
+pub(crate) fn reloaded(pipelines: usize) {
+    info!(pipelines, "configuration reloaded");
+}
+
+/// The configuration was read again and cannot be used.
+pub(crate) fn reload_refused(reason: &dyn Display) {
+    warn!("the changed configuration cannot be used, the old one stays in force\n{reason}");
+}
+
+/// A changed key that only a restart puts in force.
+pub(crate) fn needs_restart(key: &str) {
+    warn!(key, "this change takes effect when the node is started again");
+}
+
+/// The node takes nothing new.
+pub(crate) fn draining(grace: Duration) {
+    info!(?grace, "finishing what is in flight; a second signal stops at once");
+}
+
+/// The node has ended.
+pub(crate) fn ended(finished: bool) {
+    if finished {
+        info!("ended, nothing was in flight");
+    } else {
+        warn!("ended with messages in flight; they are in Redis and will be delivered by the next node");
+    }
+}
+
+/// Files are not watched.
+pub(crate) fn not_watching(reason: &dyn Display) {
+    warn!("changed files go unnoticed until SIGHUP: {reason}");
+}
+
+/// How loud a line of a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loudness {
+    /// For its author.
+    Debug,
+    /// For the operator.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// A plugin is in force that was not there before.
+pub(crate) fn plugin_ready(plugin: &str, digest: &str, kind: impl Display, took: Duration) {
+    info!(plugin, digest, %kind, ?took, "plugin ready");
+}
+
+/// A new version of a plugin took over; messages inside the old one finish there.
+pub(crate) fn plugin_swapped(plugin: &str, old: &str, new: &str, took: Duration) {
+    info!(plugin, old, new, ?took, "plugin swapped");
+}
+
+/// A plugin did not come up; what was in force before still is.
+pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, in_force: Option<&str>) {
+    match in_force {
+        Some(digest) => warn!(
+            plugin,
+            in_force = digest,
+            "{refusal}; the version in force stays"
+        ),
+        None => warn!(plugin, "{refusal}"),
+    }
+}
+
+/// The file of a plugin that nobody uses is gone, and so is the plugin.
+pub(crate) fn plugin_removed(plugin: &str, digest: &str) {
+    info!(plugin, digest, "plugin removed");
+}
+
+/// The file of a plugin that a pipeline uses is gone; it stays in force until the node ends.
+pub(crate) fn plugin_file_gone(plugin: &str, digest: &str, file: &Path) {
+    warn!(plugin, digest, file = %file.display(), "the plugin's file is gone; the loaded version stays in force, but the next start will fail");
+}
+
+/// A file in the plugins directory cannot be a plugin because of its name.
+pub(crate) fn plugin_file_skipped(file: &Path, reason: &str) {
+    warn!(file = %file.display(), "skipped: {reason}");
+}
+
+/// A plugin was compiled, which the next start will not need to do again.
+pub(crate) fn plugin_compiled(digest: &str, took: Duration) {
+    debug!(digest, ?took, "plugin compiled");
+}
+
+/// Compiled plugins cannot be kept, so every start compiles them anew.
+pub(crate) fn compile_cache_off(dir: &Path, reason: &dyn Display) {
+    warn!(dir = %dir.display(), "compiled plugins are not kept: {reason}");
+}
+
+/// A compiled plugin on disk was damaged and is compiled again.
+pub(crate) fn compile_cache_damaged(file: &Path) {
+    warn!(file = %file.display(), "a compiled plugin on disk was damaged; compiling it again");
+}
+
+/// The compiler's thread could not be made to give way to others.
+pub(crate) fn compiler_keeps_priority(reason: &dyn Display) {
+    debug!("the compiler keeps its priority: {reason}");
+}
+
+/// The compiler died over a plugin; the plugin is refused.
+pub(crate) fn compiler_panicked(digest: &str) {
+    error!(digest, "the compiler gave up on a plugin; it is refused");
+}
+
+/// The machine grants less address space than asked for, so fewer instances can live at once.
+pub(crate) fn instances_limited(instances: u32, reason: &dyn Display) {
+    warn!(
+        instances,
+        "little address space; fewer plugin instances can live at once: {reason}"
+    );
+}
+
+/// A line that a plugin wrote, already cut and within its allowance.
+pub(crate) fn guest_line(
+    plugin: &str,
+    digest: &str,
+    message: Option<&str>,
+    loudness: Loudness,
+    text: &str,
+) {
+    match loudness {
+        Loudness::Debug => debug!(plugin, digest, message, "{text}"),
+        Loudness::Info => info!(plugin, digest, message, "{text}"),
+        Loudness::Warn => warn!(plugin, digest, message, "{text}"),
+        Loudness::Error => error!(plugin, digest, message, "{text}"),
+    }
+}
+
+/// A plugin writes more than its allowance; `count` of its lines were left out since the last such notice.
+pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, count: u64) {
+    warn!(
+        plugin,
+        digest, count, "the plugin logs too much; lines left out"
+    );
+}
+
+/// The system cannot tell about changed files, so they are looked at every so often.
+pub(crate) fn watch_polls(every: Duration, reason: &dyn Display) {
+    warn!(
+        ?every,
+        "no notices about changed files here, looking at them every so often instead: {reason}"
+    );
+}
+
+/// More files changed at once than are told apart; the whole directory is looked at.
+pub(crate) fn watch_overflowed() {
+    debug!("many files changed at once; looking at all of them");
+}

@@ -1,0 +1,255 @@
+//! A node: a configuration made to run. The only module that knows all the others.
+
+use crate::{
+    config::{self, Config, Fault, Faults, Loaded, Place, did_you_mean},
+    effect::{self, Allowance, Effects},
+    event,
+    pipeline::{Parts, Pipeline},
+    plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
+    random,
+    shutdown::Shutdown,
+    source::{
+        self, Connector,
+        embedded::{self, Embedded},
+    },
+};
+use futures_util::future::join_all;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Why a node cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration, or a plugin it names, cannot be used.
+    #[error("{}", .0.render(false))]
+    Config(Faults),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] source::Error),
+    /// The private server does not come up.
+    #[error(transparent)]
+    Embedded(#[from] embedded::Error),
+    /// This machine cannot run plugins.
+    #[error(transparent)]
+    Plugins(#[from] plugin::Error),
+    /// This machine cannot send requests.
+    #[error(transparent)]
+    Effects(#[from] effect::Error),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    id: String,
+    config: Config,
+    plugins: Plugins,
+    effects: Effects,
+    connector: Connector,
+    running: BTreeMap<String, Running>,
+    shutdown: Shutdown,
+    #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
+    embedded: Option<Embedded>,
+}
+
+#[derive(Debug)]
+struct Running {
+    pipeline: Pipeline,
+    config: config::Pipeline,
+    /// The settings of its publishers, which say what they may send.
+    publishers: Vec<config::Plugin>,
+}
+
+impl Node {
+    /// Brings everything up, or says every reason why not.
+    pub async fn start(loaded: &Loaded, shutdown: Shutdown) -> Result<Self, Error> {
+        let config = &loaded.config;
+        let plugins = Plugins::new(&config.data_dir.join("cache"))?;
+        let prepared = plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
+        let embedded = match config.redis {
+            config::Redis::Embedded { port } => Some(Embedded::start(&embedded_dir(config), port).await?),
+            config::Redis::Url(_) => None,
+        };
+        let connector = Connector::new(&redis_url(config))?;
+        connector.check().await?;
+        if let Some(embedded) = &embedded {
+            event::embedded_ready(embedded.port);
+        }
+        plugins.commit(prepared);
+        let mut node = Self {
+            id: node_id(),
+            config: config.clone(),
+            plugins,
+            effects: Effects::new()?,
+            connector,
+            running: BTreeMap::new(),
+            shutdown,
+            embedded,
+        };
+        node.start_pipelines();
+        event::ready(&node.id, node.running.len());
+        Ok(node)
+    }
+
+    /// Makes the node do what `loaded` says, the same way as at the start; if it cannot, everything stays as it was.
+    pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
+        let prepared = self.plugins.prepare(wanted(&loaded.config)).await.map_err(refused)?;
+        for key in needs_restart(&self.config, &loaded.config) {
+            event::needs_restart(key);
+        }
+        self.plugins.commit(prepared);
+        let Config { redis, plugins_dir, data_dir, lease, .. } = self.config.clone();
+        self.config = Config { redis, plugins_dir, data_dir, lease, ..loaded.config.clone() };
+        self.end_outdated().await;
+        self.start_pipelines();
+        event::reloaded(self.running.len());
+        Ok(())
+    }
+
+    /// How long messages in flight may take to finish at the end.
+    pub fn grace(&self) -> Duration {
+        self.config.shutdown.grace
+    }
+
+    /// Looks at changed plugin files.
+    pub async fn refresh(&self, changed: &[PathBuf]) {
+        // What is refused has been told, and what was in force still is.
+        drop(self.plugins.refresh(changed).await);
+    }
+
+    /// Takes nothing new, lets what is in flight finish, gives the rest back. True when all finished.
+    pub async fn end(mut self) -> bool {
+        self.shutdown.quiet().cancel();
+        let grace = self.config.shutdown.grace;
+        let running = std::mem::take(&mut self.running);
+        let ended = join_all(running.into_values().map(|running| running.pipeline.end(grace))).await;
+        self.shutdown.end(Duration::ZERO).await;
+        ended.into_iter().all(|finished| finished)
+    }
+
+    async fn end_outdated(&mut self) {
+        let config = &self.config;
+        let outdated = |name: &str, running: &Running| {
+            config.pipelines.get(name) != Some(&running.config) || publishers(config, &running.config) != running.publishers
+        };
+        let ending = self.running.extract_if(.., |name, running| outdated(name, running));
+        let grace = config.shutdown.grace;
+        join_all(ending.map(|(_, running)| running.pipeline.end(grace))).await;
+    }
+
+    fn start_pipelines(&mut self) {
+        for (name, config) in &self.config.pipelines {
+            if self.running.contains_key(name) {
+                continue;
+            }
+            let publishers = publishers(&self.config, config);
+            let slots = |names: &[String]| names.iter().filter_map(|name| self.plugins.slot(name)).collect::<Vec<_>>();
+            let allowances = publishers.iter().map(Allowance::new);
+            let pipeline = Pipeline::start(Parts {
+                name,
+                config,
+                filters: slots(&config.filters),
+                publishers: slots(&config.publish).into_iter().zip(allowances).collect(),
+                effects: self.effects.clone(),
+                node: &self.id,
+                lease: self.config.lease,
+                connector: self.connector.clone(),
+                shutdown: &self.shutdown,
+            });
+            self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
+        }
+    }
+}
+
+/// Where the server is, started or not.
+pub fn redis_url(config: &Config) -> String {
+    match &config.redis {
+        config::Redis::Embedded { .. } => embedded::url(&embedded_dir(config)),
+        config::Redis::Url(url) => url.clone(),
+    }
+}
+
+fn embedded_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("redis")
+}
+
+/// The plugins `config` asks for.
+pub fn wanted(config: &Config) -> Wanted {
+    let mut required = BTreeMap::new();
+    for pipeline in config.pipelines.values() {
+        required.extend(pipeline.filters.iter().map(|name| (name.clone(), Kind::Filter)));
+        required.extend(pipeline.publish.iter().map(|name| (name.clone(), Kind::Publisher)));
+    }
+    Wanted {
+        dir: config.plugins_dir.clone(),
+        settings: config.plugins.clone(),
+        defaults: config::Plugin::default(),
+        required,
+    }
+}
+
+fn publishers(config: &Config, pipeline: &config::Pipeline) -> Vec<config::Plugin> {
+    pipeline.publish.iter().map(|name| config.plugins.get(name).cloned().unwrap_or_default()).collect()
+}
+
+/// Keys that a reload does not change.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [
+        ("redis", old.redis != new.redis),
+        ("plugins_dir", old.plugins_dir != new.plugins_dir),
+        ("data_dir", old.data_dir != new.data_dir),
+        ("lease", old.lease != new.lease),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+/// The refusals as faults of the file that names the plugins.
+pub fn explain(loaded: &Loaded, refused: &[Refusal]) -> Faults {
+    loaded.faults(refused.iter().map(|refusal| loaded.fault_at(place(loaded, refusal), fault(loaded, refusal))).collect())
+}
+
+fn place<'a>(loaded: &'a Loaded, refusal: &'a Refusal) -> Place<'a> {
+    if matches!(refusal.cause, Cause::Config(_)) {
+        return Place::PluginKey(&refusal.plugin, "config");
+    }
+    let named = loaded.config.pipelines.iter().find_map(|(name, pipeline)| {
+        let position = |names: &[String]| names.iter().position(|name| *name == refusal.plugin);
+        let filter = position(&pipeline.filters).map(|index| Place::Filter(name, index));
+        filter.or_else(|| position(&pipeline.publish).map(|index| Place::Publisher(name, index)))
+    });
+    named.unwrap_or(Place::Plugin(&refusal.plugin))
+}
+
+fn fault(loaded: &Loaded, refusal: &Refusal) -> Fault {
+    let fault = Fault::error(refusal.to_string());
+    if refusal.cause != Cause::NoFile {
+        return fault;
+    }
+    let known = plugins_in(&loaded.config.plugins_dir);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match did_you_mean(&refusal.plugin, known.iter().copied()) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None if known.is_empty() => fault.help(format!(
+            "there is no plugin in `{}`; put the `.wasm` file there, or set `plugins_dir`",
+            loaded.config.plugins_dir.display()
+        )),
+        None => fault.help(format!("plugins in `{}`: {}", loaded.config.plugins_dir.display(), known.join(", "))),
+    }
+}
+
+fn plugins_in(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| plugin::plugin_name(&entry.path())).collect();
+    names.sort();
+    names
+}
+
+/// Unique to this process, and telling where it runs: letters, digits and `-`.
+fn node_id() -> String {
+    let system = rustix::system::uname();
+    let host: String = system.nodename().to_string_lossy().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    format!("{}-{}-{}", host.to_ascii_lowercase(), std::process::id(), random::unique())
+}

@@ -1,0 +1,181 @@
+//! One pipeline: what comes from its source goes through the filters in order and to the publishers side by side, then
+//! is settled.
+
+mod publish;
+mod retry;
+
+use crate::{
+    config::{self, Retry},
+    effect::{Allowance, Effects},
+    event,
+    message::{Fault, Message, Outcome, Trouble, Verdict},
+    plugin::{Slot, Version},
+    shutdown::Shutdown,
+    source::{Connector, Delivery, Opening, Source},
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use publish::Publisher;
+use std::{sync::Arc, time::Duration};
+
+/// A running pipeline.
+#[derive(Debug)]
+pub struct Pipeline {
+    source: Source,
+    shutdown: Shutdown,
+}
+
+/// What a pipeline is built from.
+pub struct Parts<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its table in the configuration.
+    pub config: &'a config::Pipeline,
+    /// The plugins of `config.filters`, in that order.
+    pub filters: Vec<Arc<Slot>>,
+    /// The plugins of `config.publish`, in that order, and what each may do.
+    pub publishers: Vec<(Arc<Slot>, Allowance)>,
+    /// Carries out what publishers ask for.
+    pub effects: Effects,
+    /// This process, among all that share the source.
+    pub node: &'a str,
+    /// How long it may be silent.
+    pub lease: Duration,
+    /// Where Redis is.
+    pub connector: Connector,
+    /// The node's; the pipeline ends with it.
+    pub shutdown: &'a Shutdown,
+}
+
+impl Pipeline {
+    /// Starts to take and to process.
+    pub fn start(parts: Parts<'_>) -> Self {
+        let shutdown = parts.shutdown.child();
+        let config::From::List(list) = &parts.config.from;
+        let publishers = parts.config.publish.iter().zip(parts.publishers);
+        let line = Arc::new(Line {
+            name: parts.name.to_owned(),
+            filters: parts.filters,
+            publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
+            effects: parts.effects,
+            retry: parts.config.retry.clone(),
+            failures: event::Sampler::default(),
+        });
+        let tasks = shutdown.clone();
+        let source = Source::open(Opening {
+            pipeline: parts.name,
+            list,
+            dead_letters: parts.config.dead_letters.as_deref(),
+            node: parts.node,
+            lease: parts.lease,
+            in_flight: parts.config.in_flight,
+            connector: parts.connector,
+            shutdown: shutdown.clone(),
+            start: Arc::new(move |batch| drop(tasks.track_until_stop(Arc::clone(&line).process(batch)))),
+        });
+        Self { source, shutdown }
+    }
+
+    /// Takes nothing new, lets what is in flight finish for up to `grace`, and gives the rest back. True when all
+    /// finished.
+    pub async fn end(self, grace: Duration) -> bool {
+        let finished = self.shutdown.end(grace).await;
+        self.source.close().await;
+        finished
+    }
+}
+
+/// What a message goes through.
+struct Line {
+    name: String,
+    filters: Vec<Arc<Slot>>,
+    publishers: Vec<Publisher>,
+    effects: Effects,
+    retry: Retry,
+    failures: event::Sampler,
+}
+
+/// A fault, and the plugin that had it.
+struct Failed {
+    plugin: String,
+    digest: String,
+    fault: Fault,
+}
+
+impl Failed {
+    fn new(version: &Version, fault: Fault) -> Self {
+        Self { plugin: version.name().to_owned(), digest: version.digest().to_owned(), fault }
+    }
+
+    fn trouble(&self, attempt: u32) -> Trouble {
+        Trouble {
+            attempt,
+            plugin: Some(self.plugin.clone()),
+            digest: Some(self.digest.clone()),
+            reason: self.fault.reason().to_owned(),
+        }
+    }
+}
+
+impl Line {
+    /// Processes a batch on one task: no message pays for a task of its own, none waits for another.
+    async fn process(self: Arc<Self>, batch: Vec<Delivery>) {
+        let mut batch: FuturesUnordered<_> = batch.into_iter().map(|delivery| self.take(delivery)).collect();
+        while batch.next().await.is_some() {}
+    }
+
+    async fn take(&self, delivery: Delivery) {
+        let outcome = if retry::is_spent(&self.retry, delivery.message.attempt) {
+            given_up(&delivery)
+        } else {
+            match self.run(&delivery).await {
+                Ok(()) => Outcome::Done,
+                Err((failed, succeeded)) => {
+                    let trouble = failed.trouble(delivery.message.attempt);
+                    retry::decide(&self.retry, &failed.fault, trouble, succeeded)
+                }
+            }
+        };
+        event::settled(&self.failures, &self.name, &delivery.message, &outcome);
+        delivery.settle(outcome);
+    }
+
+    async fn run(&self, delivery: &Delivery) -> Result<(), (Failed, Vec<String>)> {
+        let filtered = self.filter(delivery.message.clone()).await;
+        let messages = filtered.map_err(|failed| (failed, delivery.succeeded().to_vec()))?;
+        publish::all(&self.publishers, &self.effects, &messages, delivery).await
+    }
+
+    /// What the filters make of `message`: none, one, or many.
+    async fn filter(&self, message: Message) -> Result<Vec<Message>, Failed> {
+        let mut messages = vec![message];
+        for slot in &self.filters {
+            let version = slot.current();
+            let mut passed = Vec::with_capacity(messages.len());
+            for message in messages {
+                let verdict = ask(&version, &message).await.map_err(|fault| Failed::new(&version, fault))?;
+                match verdict {
+                    Verdict::Pass => passed.push(message),
+                    Verdict::Replace(change) => passed.push(message.changed(change)),
+                    Verdict::Split(changes) => {
+                        passed.extend(changes.into_iter().enumerate().map(|(index, change)| message.child(index, change)));
+                    }
+                    Verdict::Drop(reason) => event::dropped(&self.name, version.name(), &message, reason.as_deref()),
+                }
+            }
+            messages = passed;
+        }
+        Ok(messages)
+    }
+}
+
+async fn ask(version: &Arc<Version>, message: &Message) -> Result<Verdict, Fault> {
+    version.lend().await?.filter(message).await
+}
+
+/// A message that was in flight whenever its node died.
+fn given_up(delivery: &Delivery) -> Outcome {
+    let attempt = delivery.message.attempt - 1;
+    let reason = format!("given up after {attempt} attempts: the node ended while the message was in flight");
+    let trouble = Trouble { attempt, plugin: None, digest: None, reason };
+    Outcome::Dead { trouble, succeeded: delivery.succeeded().to_vec() }
+}

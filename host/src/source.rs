@@ -1,0 +1,43 @@
+//! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled.
+
+mod connection;
+pub mod dead;
+mod delivery;
+pub mod embedded;
+mod envelope;
+mod keys;
+mod lane;
+mod lease;
+mod list;
+mod scripts;
+mod settle;
+mod shared;
+mod take;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{Connector, Error};
+pub use delivery::Delivery;
+pub use list::List;
+pub use shared::{Opening, Start};
+
+/// One of the kinds of source.
+#[derive(Debug)]
+pub enum Source {
+    /// A Redis list.
+    List(List),
+}
+
+impl Source {
+    /// Starts to take.
+    pub fn open(opening: Opening<'_>) -> Self {
+        Self::List(List::open(opening))
+    }
+
+    /// Gives up what is left, once everything on the shutdown it was opened with has ended.
+    pub async fn close(self) {
+        match self {
+            Self::List(list) => list.close().await,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The dead letters of a list: messages that were given up, with their whole story.
+
+use super::{
+    connection::{Connector, Error},
+    envelope::Envelope,
+    keys::Keys,
+    shared::Shared,
+};
+use crate::message::Trouble;
+use redis::{RedisError, Script, aio::MultiplexedConnection, from_redis_value};
+use std::{collections::HashMap, sync::LazyLock};
+
+/// Entries read at a time.
+const PAGE: usize = 100;
+
+/// The dead letters of one pipeline.
+#[derive(Debug)]
+pub struct DeadLetters {
+    link: MultiplexedConnection,
+    keys: Keys,
+    stream: String,
+}
+
+/// A message that was given up.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Letter {
+    /// Its place in the dead letters, such as `1700000000000-0`; begins with the millisecond of its death.
+    pub entry: String,
+    /// The message's id.
+    pub id: String,
+    /// The pipeline that gave it up.
+    pub pipeline: String,
+    /// The list it came from.
+    pub source: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was first taken or first failed, in milliseconds since 1970.
+    pub received_ms: u64,
+    /// One for each failed attempt, oldest first.
+    pub troubles: Vec<Trouble>,
+    /// Publishers that had succeeded; a replay does not run them again.
+    pub succeeded: Vec<String>,
+    /// The original bytes.
+    #[serde(skip)]
+    pub payload: Vec<u8>,
+}
+
+impl Letter {
+    /// Why it was given up.
+    pub fn reason(&self) -> &str {
+        self.troubles.last().map_or("unknown", |trouble| &trouble.reason)
+    }
+
+    fn envelope(&self) -> Envelope {
+        let Self { id, received_ms, succeeded, .. } = self.clone();
+        Envelope { id, attempts: 0, received_ms, troubles: Vec::new(), succeeded }
+    }
+}
+
+/// What a stream entry of a dead letter holds.
+pub(super) fn fields(shared: &Shared, envelope: &Envelope, payload: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let json = |value: serde_json::Result<Vec<u8>>| value.expect("strings and numbers always serialise");
+    let reason = envelope.troubles.last().map_or("", |trouble| &trouble.reason);
+    vec![
+        ("id", envelope.id.clone().into()),
+        ("pipeline", shared.pipeline.clone().into()),
+        ("source", shared.source.as_bytes().into()),
+        ("attempts", envelope.attempts.to_string().into()),
+        ("received_ms", envelope.received_ms.to_string().into()),
+        ("reason", reason.into()),
+        ("troubles", json(serde_json::to_vec(&envelope.troubles))),
+        ("succeeded", json(serde_json::to_vec(&envelope.succeeded))),
+        ("payload", payload.to_vec()),
+    ]
+}
+
+/// Keys: dead, retry. Arguments: entry, envelope. Returns 1 when the letter was there.
+static REPLAY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1
+",
+    )
+});
+
+impl DeadLetters {
+    /// Those of `list`, or in `stream` where the pipeline names one.
+    pub async fn open(connector: &Connector, list: &str, stream: Option<&str>) -> Result<Self, Error> {
+        let link = connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
+        let keys = Keys::new(list);
+        let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
+        Ok(Self { link, keys, stream })
+    }
+
+    /// How many there are.
+    pub async fn count(&mut self) -> Result<u64, Error> {
+        Ok(redis::cmd("XLEN").arg(&self.stream).query_async(&mut self.link).await?)
+    }
+
+    /// The oldest `most`, or those after the entry `after`.
+    pub async fn list(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
+        let from = after.map_or_else(|| "-".to_owned(), |entry| format!("({entry}"));
+        self.range(&from, "+", most).await
+    }
+
+    /// One of them.
+    pub async fn get(&mut self, entry: &str) -> Result<Option<Letter>, Error> {
+        Ok(self.range(entry, entry, 1).await?.pop())
+    }
+
+    async fn range(&mut self, from: &str, to: &str, most: usize) -> Result<Vec<Letter>, Error> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(&self.stream).arg(from).arg(to).arg("COUNT").arg(most);
+        let entries: Vec<(String, HashMap<String, redis::Value>)> = range.query_async(&mut self.link).await?;
+        Ok(entries.into_iter().map(|(entry, fields)| letter(entry, &fields)).collect::<Result<_, _>>()?)
+    }
+
+    /// Tries a letter again from the first attempt, under its own id. False when it is no longer there.
+    pub async fn replay(&mut self, letter: &Letter) -> Result<bool, Error> {
+        let sealed = letter.envelope().seal(&letter.payload);
+        let mut replay = REPLAY.key(&self.stream);
+        replay.key(self.keys.retry()).arg(&letter.entry).arg(sealed);
+        Ok(replay.invoke_async(&mut self.link).await?)
+    }
+
+    /// Forgets a letter for good. False when it is no longer there.
+    pub async fn drop(&mut self, letter: &Letter) -> Result<bool, Error> {
+        Ok(redis::cmd("XDEL").arg(&self.stream).arg(&letter.entry).query_async(&mut self.link).await?)
+    }
+
+    /// All of them, oldest first, up to those that are there now.
+    pub async fn all(&mut self) -> Result<Vec<Letter>, Error> {
+        let mut letters: Vec<Letter> = Vec::new();
+        loop {
+            let after = letters.last().map(|letter| letter.entry.clone());
+            let page = self.list(after.as_deref(), PAGE).await?;
+            let last = page.len() < PAGE;
+            letters.extend(page);
+            if last {
+                return Ok(letters);
+            }
+        }
+    }
+}
+
+fn letter(entry: String, fields: &HashMap<String, redis::Value>) -> Result<Letter, RedisError> {
+    let bytes = |name: &str| fields.get(name).cloned().map_or(Ok(Vec::new()), from_redis_value::<Vec<u8>>);
+    let text = |name: &str| bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Letter {
+        entry,
+        id: text("id")?,
+        pipeline: text("pipeline")?,
+        source: text("source")?,
+        attempts: text("attempts")?.parse().unwrap_or(0),
+        received_ms: text("received_ms")?.parse().unwrap_or(0),
+        troubles: serde_json::from_slice(&bytes("troubles")?).unwrap_or_default(),
+        succeeded: serde_json::from_slice(&bytes("succeeded")?).unwrap_or_default(),
+        payload: bytes("payload")?,
+    })
+}

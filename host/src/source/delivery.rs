@@ -1,0 +1,128 @@
+//! A message on loan from a source, and how it is given back.
+
+use super::{envelope::Envelope, lane::Lane};
+use crate::message::{Message, Outcome, Trouble};
+use bytes::Bytes;
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Nobody has said yet what became of it.
+const OPEN: u8 = 0;
+/// An outcome is there.
+const SETTLED: u8 = 1;
+/// Still open, and out of its lane's order because it took long.
+const PARKED: u8 = 2;
+
+/// One item of a lane.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) seq: u64,
+    /// As Redis holds it.
+    pub(super) raw: Bytes,
+    /// Whether `raw` is a sealed envelope.
+    pub(super) sealed: bool,
+    /// What was known of it when it was taken, and its payload.
+    pub(super) past: Envelope,
+    pub(super) payload: Bytes,
+    state: AtomicU8,
+    /// Absent for the common outcome: done.
+    outcome: OnceLock<Box<Outcome>>,
+}
+
+impl Entry {
+    pub(super) fn new(seq: u64, raw: Bytes, sealed: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
+        let state = AtomicU8::new(if parked { PARKED } else { OPEN });
+        Self { seq, raw, sealed, past, payload, state, outcome: OnceLock::new() }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.state.load(Ordering::Acquire) == SETTLED
+    }
+
+    /// What became of it, if not simply done.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.get().map(|outcome| &**outcome)
+    }
+
+    /// Takes it out of the lane's order; false when it has just been settled.
+    pub(super) fn park(&self) -> bool {
+        self.state.compare_exchange(OPEN, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// True when it had been parked.
+    fn settle(&self, outcome: Outcome) -> bool {
+        if outcome != Outcome::Done {
+            // Only the one `Delivery` of an entry settles it, so the cell is empty.
+            self.outcome.get_or_init(|| Box::new(outcome));
+        }
+        self.state.swap(SETTLED, Ordering::AcqRel) == PARKED
+    }
+}
+
+/// Items taken in one round.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) taken: Instant,
+    pub(super) entries: Box<[Entry]>,
+}
+
+/// A message on loan. Settling consumes it; dropped unsettled, it is tried again.
+#[derive(Debug)]
+#[must_use]
+pub struct Delivery {
+    /// What plugins see.
+    pub message: Message,
+    lane: Arc<Lane>,
+    batch: Arc<Batch>,
+    index: usize,
+    settled: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(message: Message, lane: Arc<Lane>, batch: Arc<Batch>, index: usize) -> Self {
+        Self { message, lane, batch, index, settled: false }
+    }
+
+    /// What went wrong in earlier attempts, oldest first.
+    pub fn troubles(&self) -> &[Trouble] {
+        self.entry().map_or(&[], |entry| &entry.past.troubles)
+    }
+
+    /// Publishers that succeeded in an earlier attempt.
+    pub fn succeeded(&self) -> &[String] {
+        self.entry().map_or(&[], |entry| &entry.past.succeeded)
+    }
+
+    /// Says what became of the message. The source carries it out with the next batch of settlements.
+    pub fn settle(mut self, outcome: Outcome) {
+        self.finish(outcome);
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        self.batch.entries.get(self.index)
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        if let Some(entry) = self.batch.entries.get(self.index) {
+            let was_parked = entry.settle(outcome);
+            self.lane.settled(was_parked.then_some(entry.seq));
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let trouble =
+            Trouble { attempt: self.message.attempt, plugin: None, digest: None, reason: "processing was interrupted".to_owned() };
+        let succeeded = self.succeeded().to_vec();
+        self.finish(Outcome::Retry { after: Duration::ZERO, trouble, succeeded });
+    }
+}

@@ -1,0 +1,59 @@
+//! The form in which a message waits for another attempt: a line of JSON, then the original bytes.
+
+use crate::message::Trouble;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a message beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Envelope {
+    pub(super) id: String,
+    /// Attempts made so far.
+    pub(super) attempts: u32,
+    pub(super) received_ms: u64,
+    /// One for each failed attempt, oldest first.
+    #[serde(default)]
+    pub(super) troubles: Vec<Trouble>,
+    /// Publishers that are not run again.
+    #[serde(default)]
+    pub(super) succeeded: Vec<String>,
+}
+
+impl Envelope {
+    /// The envelope and `payload` as Redis keeps them.
+    pub(super) fn seal(&self, payload: &[u8]) -> Vec<u8> {
+        let mut sealed = serde_json::to_vec(self).expect("strings and numbers always serialise");
+        sealed.reserve_exact(payload.len() + 1);
+        sealed.push(b'\n');
+        sealed.extend_from_slice(payload);
+        sealed
+    }
+
+    /// The envelope in `sealed`, and the payload behind it; none where it was not sealed by us.
+    pub(super) fn open(sealed: &Bytes) -> Option<(Self, Bytes)> {
+        let end = sealed.iter().position(|byte| *byte == b'\n')?;
+        let envelope = serde_json::from_slice(sealed.get(..end)?).ok()?;
+        Some((envelope, sealed.slice(end + 1..)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_payload_comes_back_as_it_was() {
+        let trouble = Trouble { attempt: 1, plugin: Some("http".into()), digest: None, reason: "503\nbusy".into() };
+        let envelope = Envelope { id: "x-1".into(), attempts: 1, received_ms: 7, troubles: vec![trouble], succeeded: vec!["a".into()] };
+        for payload in [&b""[..], b"\n", b"\0\xff\n{}", b"{\"a\":1}"] {
+            let sealed = Bytes::from(envelope.seal(payload));
+            assert_eq!(Envelope::open(&sealed), Some((envelope.clone(), Bytes::copy_from_slice(payload))));
+        }
+    }
+
+    #[test]
+    fn what_we_did_not_seal_is_not_opened() {
+        assert_eq!(Envelope::open(&Bytes::from_static(b"no line")), None);
+        assert_eq!(Envelope::open(&Bytes::from_static(b"{}\n")), None);
+    }
+}

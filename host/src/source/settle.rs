@@ -1,0 +1,103 @@
+//! Carries out what became of the messages of a lane: one call of the script for all that has gathered meanwhile.
+
+use super::{
+    keys,
+    lane::{Lane, Settlement, Step, Work},
+    scripts,
+    shared::{Backoff, Shared},
+};
+use crate::event;
+use redis::{RedisError, ScriptInvocation};
+use std::sync::Arc;
+
+/// Settles `lane` until it is closed and empty, or lost.
+pub(super) async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
+    shared.begin(&lane.key);
+    settle_all(&shared, &lane).await;
+    shared.end(&lane.key);
+}
+
+async fn settle_all(shared: &Shared, lane: &Lane) {
+    loop {
+        match lane.collect() {
+            Work::Settle(settlement) => {
+                if !carry_out(shared, lane, &settlement).await {
+                    event::lane_lost(&shared.source, &lane.key, lane.lose());
+                    return;
+                }
+                lane.done();
+            }
+            // Whether something happened or the time is up, the next look tells.
+            Work::Wait(time) => drop(tokio::time::timeout(time, lane.work()).await),
+            Work::Idle => lane.work().await,
+            Work::Finished if lane.is_lost() => return,
+            Work::Finished => return retire(shared, lane).await,
+        }
+    }
+}
+
+/// Forgets a lane that is closed and settled. One that still holds something unread stays for others to take over.
+async fn retire(shared: &Shared, lane: &Lane) {
+    let retired = async {
+        let mut link = shared.link().await?;
+        let mut retirement = scripts::RETIRE.prepare_invoke();
+        retirement.key(shared.keys.lanes()).key(&*lane.key).key(keys::slow(&lane.key));
+        retirement.invoke_async::<()>(&mut link).await
+    };
+    if let Err(error) = retired.await {
+        shared.failed(&error).await;
+    }
+}
+
+/// False when the lane is no longer ours. Tries until Redis has answered: sending the same settlement twice does no harm.
+async fn carry_out(shared: &Shared, lane: &Lane, settlement: &Settlement) -> bool {
+    let mut invocation = scripts::SETTLE.prepare_invoke();
+    encode(shared, lane, settlement, &mut invocation);
+    let mut backoff = Backoff::new();
+    loop {
+        match send(shared, &invocation).await {
+            Ok(held) => {
+                shared.healthy();
+                return held;
+            }
+            Err(error) => {
+                shared.failed(&error).await;
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+    }
+}
+
+async fn send(shared: &Shared, invocation: &ScriptInvocation<'_>) -> Result<bool, RedisError> {
+    let mut link = shared.link().await?;
+    invocation.invoke_async(&mut link).await
+}
+
+fn encode(shared: &Shared, lane: &Lane, settlement: &Settlement, invocation: &mut ScriptInvocation<'_>) {
+    let keys = &shared.keys;
+    invocation.key(keys.lanes()).key(&*lane.key).key(keys::slow(&lane.key)).key(keys.delayed()).key(&*shared.dead);
+    invocation.arg(&*settlement.before).arg(&*settlement.after).arg(settlement.trim);
+    for step in &settlement.steps {
+        encode_step(step, invocation);
+    }
+}
+
+fn encode_step(step: &Step, invocation: &mut ScriptInvocation<'_>) {
+    match step {
+        Step::Park { seq, raw } => {
+            invocation.arg("park").arg(*seq).arg(&raw[..]);
+        }
+        Step::Unpark { seq } => {
+            invocation.arg("unpark").arg(*seq);
+        }
+        Step::Later { after_ms, sealed } => {
+            invocation.arg("later").arg(*after_ms).arg(sealed);
+        }
+        Step::Dead { fields } => {
+            invocation.arg("dead").arg(2 * fields.len());
+            for (field, value) in fields {
+                invocation.arg(*field).arg(value);
+            }
+        }
+    }
+}

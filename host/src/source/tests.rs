@@ -1,0 +1,355 @@
+//! Sources against a real server: what is taken, settled, taken over and given up.
+
+use super::{
+    Connector, Delivery, Opening, Source,
+    dead::DeadLetters,
+    embedded::Embedded,
+    keys::{self, Keys},
+    scripts,
+};
+use crate::{
+    message::{Outcome, Trouble},
+    shutdown::Shutdown,
+};
+use redis::aio::MultiplexedConnection;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{Receiver, channel};
+
+const LIST: &str = "jobs";
+
+struct Server {
+    embedded: Embedded,
+    _dir: TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        Self { embedded: Embedded::start(dir.path(), 0).await.unwrap(), _dir: dir }
+    }
+
+    async fn redis(&self) -> MultiplexedConnection {
+        self.connector().shared().await.unwrap()
+    }
+
+    fn connector(&self) -> Connector {
+        Connector::new(&self.embedded.url()).unwrap()
+    }
+
+    async fn push(&self, payloads: impl IntoIterator<Item = String>) {
+        let mut redis = self.redis().await;
+        let mut push = redis::cmd("RPUSH");
+        push.arg(LIST);
+        for payload in payloads {
+            push.arg(payload);
+        }
+        push.exec_async(&mut redis).await.unwrap();
+    }
+
+    async fn lanes(&self) -> HashMap<String, String> {
+        redis::cmd("HGETALL").arg(Keys::new(LIST).lanes()).query_async(&mut self.redis().await).await.unwrap()
+    }
+
+    /// Messages in the lanes that are registered.
+    async fn in_lanes(&self) -> usize {
+        let mut redis = self.redis().await;
+        let mut sum = 0;
+        for lane in self.lanes().await.into_keys() {
+            sum += redis::cmd("LLEN").arg(&lane).query_async::<usize>(&mut redis).await.unwrap();
+            sum += redis::cmd("HLEN").arg(keys::slow(&lane)).query_async::<usize>(&mut redis).await.unwrap();
+        }
+        sum
+    }
+}
+
+/// A source whose deliveries a test settles by hand.
+struct Node {
+    source: Source,
+    shutdown: Shutdown,
+    taken: Receiver<Delivery>,
+}
+
+impl Node {
+    fn start(server: &Server, name: &str, in_flight: usize) -> Self {
+        let (hand, taken) = channel(10_000);
+        let shutdown = Shutdown::default();
+        let source = Source::open(Opening {
+            pipeline: "test",
+            list: LIST,
+            dead_letters: None,
+            node: name,
+            lease: Duration::from_secs(1),
+            in_flight,
+            connector: server.connector(),
+            shutdown: shutdown.clone(),
+            start: Arc::new(move |batch| {
+                for delivery in batch {
+                    // A test that has ended takes no more.
+                    drop(hand.try_send(delivery));
+                }
+            }),
+        });
+        Self { source, shutdown, taken }
+    }
+
+    async fn next(&mut self) -> Delivery {
+        tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
+    }
+
+    async fn end(self) {
+        drop(self.taken);
+        self.shutdown.end(Duration::from_secs(5)).await;
+        self.source.close().await;
+    }
+
+    /// As after a kill -9: nothing is settled, nothing released.
+    async fn die(self) -> Receiver<Delivery> {
+        self.shutdown.stop().cancel();
+        self.shutdown.end(Duration::ZERO).await;
+        let Source::List(list) = self.source;
+        list.forget().await;
+        self.taken
+    }
+}
+
+fn trouble(attempt: u32, reason: &str) -> Trouble {
+    Trouble { attempt, plugin: Some("p".into()), digest: None, reason: reason.into() }
+}
+
+async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what} did not come true");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_come_in_order_and_leave_nothing_behind() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 1);
+    server.push((0..50).map(|n| n.to_string())).await;
+    for n in 0..50 {
+        let delivery = node.next().await;
+        assert_eq!(delivery.message.payload, n.to_string());
+        assert_eq!((&*delivery.message.source, delivery.message.attempt), (LIST, 1));
+        delivery.settle(Outcome::Done);
+    }
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+    node.end().await;
+    assert_eq!(server.lanes().await, HashMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_taken_than_may_be_in_flight() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 7);
+    server.push((0..100).map(|n| n.to_string())).await;
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        held.push(node.next().await);
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(300), node.taken.recv()).await.is_err());
+    held.pop().unwrap().settle(Outcome::Done);
+    held.push(node.next().await);
+    assert_eq!(server.in_lanes().await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_node_held_comes_again_under_the_same_ids() {
+    let server = Server::start().await;
+    let mut dying = Node::start(&server, "a", 64);
+    server.push((0..20).map(|n| n.to_string())).await;
+    let mut ids = HashMap::new();
+    for n in 0..20 {
+        let delivery = dying.next().await;
+        ids.insert(delivery.message.payload.clone(), delivery.message.id.clone());
+        if n < 5 {
+            delivery.settle(Outcome::Done);
+        } else {
+            std::mem::forget(delivery);
+        }
+    }
+    eventually("five settled", || async { server.in_lanes().await == 15 }).await;
+    drop(dying.die().await);
+    let mut heir = Node::start(&server, "b", 64);
+    for _ in 0..15 {
+        let delivery = heir.next().await;
+        assert_eq!(delivery.message.attempt, 2);
+        assert_eq!(ids.get(&delivery.message.payload), Some(&delivery.message.id));
+        delivery.settle(Outcome::Done);
+    }
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+    heir.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_lane_was_taken_over_cannot_settle_it() {
+    let server = Server::start().await;
+    let mut frozen = Node::start(&server, "a", 8);
+    server.push(["x".to_owned()]).await;
+    let held = frozen.next().await;
+    take_over_by_hand(&server).await;
+    held.settle(Outcome::Done);
+    eventually("settled in vain", || async { server.in_lanes().await == 1 }).await;
+    server.push(["y".to_owned()]).await;
+    let after = frozen.next().await;
+    assert_eq!(after.message.payload, "y");
+    after.settle(Outcome::Done);
+    let mut heir = Node::start(&server, "c", 8);
+    let again = heir.next().await;
+    assert_eq!((&again.message.payload[..], again.message.attempt), (&b"x"[..], 3));
+    again.settle(Outcome::Done);
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
+
+/// Does to every lane with something in it what a reaper does, as a node `b` that then dies.
+async fn take_over_by_hand(server: &Server) {
+    let keys = Keys::new(LIST);
+    let mut redis = server.redis().await;
+    for (index, lane) in server.lanes().await.into_keys().enumerate() {
+        let heir = keys.lane("b", &format!("q{index}"));
+        let mut adopt = scripts::ADOPT.prepare_invoke();
+        adopt.key(keys.lanes()).key(&lane).key(keys::slow(&lane)).key("no-lease").key(&heir).key(keys::slow(&heir));
+        adopt.invoke_async::<Option<String>>(&mut redis).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_message_does_not_hold_back_those_behind_it() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 8);
+    server.push((0..500).map(|n| n.to_string())).await;
+    let slow = node.next().await;
+    for _ in 1..500 {
+        node.next().await.settle(Outcome::Done);
+    }
+    eventually("only the slow one is left", || async { server.in_lanes().await == 1 }).await;
+    slow.settle(Outcome::Done);
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_message_survives_its_node() {
+    let server = Server::start().await;
+    let mut dying = Node::start(&server, "a", 4);
+    server.push((0..50).map(|n| n.to_string())).await;
+    let slow = dying.next().await;
+    for _ in 1..50 {
+        dying.next().await.settle(Outcome::Done);
+    }
+    eventually("only the slow one is left", || async { server.in_lanes().await == 1 }).await;
+    let id = slow.message.id.clone();
+    std::mem::forget(slow);
+    drop(dying.die().await);
+    let mut heir = Node::start(&server, "b", 4);
+    let again = heir.next().await;
+    assert_eq!((&again.message.id, &again.message.payload[..], again.message.attempt), (&id, &b"0"[..], 2));
+    again.settle(Outcome::Done);
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_comes_when_it_is_due_with_its_story() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 8);
+    server.push(["a\0b\n".to_owned()]).await;
+    let first = node.next().await;
+    let id = first.message.id.clone();
+    let asked = Instant::now();
+    let succeeded = vec!["other".to_owned()];
+    first.settle(Outcome::Retry { after: Duration::from_millis(400), trouble: trouble(1, "busy"), succeeded });
+    let second = node.next().await;
+    assert!(asked.elapsed() >= Duration::from_millis(390), "{:?}", asked.elapsed());
+    assert_eq!((&second.message.id, second.message.attempt, &second.message.payload[..]), (&id, 2, &b"a\0b\n"[..]));
+    assert_eq!((second.troubles(), second.succeeded()), (&[trouble(1, "busy")][..], &["other".to_owned()][..]));
+    second.settle(Outcome::Done);
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_tells_its_story_and_can_be_replayed_or_dropped() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 8);
+    server.push(["one".to_owned(), "two".to_owned()]).await;
+    for _ in 0..2 {
+        let delivery = node.next().await;
+        delivery.settle(Outcome::Dead { trouble: trouble(1, "no good"), succeeded: vec!["x".to_owned()] });
+    }
+    let mut dead = DeadLetters::open(&server.connector(), LIST, None).await.unwrap();
+    while dead.count().await.unwrap() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let letters = dead.all().await.unwrap();
+    assert_eq!(letters.iter().map(|letter| &letter.payload[..]).collect::<Vec<_>>(), [b"one", b"two"]);
+    assert_eq!((letters[0].reason(), &*letters[0].pipeline, letters[0].attempts), ("no good", "test", 1));
+    assert!(dead.replay(&letters[0]).await.unwrap());
+    assert!(!dead.replay(&letters[0]).await.unwrap(), "a letter is replayed once");
+    let again = node.next().await;
+    assert_eq!((&*again.message.id, again.message.attempt, again.succeeded()), (&*letters[0].id, 1, &["x".to_owned()][..]));
+    again.settle(Outcome::Done);
+    assert!(dead.drop(&letters[1]).await.unwrap());
+    assert_eq!(dead.count().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_delivery_comes_again() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 8);
+    server.push(["x".to_owned()]).await;
+    drop(node.next().await);
+    let again = node.next().await;
+    assert_eq!((again.message.attempt, &*again.troubles()[0].reason), (2, "processing was interrupted"));
+    again.settle(Outcome::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_connections_lose_nothing_and_repeat_nothing() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server, "a", 64);
+    let seen = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
+    let count = Arc::clone(&seen);
+    let collector = tokio::task::spawn(async move {
+        while let Some(delivery) = node.taken.recv().await {
+            let payload = String::from_utf8(delivery.message.payload.to_vec()).unwrap();
+            *count.lock().unwrap().entry(payload).or_default() += 1;
+            delivery.settle(Outcome::Done);
+        }
+        node.source
+    });
+    for round in 0..20 {
+        server.push((0..200).map(|n| format!("{round}-{n}"))).await;
+        let mut redis = server.redis().await;
+        let kill = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes").to_owned();
+        kill.exec_async(&mut redis).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    eventually("all have come", || async { seen.lock().unwrap().len() == 4000 }).await;
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+    assert_eq!(seen.lock().unwrap().values().filter(|times| **times > 1).count(), 0);
+    collector.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_type_is_waited_out() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    redis::cmd("SET").arg(LIST).arg("no list").exec_async(&mut redis).await.unwrap();
+    let mut node = Node::start(&server, "a", 8);
+    assert!(tokio::time::timeout(Duration::from_millis(300), node.taken.recv()).await.is_err());
+    redis::cmd("DEL").arg(LIST).exec_async(&mut redis).await.unwrap();
+    server.push(["x".to_owned()]).await;
+    node.next().await.settle(Outcome::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_on_the_same_data_is_refused() {
+    let server = Server::start().await;
+    let refused = Embedded::start(server._dir.path(), 0).await.unwrap_err();
+    assert!(refused.to_string().contains("in use by another node"), "{refused}");
+}
