@@ -18,9 +18,7 @@ fn busy(redis: Redis) -> Mill {
 #[track_caller]
 fn progress(mill: &Mill, more: usize) {
     let before = mill.sink.count();
-    eventually(SOON, &format!("{more} more requests"), || {
-        (mill.sink.count() >= before + more).then_some(())
-    });
+    eventually(SOON, &format!("{more} more requests"), || (mill.sink.count() >= before + more).then_some(()));
 }
 
 #[test]
@@ -94,8 +92,7 @@ fn connections_cut_by_the_server_are_made_again() {
     mill.redis.push("jobs", jobs(0..3_000));
     for _ in 0..5 {
         progress(&mill, 200);
-        mill.redis
-            .ask::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        mill.redis.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     }
     let twice = all_arrive(&mill.sink, 0..3_000);
     assert!(twice <= IN_FLIGHT * 5, "{twice} came twice");

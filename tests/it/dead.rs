@@ -24,15 +24,8 @@ fn a_message_that_fails_too_often_is_buried_with_its_story() {
     assert_eq!(mill.sink.count(), 3);
     let letter = Dead::of(&mill, "jobs").show(&Dead::entry(&listed[0]));
     let story = letter.to_string();
-    assert!(
-        story.contains("http") && story.matches("503").count() >= 3,
-        "every attempt is told: {story}"
-    );
-    assert_eq!(
-        Dead::of(&mill, "jobs").payload(&Dead::entry(&listed[0])),
-        jobs(1..2)[0],
-        "the original bytes are kept"
-    );
+    assert!(story.contains("http") && story.matches("503").count() >= 3, "every attempt is told: {story}");
+    assert_eq!(Dead::of(&mill, "jobs").payload(&Dead::entry(&listed[0])), jobs(1..2)[0], "the original bytes are kept");
 }
 
 #[test]
@@ -45,9 +38,7 @@ fn a_replayed_letter_is_delivered_and_gone() {
     mill.sink.answer(Answer::Status(200));
     mill.sink.forget();
     Dead::of(&mill, "jobs").replay(&Dead::entry(&listed[0]));
-    eventually(SOON, "the replayed message arrives", || {
-        (mill.sink.count() == 1).then_some(())
-    });
+    eventually(SOON, "the replayed message arrives", || (mill.sink.count() == 1).then_some(()));
     Dead::of(&mill, "jobs").replay_all();
     assert_eq!(all_arrive(&mill.sink, 1..3), 0);
     letters(&mill, 0);
@@ -70,10 +61,7 @@ fn a_dropped_letter_is_gone() {
 
 #[test]
 fn letters_go_where_the_config_says() {
-    let mill = direct(
-        Redis::start(),
-        &format!("{THRICE}\ndead_letters = \"gristmill:dead:mine\""),
-    );
+    let mill = direct(Redis::start(), &format!("{THRICE}\ndead_letters = \"gristmill:dead:mine\""));
     mill.sink.answer(Answer::Status(400));
     let _node = mill.node();
     mill.redis.push("jobs", jobs(1..2));
@@ -92,9 +80,7 @@ fn bytes_that_are_not_text_survive_burial_and_replay() {
     mill.sink.answer(Answer::Status(200));
     mill.sink.forget();
     Dead::of(&mill, "jobs").replay(&Dead::entry(&listed[0]));
-    eventually(SOON, "it arrives", || {
-        (mill.sink.count() == 1).then_some(())
-    });
+    eventually(SOON, "it arrives", || (mill.sink.count() == 1).then_some(()));
     assert_eq!(mill.sink.received()[0].body, payload);
 }
 

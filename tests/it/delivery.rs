@@ -14,13 +14,7 @@ fn messages_reach_the_sink_as_they_were_pushed() {
         assert_eq!(bodies.get(job.as_bytes()), Some(&1), "{job}");
     }
     let received = mill.sink.received();
-    assert!(
-        received
-            .iter()
-            .all(|one| one.method == "POST" && one.path == "/hooks/jobs"),
-        "{:?}",
-        received[0]
-    );
+    assert!(received.iter().all(|one| one.method == "POST" && one.path == "/hooks/jobs"), "{:?}", received[0]);
     nothing_is_left(&mill.redis);
 }
 
@@ -38,9 +32,7 @@ fn each_message_carries_its_own_idempotency_key() {
     let _node = mill.node();
     mill.redis.push("jobs", jobs(0..20));
     all_arrive(&mill.sink, 0..20);
-    let keys = mill
-        .sink
-        .tally(|received| received.header("idempotency-key").map(str::to_owned));
+    let keys = mill.sink.tally(|received| received.header("idempotency-key").map(str::to_owned));
     assert_eq!(keys.len(), 20, "{keys:?}");
     assert!(!keys.contains_key(&None));
 }
@@ -55,36 +47,24 @@ fn payloads_of_any_kind_pass_through_the_host_unharmed() {
         b"NUL \0 in the \0\0 middle\0".to_vec(),
         vec![0xff, 0xfe, 0x80, 0xc3],
         b"{\"unfinished\": ".to_vec(),
-        (0..10 * 1024 * 1024)
-            .map(|n: u32| (n % 251) as u8)
-            .collect(),
+        (0..10 * 1024 * 1024).map(|n: u32| (n % 251) as u8).collect(),
     ];
     mill.redis.push("jobs", payloads.iter().map(Vec::as_slice));
-    eventually(SOON, "all of them arrive", || {
-        (mill.sink.count() >= payloads.len()).then_some(())
-    });
+    eventually(SOON, "all of them arrive", || (mill.sink.count() >= payloads.len()).then_some(()));
     let bodies = mill.sink.bodies();
     for payload in &payloads {
-        assert_eq!(
-            bodies.get(payload.as_slice()),
-            Some(&1),
-            "{} bytes: {:?}",
-            payload.len(),
-            payload.get(..20)
-        );
+        assert_eq!(bodies.get(payload.as_slice()), Some(&1), "{} bytes: {:?}", payload.len(), payload.get(..20));
     }
     nothing_is_left(&mill.redis);
 }
 
 #[test]
 fn private_fields_do_not_reach_the_sink() {
-    let anonymize =
-        "[plugin.anonymize]\nconfig = { fields = [\"ip\", \"user.email\"], mode = \"drop\" }\n";
-    let mill = Mill::new()
-        .plugins(&["anonymize", "http"])
-        .config(&pipeline("filters = [\"anonymize\"]", anonymize));
+    let anonymize = "[plugin.anonymize]\nconfig = { fields = [\"ip\", \"user.email\"], mode = \"drop\" }\n";
+    let mill = Mill::new().plugins(&["anonymize", "http"]).config(&pipeline("filters = [\"anonymize\"]", anonymize));
     let _node = mill.node();
-    mill.redis.push("jobs", ["{\"id\":1,\"ip\":\"192.0.2.1\",\"user\":{\"name\":\"Mia\",\"email\":\"mia@example.org\"}}"]);
+    mill.redis
+        .push("jobs", ["{\"id\":1,\"ip\":\"192.0.2.1\",\"user\":{\"name\":\"Mia\",\"email\":\"mia@example.org\"}}"]);
     all_arrive(&mill.sink, 1..2);
     let expected = serde_json::json!({"id": 1, "user": {"name": "Mia"}});
     assert_eq!(mill.sink.received()[0].json(), expected);
@@ -93,30 +73,16 @@ fn private_fields_do_not_reach_the_sink() {
 #[test]
 fn what_a_filter_cannot_read_is_buried_and_the_rest_goes_on() {
     let anonymize = "[plugin.anonymize]\nconfig = { fields = [\"ip\"], mode = \"drop\" }\n";
-    let mill = Mill::new()
-        .plugins(&["anonymize", "http"])
-        .config(&pipeline("filters = [\"anonymize\"]", anonymize));
+    let mill = Mill::new().plugins(&["anonymize", "http"]).config(&pipeline("filters = [\"anonymize\"]", anonymize));
     let _node = mill.node();
     mill.redis.push("jobs", jobs(0..50));
     mill.redis.push("jobs", ["not JSON", "", "{\"id\":"]);
     mill.redis.push("jobs", jobs(50..100));
     assert_eq!(all_arrive(&mill.sink, 0..100), 0);
     let dead = Dead::of(&mill, "jobs");
-    let letters = eventually(SOON, "three dead letters", || {
-        Some(dead.list()).filter(|letters| letters.len() == 3)
-    });
-    assert!(
-        letters
-            .iter()
-            .all(|letter| letter.to_string().contains("anonymize")),
-        "{letters:?}"
-    );
-    assert!(
-        mill.sink
-            .received()
-            .iter()
-            .all(|received| received.json().get("ip").is_none())
-    );
+    let letters = eventually(SOON, "three dead letters", || Some(dead.list()).filter(|letters| letters.len() == 3));
+    assert!(letters.iter().all(|letter| letter.to_string().contains("anonymize")), "{letters:?}");
+    assert!(mill.sink.received().iter().all(|received| received.json().get("ip").is_none()));
 }
 
 #[test]
@@ -128,11 +94,7 @@ fn pipelines_side_by_side_do_not_mix() {
     mill.redis.push("others", jobs(30..60));
     assert_eq!(all_arrive(&mill.sink, 0..60), 0);
     let wrong = mill.sink.received().into_iter().find(|received| {
-        let expected = if received.json()["id"].as_u64() < Some(30) {
-            "/hooks/jobs"
-        } else {
-            "/hooks/others"
-        };
+        let expected = if received.json()["id"].as_u64() < Some(30) { "/hooks/jobs" } else { "/hooks/others" };
         received.path != expected
     });
     assert!(wrong.is_none(), "{wrong:?}");

@@ -25,43 +25,29 @@ allow_http = ["$AUTHORITY"]
 
 /// A mill whose jobs go through no filter.
 pub(crate) fn direct(redis: Redis, keys: &str) -> Mill {
-    Mill::on(redis)
-        .plugins(&["http"])
-        .config(&pipeline(keys, ""))
+    Mill::on(redis).plugins(&["http"]).config(&pipeline(keys, ""))
 }
 
 /// The jobs with these numbers.
 pub(crate) fn jobs(numbers: Range<u64>) -> Vec<String> {
-    numbers
-        .map(|number| {
-            format!("{{\"id\":{number},\"ip\":\"203.0.113.7\",\"text\":\"job {number}\"}}")
-        })
-        .collect()
+    numbers.map(|number| format!("{{\"id\":{number},\"ip\":\"203.0.113.7\",\"text\":\"job {number}\"}}")).collect()
 }
 
 /// How often each number has arrived.
 pub(crate) fn arrived(sink: &Sink) -> HashMap<u64, usize> {
-    sink.tally(|received| {
-        received.json()["id"]
-            .as_u64()
-            .expect("every job has a number")
-    })
+    sink.tally(|received| received.json()["id"].as_u64().expect("every job has a number"))
 }
 
 /// Waits until every one of these jobs has arrived at least once, and returns how many came more than that.
 #[track_caller]
 pub(crate) fn all_arrive(sink: &Sink, numbers: Range<u64>) -> usize {
     let count = numbers.end - numbers.start;
-    eventually(
-        SOON * 2,
-        &format!("all of {count} jobs have arrived"),
-        || {
-            // Cheap first: looking at every body is dear while thousands arrive.
-            (sink.count() as u64 >= count)
-                .then(|| arrived(sink))
-                .filter(|seen| numbers.clone().all(|number| seen.contains_key(&number)))
-        },
-    );
+    eventually(SOON * 2, &format!("all of {count} jobs have arrived"), || {
+        // Cheap first: looking at every body is dear while thousands arrive.
+        (sink.count() as u64 >= count)
+            .then(|| arrived(sink))
+            .filter(|seen| numbers.clone().all(|number| seen.contains_key(&number)))
+    });
     sink.count() - count as usize
 }
 

@@ -42,11 +42,7 @@ fn a_module_names_only_those_before_it() {
         };
         for named in file.named_modules() {
             if place(&named).is_some_and(|named| named > own) {
-                wrong.push(format!(
-                    "{}: `{named}` stands behind `{}` in lib.rs",
-                    file.path,
-                    file.module()
-                ));
+                wrong.push(format!("{}: `{named}` stands behind `{}` in lib.rs", file.path, file.module()));
             }
         }
     }
@@ -71,26 +67,16 @@ fn source_plugin_effect_and_edge_never_name_each_other() {
 fn every_module_file_belongs_to_a_module_of_lib_rs() {
     let modules = modules();
     let strays = host().into_iter().filter(|file| {
-        !["lib", "main"].contains(&file.module())
-            && !modules.iter().any(|module| module == file.module())
+        !["lib", "main"].contains(&file.module()) && !modules.iter().any(|module| module == file.module())
     });
-    none(
-        &strays
-            .map(|file| format!("{}: no module of lib.rs", file.path))
-            .collect::<Vec<_>>(),
-    );
+    none(&strays.map(|file| format!("{}: no module of lib.rs", file.path)).collect::<Vec<_>>());
 }
 
 #[test]
 fn wasm_types_stay_in_plugin() {
     let outside = host().into_iter().filter(|file| file.module() != "plugin");
-    let names =
-        outside.filter(|file| file.names_crate("wasmtime") || file.names_crate("wasmtime_wasi"));
-    none(
-        &names
-            .map(|file| format!("{}: names wasmtime", file.path))
-            .collect::<Vec<_>>(),
-    );
+    let names = outside.filter(|file| file.names_crate("wasmtime") || file.names_crate("wasmtime_wasi"));
+    none(&names.map(|file| format!("{}: names wasmtime", file.path)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -100,28 +86,16 @@ fn redis_types_stay_in_source_and_its_effect() {
             || file.path == "effect/redis.rs"
             || REDIS_ELSEWHERE.iter().any(|(path, _)| *path == file.path)
     };
-    let names = host()
-        .into_iter()
-        .filter(|file| !may(file) && file.names_crate("redis"));
-    none(
-        &names
-            .map(|file| format!("{}: names redis", file.path))
-            .collect::<Vec<_>>(),
-    );
+    let names = host().into_iter().filter(|file| !may(file) && file.names_crate("redis"));
+    none(&names.map(|file| format!("{}: names redis", file.path)).collect::<Vec<_>>());
 }
 
 #[test]
 fn no_file_is_too_long() {
     let root = built::repository();
-    let files = ["host", "sdk"]
-        .iter()
-        .flat_map(|dir| files_below(&root.join(dir)));
+    let files = ["host", "sdk"].iter().flat_map(|dir| files_below(&root.join(dir)));
     let long = files.filter(|file| file.lines() > LONGEST);
-    none(
-        &long
-            .map(|file| format!("{}: {} lines, more than {LONGEST}", file.path, file.lines()))
-            .collect::<Vec<_>>(),
-    );
+    none(&long.map(|file| format!("{}: {} lines, more than {LONGEST}", file.path, file.lines())).collect::<Vec<_>>());
 }
 
 #[test]
@@ -133,12 +107,7 @@ fn every_file_begins_with_a_sentence_about_what_lives_there() {
         .map(|dir| root.join(dir))
         .filter(|dir| dir.is_dir())
         .flat_map(|dir: std::path::PathBuf| files_below(Path::new(&dir)));
-    let bare = files.filter(|file| {
-        !file.path.ends_with("tests.rs") && !file.path.contains("/ui/") && !file.begins_with_a_doc()
-    });
-    none(
-        &bare
-            .map(|file| format!("{}: no `//!` at its top", file.path))
-            .collect::<Vec<_>>(),
-    );
+    let bare = files
+        .filter(|file| !file.path.ends_with("tests.rs") && !file.path.contains("/ui/") && !file.begins_with_a_doc());
+    none(&bare.map(|file| format!("{}: no `//!` at its top", file.path)).collect::<Vec<_>>());
 }

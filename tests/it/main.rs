@@ -1,9 +1,5 @@
 //! Gristmill as an operator meets it: the real binary, a real Redis, a real HTTP server, one file for each idea.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod crash;
 mod dead;

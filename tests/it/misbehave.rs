@@ -20,10 +20,7 @@ timeout = "200ms"
 memory_mib = 16
 "#
     );
-    Mill::new()
-        .guests(&["misbehave"])
-        .plugins(&["http"])
-        .config(&pipeline("", &tables))
+    Mill::new().guests(&["misbehave"]).plugins(&["http"]).config(&pipeline("", &tables))
 }
 
 /// Lets one message meet the misbehaving filter while others pass beside it, and returns its dead letter.
@@ -35,22 +32,13 @@ fn buried(mode: &str) -> Value {
     mill.redis.push("bad", ["{\"id\":7}"]);
     mill.redis.push("jobs", jobs(200..400));
     let dead = Dead::of(&mill, "bad");
-    let letters = eventually(SOON, "a dead letter", || {
-        Some(dead.list()).filter(|letters| !letters.is_empty())
-    });
+    let letters = eventually(SOON, "a dead letter", || Some(dead.list()).filter(|letters| !letters.is_empty()));
     assert_eq!(letters.len(), 1);
-    assert_eq!(
-        all_arrive(&mill.sink, 0..400),
-        0,
-        "the jobs beside it are not disturbed"
-    );
+    assert_eq!(all_arrive(&mill.sink, 0..400), 0, "the jobs beside it are not disturbed");
     let letter = dead.show(&Dead::entry(&letters[0]));
     assert_eq!(node.ended(), None, "the node goes on");
     let story = letter.to_string();
-    assert!(
-        story.matches("misbehave").count() >= 3,
-        "three attempts are told, each with the plugin: {story}"
-    );
+    assert!(story.matches("misbehave").count() >= 3, "three attempts are told, each with the plugin: {story}");
     dead.discard(&Dead::entry(&letters[0]));
     assert_eq!(node.terminate(), 0);
     nothing_is_left(&mill.redis);
@@ -66,10 +54,7 @@ fn a_trap_is_told_as_one() {
 #[test]
 fn an_endless_loop_is_stopped_after_its_timeout() {
     let story = buried("loop").to_string();
-    assert!(
-        story.contains("timeout") && story.contains("200ms"),
-        "{story}"
-    );
+    assert!(story.contains("timeout") && story.contains("200ms"), "{story}");
 }
 
 #[test]
@@ -81,10 +66,7 @@ fn an_eater_of_memory_is_stopped_at_its_limit() {
 #[test]
 fn endless_recursion_is_stopped() {
     let story = buried("recurse").to_string();
-    assert!(
-        story.contains("stack") || story.contains("trapped"),
-        "{story}"
-    );
+    assert!(story.contains("stack") || story.contains("trapped"), "{story}");
 }
 
 #[test]
@@ -98,12 +80,9 @@ fn many_bad_messages_at_once_do_not_stop_the_good_ones() {
     let _node = mill.node();
     for round in 0..10 {
         mill.redis.push("bad", jobs(0..50));
-        mill.redis
-            .push("jobs", jobs(round * 100..(round + 1) * 100));
+        mill.redis.push("jobs", jobs(round * 100..(round + 1) * 100));
     }
     assert_eq!(all_arrive(&mill.sink, 0..1_000), 0);
     let dead = Dead::of(&mill, "bad");
-    eventually(SOON, "all bad ones are buried", || {
-        (dead.list().len() == 500).then_some(())
-    });
+    eventually(SOON, "all bad ones are buried", || (dead.list().len() == 500).then_some(()));
 }

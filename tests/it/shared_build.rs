@@ -19,27 +19,14 @@ fn resolved(kinds: &str) -> BTreeSet<String> {
         kinds,
     ]);
     let output = command.current_dir(built::repository()).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)").to_owned())
-        .collect()
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 #[test]
 fn what_only_tests_depend_on_changes_no_feature_of_what_the_host_depends_on() {
     let (demo, test) = (resolved("normal,build"), resolved("normal,build,dev"));
-    let changed: Vec<&String> = demo
-        .iter()
-        .filter(|package| !package.contains("(/") && !test.contains(*package))
-        .collect();
-    assert!(
-        changed.is_empty(),
-        "these are compiled twice, once for the demo and once for the tests: {changed:#?}"
-    );
+    let changed: Vec<&String> =
+        demo.iter().filter(|package| !package.contains("(/") && !test.contains(*package)).collect();
+    assert!(changed.is_empty(), "these are compiled twice, once for the demo and once for the tests: {changed:#?}");
 }

@@ -6,19 +6,14 @@ use std::time::{Duration, Instant};
 
 /// A mill with this grace.
 fn with_grace(grace: &str) -> Mill {
-    let config = pipeline(
-        "in_flight = 32",
-        &format!("http_timeout = \"60s\"\n\n[shutdown]\ngrace = \"{grace}\"\n"),
-    );
+    let config = pipeline("in_flight = 32", &format!("http_timeout = \"60s\"\n\n[shutdown]\ngrace = \"{grace}\"\n"));
     Mill::new().plugins(&["http"]).config(&config)
 }
 
 /// Waits until something is in flight.
 #[track_caller]
 fn in_flight(mill: &Mill) {
-    eventually(SOON, "a request is under way", || {
-        (mill.sink.count() > 0).then_some(())
-    });
+    eventually(SOON, "a request is under way", || (mill.sink.count() > 0).then_some(()));
 }
 
 #[test]
@@ -29,16 +24,9 @@ fn a_node_asked_to_end_finishes_what_it_has_taken() {
     mill.redis.push("jobs", jobs(0..500));
     in_flight(&mill);
     assert_eq!(node.terminate(), 0);
-    assert!(
-        mill.redis.keys("*:lane:*").is_empty(),
-        "nothing stays in flight"
-    );
+    assert!(mill.redis.keys("*:lane:*").is_empty(), "nothing stays in flight");
     let left = mill.redis.len("jobs") + mill.redis.len("gristmill:{jobs}:jobs:retry");
-    assert_eq!(
-        mill.sink.count() + left,
-        500,
-        "each is delivered once or waits"
-    );
+    assert_eq!(mill.sink.count() + left, 500, "each is delivered once or waits");
     let _next = mill.node();
     assert_eq!(all_arrive(&mill.sink, 0..500), 0);
 }
@@ -49,11 +37,7 @@ fn an_idle_node_ends_quickly() {
     let mut node = mill.node();
     let asked = Instant::now();
     assert_eq!(node.terminate(), 0);
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "took {:?}", asked.elapsed());
     nothing_is_left(&mill.redis);
 }
 
@@ -82,9 +66,7 @@ fn a_second_signal_ends_it_at_once_and_the_next_node_delivers() {
     let seen = node.log().len();
     node.sigterm();
     // Signals of one kind that come too close are one.
-    eventually(SOON, "the node has noticed the first signal", || {
-        (node.log().len() > seen).then_some(())
-    });
+    eventually(SOON, "the node has noticed the first signal", || (node.log().len() > seen).then_some(()));
     assert_eq!(node.ended(), None);
     node.sigterm();
     node.exit_code(Duration::from_secs(5));

@@ -1,9 +1,7 @@
 //! Plugins change while messages flow: every message goes through exactly one version, and a bad one never takes over.
 
 use crate::jobs::{SOON, all_arrive, jobs, nothing_is_left, pipeline};
-use gristmill_tests::{
-    Mill, Node, Received, built, eventually, eventually::pause, guest_bytes, replace_file,
-};
+use gristmill_tests::{Mill, Node, Received, built, eventually, eventually::pause, guest_bytes, replace_file};
 use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
@@ -21,9 +19,8 @@ const LIMITS: &str = "[plugin.stamp]\ntimeout = \"1s\"\n";
 fn stamp(version: u32) -> Vec<u8> {
     let (old, new) = (format!("{MARK}0001"), format!("{MARK}{version:04}"));
     let mut bytes = guest_bytes("stamp");
-    let places: Vec<usize> = (0..bytes.len() - old.len())
-        .filter(|&at| bytes[at..].starts_with(old.as_bytes()))
-        .collect();
+    let places: Vec<usize> =
+        (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old.as_bytes())).collect();
     assert!(!places.is_empty(), "`{old}` is not in the guest `stamp`");
     for at in places {
         bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
@@ -35,24 +32,18 @@ fn stamp(version: u32) -> Vec<u8> {
 fn version(received: &Received) -> u32 {
     let headers = received.headers.iter().map(|(_, value)| value.clone());
     let mut texts = headers.chain([received.text()]);
-    let digits =
-        texts.find_map(|text| Some(text.split_once(MARK)?.1.chars().take(4).collect::<String>()));
+    let digits = texts.find_map(|text| Some(text.split_once(MARK)?.1.chars().take(4).collect::<String>()));
     digits.expect("every message is stamped").parse().unwrap()
 }
 
 fn mill() -> Mill {
-    Mill::new()
-        .guests(&["stamp"])
-        .plugins(&["http"])
-        .config(&pipeline("filters = [\"stamp\"]", LIMITS))
+    Mill::new().guests(&["stamp"]).plugins(&["http"]).config(&pipeline("filters = [\"stamp\"]", LIMITS))
 }
 
 /// Pushes one job after another until one comes out of this version.
 #[track_caller]
 fn takes_over(mill: &Mill, expected: u32) {
-    eventually(SOON, &format!("version {expected} takes over"), || {
-        (probe(mill) == expected).then_some(())
-    });
+    eventually(SOON, &format!("version {expected} takes over"), || (probe(mill) == expected).then_some(()));
 }
 
 /// The version that a job pushed now goes through.
@@ -60,9 +51,7 @@ fn takes_over(mill: &Mill, expected: u32) {
 fn probe(mill: &Mill) -> u32 {
     let before = mill.sink.count();
     mill.redis.push("jobs", ["{\"id\":9999999}"]);
-    eventually(SOON, "the job arrives", || {
-        (mill.sink.count() > before).then_some(())
-    });
+    eventually(SOON, "the job arrives", || (mill.sink.count() > before).then_some(()));
     version(mill.sink.received().last().unwrap())
 }
 
@@ -100,21 +89,13 @@ fn swapping_under_load_loses_and_doubles_nothing() {
     });
     assert_eq!(all_arrive(&mill.sink, 0..pushed), 0, "none came twice");
     let versions: BTreeSet<u32> = mill.sink.received().iter().map(version).collect();
-    assert!(
-        versions.len() >= 5,
-        "several versions did the work: {versions:?}"
-    );
+    assert!(versions.len() >= 5, "several versions did the work: {versions:?}");
 
     takes_over(&mill, SWAPS);
     mill.sink.forget();
     mill.redis.push("jobs", jobs(0..500));
     assert_eq!(all_arrive(&mill.sink, 0..500), 0);
-    assert!(
-        mill.sink
-            .received()
-            .iter()
-            .all(|received| version(received) == SWAPS)
-    );
+    assert!(mill.sink.received().iter().all(|received| version(received) == SWAPS));
     nothing_is_left(&mill.redis);
     drop(node);
 }
@@ -125,11 +106,7 @@ fn a_file_that_is_still_being_written_is_not_loaded() {
     let _node = mill.node();
     assert_eq!(probe(&mill), 1);
     let next = stamp(2);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(mill.plugin_file("stamp"))
-        .unwrap();
+    let mut file = OpenOptions::new().write(true).truncate(true).open(mill.plugin_file("stamp")).unwrap();
     // As a slow copy does it: over the old file, piece by piece.
     for piece in next.chunks(next.len() / 8 + 1) {
         assert_eq!(probe(&mill), 1);
@@ -157,12 +134,7 @@ fn a_broken_new_version_leaves_the_old_one_working() {
     assert_eq!(probe(&mill), 1);
     is_refused(&mill, &node, b"this is no component", &["not WebAssembly"]);
     is_refused(&mill, &node, b"\0asm\x01\0\0\0", &["component"]);
-    is_refused(
-        &mill,
-        &node,
-        &fs::read(built::plugin("http")).unwrap(),
-        &["publisher", "filter"],
-    );
+    is_refused(&mill, &node, &fs::read(built::plugin("http")).unwrap(), &["publisher", "filter"]);
     replace_file(&mill.plugin_file("stamp"), &stamp(2));
     takes_over(&mill, 2);
 }

@@ -10,8 +10,7 @@ use std::{
 /// # Panics
 /// When there is none.
 pub fn gristmill() -> PathBuf {
-    let path =
-        env::var_os("GRISTMILL_BIN").map_or_else(|| profile_dir().join("gristmill"), PathBuf::from);
+    let path = env::var_os("GRISTMILL_BIN").map_or_else(|| profile_dir().join("gristmill"), PathBuf::from);
     present(&path, "the gristmill binary")
 }
 
@@ -43,10 +42,7 @@ pub fn guest(name: &str) -> PathBuf {
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ lies in the repository")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
 /// The directory of the profile that the running program was built with, such as `target/debug`.
@@ -54,9 +50,7 @@ pub fn profile_dir() -> PathBuf {
     let program = env::current_exe().expect("the system tells a program its path");
     let deps = program.parent().expect("a program lies in a directory");
     if deps.ends_with("deps") {
-        deps.parent()
-            .expect("deps lies in the profile's directory")
-            .to_owned()
+        deps.parent().expect("deps lies in the profile's directory").to_owned()
     } else {
         deps.to_owned()
     }
@@ -64,10 +58,7 @@ pub fn profile_dir() -> PathBuf {
 
 /// The directory that cargo builds into.
 pub fn target_dir() -> PathBuf {
-    profile_dir()
-        .parent()
-        .expect("a profile's directory lies in the target directory")
-        .to_owned()
+    profile_dir().parent().expect("a profile's directory lies in the target directory").to_owned()
 }
 
 fn present(path: &Path, what: &str) -> PathBuf {

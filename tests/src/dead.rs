@@ -57,22 +57,13 @@ impl<'a> Dead<'a> {
     /// The entry by which the command line knows `letter`.
     #[track_caller]
     pub fn entry(letter: &Value) -> String {
-        letter["entry"]
-            .as_str()
-            .unwrap_or_else(|| panic!("a letter has an entry: {letter}"))
-            .to_owned()
+        letter["entry"].as_str().unwrap_or_else(|| panic!("a letter has an entry: {letter}")).to_owned()
     }
 
     #[track_caller]
     fn run(&self, verb: &str, words: &[&str]) -> Finished {
-        let finished = self
-            .mill
-            .run(&[&["dead", verb, "--pipeline", self.pipeline], words].concat());
-        assert_eq!(
-            finished.code, 0,
-            "dead {verb} {words:?} fails:\n{}",
-            finished.stderr
-        );
+        let finished = self.mill.run(&[&["dead", verb, "--pipeline", self.pipeline], words].concat());
+        assert_eq!(finished.code, 0, "dead {verb} {words:?} fails:\n{}", finished.stderr);
         finished
     }
 }
@@ -80,20 +71,9 @@ impl<'a> Dead<'a> {
 /// The values in `text`: a JSON array, or one value a line.
 #[track_caller]
 fn values(text: &str) -> Vec<Value> {
-    let parsed: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text)
-        .into_iter()
-        .collect();
+    let parsed: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     let parsed = parsed.unwrap_or_else(|error| panic!("not JSON ({error}): {text}"));
-    parsed
-        .into_iter()
-        .flat_map(|value| {
-            if let Value::Array(values) = value {
-                values
-            } else {
-                vec![value]
-            }
-        })
-        .collect()
+    parsed.into_iter().flat_map(|value| if let Value::Array(values) = value { values } else { vec![value] }).collect()
 }
 
 #[cfg(test)]
@@ -104,14 +84,8 @@ mod tests {
     #[test]
     fn arrays_and_lines_read_the_same() {
         let expected = vec![json!({"entry": "1-0"}), json!({"entry": "2-0"})];
-        assert_eq!(
-            values("[{\"entry\":\"1-0\"},\n {\"entry\":\"2-0\"}]\n"),
-            expected
-        );
-        assert_eq!(
-            values("{\"entry\":\"1-0\"}\n{\"entry\":\"2-0\"}\n"),
-            expected
-        );
+        assert_eq!(values("[{\"entry\":\"1-0\"},\n {\"entry\":\"2-0\"}]\n"), expected);
+        assert_eq!(values("{\"entry\":\"1-0\"}\n{\"entry\":\"2-0\"}\n"), expected);
         assert!(values("").is_empty());
         assert!(values("[]").is_empty());
     }

@@ -15,10 +15,7 @@ pub fn eventually<T>(limit: Duration, what: &str, mut ready: impl FnMut() -> Opt
         if let Some(value) = ready() {
             return value;
         }
-        assert!(
-            start.elapsed() < limit,
-            "waited {limit:?} in vain until {what}"
-        );
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain until {what}");
         pause(PAUSE);
     }
 }
@@ -31,20 +28,13 @@ pub fn eventually<T>(limit: Duration, what: &str, mut ready: impl FnMut() -> Opt
 pub fn holds_for(period: Duration, what: &str, mut still: impl FnMut() -> bool) {
     let start = Instant::now();
     while start.elapsed() < period {
-        assert!(
-            still(),
-            "no longer true after {:?}: {what}",
-            start.elapsed()
-        );
+        assert!(still(), "no longer true after {:?}: {what}", start.elapsed());
         pause(PAUSE);
     }
 }
 
 /// Lets `period` go by, where the passing of time is itself what a test does (a pace, a freeze).
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place where tests wait"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place where tests wait")]
 pub fn pause(period: Duration) {
     std::thread::sleep(period);
 }

@@ -1,12 +1,7 @@
 //! What the tests of Gristmill stand on: a Redis, an HTTP server and nodes of their own for each test.
 //!
 //! Everything here drives the `gristmill` binary as a process, as an operator would, and ends with the test.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a harness reports by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a harness reports by panicking")]
 
 pub mod built;
 pub mod dead;

@@ -34,27 +34,16 @@ impl Mill {
 
     /// With this Redis.
     pub fn on(redis: Redis) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("gristmill-test-")
-            .tempdir()
-            .expect("a temporary directory");
+        let dir = tempfile::Builder::new().prefix("gristmill-test-").tempdir().expect("a temporary directory");
         fs::create_dir(dir.path().join("plugins")).expect("a fresh directory is empty");
-        Self {
-            redis,
-            sink: Sink::start(),
-            dir,
-            nodes: AtomicUsize::new(0),
-        }
+        Self { redis, sink: Sink::start(), dir, nodes: AtomicUsize::new(0) }
     }
 
     /// Puts these first-party plugins into the plugin directory.
     #[must_use]
     pub fn plugins(self, names: &[&str]) -> Self {
         for name in names {
-            replace_file(
-                &self.plugin_file(name),
-                &fs::read(built::plugin(name)).unwrap(),
-            );
+            replace_file(&self.plugin_file(name), &fs::read(built::plugin(name)).unwrap());
         }
         self
     }
@@ -79,13 +68,8 @@ impl Mill {
 
     /// As `config`, for a mill that is in use.
     pub fn write_config(&self, rest: &str) {
-        let rest = rest
-            .replace("$SINK", &self.sink.url())
-            .replace("$AUTHORITY", &self.sink.authority());
-        let head = format!(
-            "redis = \"{}\"\nplugins_dir = \"plugins\"\ndata_dir = \"data\"\n",
-            self.redis.url()
-        );
+        let rest = rest.replace("$SINK", &self.sink.url()).replace("$AUTHORITY", &self.sink.authority());
+        let head = format!("redis = \"{}\"\nplugins_dir = \"plugins\"\ndata_dir = \"data\"\n", self.redis.url());
         self.write_raw_config(&format!("{head}{rest}"));
     }
 
@@ -119,24 +103,13 @@ impl Mill {
     pub fn node_unready(&self) -> Node {
         let number = self.nodes.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.dir.path().join(format!("node-{number}.log"));
-        Node::start(
-            &format!("node {number}"),
-            self.gristmill(&["run"])
-                .arg("--config")
-                .arg(self.config_file()),
-            &log,
-        )
+        Node::start(&format!("node {number}"), self.gristmill(&["run"]).arg("--config").arg(self.config_file()), &log)
     }
 
     /// Runs the verb with this mill's config to its end.
     #[track_caller]
     pub fn run(&self, words: &[&str]) -> Finished {
-        finish(
-            self.gristmill(words)
-                .arg("--config")
-                .arg(self.config_file()),
-            VERB,
-        )
+        finish(self.gristmill(words).arg("--config").arg(self.config_file()), VERB)
     }
 
     /// Runs these words and nothing else to their end.

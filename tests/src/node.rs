@@ -20,9 +20,7 @@ pub struct Node {
 impl Node {
     /// Starts `command`, which runs a node, with its output in the file `log`; does not wait for anything.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Self {
-        Self {
-            process: Process::start(name, command, log),
-        }
+        Self { process: Process::start(name, command, log) }
     }
 
     /// Waits until all of its pipelines take messages.
@@ -34,10 +32,7 @@ impl Node {
     pub fn ready(mut self) -> Self {
         eventually(READY, "the node is ready", || {
             let ended = self.process.ended();
-            assert!(
-                ended.is_none(),
-                "the node ended ({ended:?}) before it was ready"
-            );
+            assert!(ended.is_none(), "the node ended ({ended:?}) before it was ready");
             says_ready(&self.process.log()).then_some(())
         });
         self
@@ -60,18 +55,11 @@ impl Node {
     /// As `says`, looking only behind the first `seen` bytes of the log.
     #[track_caller]
     pub fn says_after(&self, seen: usize, words: &[&str]) -> String {
-        eventually(
-            Duration::from_secs(20),
-            &format!("the node logs a line with {words:?}"),
-            || {
-                let log = self.process.log();
-                let fresh = log.get(seen..)?;
-                fresh
-                    .lines()
-                    .find(|line| holds_all(line, words))
-                    .map(str::to_owned)
-            },
-        )
+        eventually(Duration::from_secs(20), &format!("the node logs a line with {words:?}"), || {
+            let log = self.process.log();
+            let fresh = log.get(seen..)?;
+            fresh.lines().find(|line| holds_all(line, words)).map(str::to_owned)
+        })
     }
 
     /// The process id.
@@ -137,12 +125,8 @@ pub fn holds_all(line: &str, words: &[&str]) -> bool {
 
 /// Whether the node has said that its pipelines take; plugins and the embedded Redis become ready before that.
 fn says_ready(log: &str) -> bool {
-    let whole_word = |line: &str| {
-        line.split(|c: char| !c.is_alphanumeric())
-            .any(|word| word == "ready")
-    };
-    log.lines()
-        .any(|line| line.contains("pipelines") && whole_word(line))
+    let whole_word = |line: &str| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ready");
+    log.lines().any(|line| line.contains("pipelines") && whole_word(line))
 }
 
 #[cfg(test)]
@@ -156,9 +140,7 @@ mod tests {
     #[test]
     fn the_word_ready_is_not_found_inside_already() {
         assert!(says_ready("INFO ready node=\"a\" pipelines=2"));
-        assert!(!says_ready(
-            "INFO pipelines already there\nINFO plugin ready plugin=http"
-        ));
+        assert!(!says_ready("INFO pipelines already there\nINFO plugin ready plugin=http"));
     }
 
     #[test]
@@ -175,8 +157,6 @@ mod tests {
     #[should_panic(expected = "before it was ready")]
     fn a_node_that_ends_early_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        shell("echo no config >&2; exit 78", &dir.path().join("log"))
-            .ready()
-            .kill9();
+        shell("echo no config >&2; exit 78", &dir.path().join("log")).ready().kill9();
     }
 }

@@ -42,15 +42,8 @@ impl Process {
         let output = File::create(log).expect("the log can be written");
         let errors = output.try_clone().expect("a file can be shared");
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
-        Self {
-            name: name.to_owned(),
-            child,
-            log: log.to_owned(),
-            ended: None,
-        }
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
+        Self { name: name.to_owned(), child, log: log.to_owned(), ended: None }
     }
 
     /// The process id.
@@ -68,10 +61,7 @@ impl Process {
         if self.ended.is_some() {
             return;
         }
-        let pid = i32::try_from(self.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("the system gave us this id");
+        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("the system gave us this id");
         // It may just have ended by itself; whoever asks for its status will see that.
         kill_process(pid, signal).ok();
     }
@@ -115,11 +105,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill9();
         if thread::panicking() {
-            eprintln!(
-                "---- the last lines of {} ----\n{}\n----",
-                self.name,
-                self.tail()
-            );
+            eprintln!("---- the last lines of {} ----\n{}\n----", self.name, self.tail());
         }
     }
 }
@@ -133,25 +119,12 @@ pub fn finish(command: &mut Command, limit: Duration) -> Finished {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     command.stdin(Stdio::null());
-    command
-        .stdout(File::create(&out).unwrap())
-        .stderr(File::create(&err).unwrap());
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-    let mut process = Process {
-        name: format!("{command:?}"),
-        child,
-        log: err.clone(),
-        ended: None,
-    };
+    command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+    let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let mut process = Process { name: format!("{command:?}"), child, log: err.clone(), ended: None };
     let status = process.wait(limit);
     let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-    Finished {
-        code: status.code().unwrap_or(-1),
-        stdout: text(&out),
-        stderr: text(&err),
-    }
+    Finished { code: status.code().unwrap_or(-1), stdout: text(&out), stderr: text(&err) }
 }
 
 #[cfg(test)]
@@ -160,28 +133,15 @@ mod tests {
 
     #[test]
     fn a_command_that_ends_gives_its_code_and_output() {
-        let finished = finish(
-            Command::new("sh").args(["-c", "echo result; echo talk >&2; exit 78"]),
-            Duration::from_secs(10),
-        );
-        assert_eq!(
-            (
-                finished.code,
-                finished.stdout.as_str(),
-                finished.stderr.as_str()
-            ),
-            (78, "result\n", "talk\n")
-        );
+        let finished =
+            finish(Command::new("sh").args(["-c", "echo result; echo talk >&2; exit 78"]), Duration::from_secs(10));
+        assert_eq!((finished.code, finished.stdout.as_str(), finished.stderr.as_str()), (78, "result\n", "talk\n"));
     }
 
     #[test]
     fn a_dropped_process_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let process = Process::start(
-            "sleeper",
-            Command::new("sleep").arg("600"),
-            &dir.path().join("log"),
-        );
+        let process = Process::start("sleeper", Command::new("sleep").arg("600"), &dir.path().join("log"));
         let proc_dir = format!("/proc/{}", process.id());
         assert!(Path::new(&proc_dir).exists());
         drop(process);
@@ -191,11 +151,7 @@ mod tests {
     #[test]
     fn a_stopped_process_can_be_killed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = Process::start(
-            "sleeper",
-            Command::new("sleep").arg("600"),
-            &dir.path().join("log"),
-        );
+        let mut process = Process::start("sleeper", Command::new("sleep").arg("600"), &dir.path().join("log"));
         process.signal(Signal::STOP);
         assert_eq!(process.ended(), None);
         process.kill9();

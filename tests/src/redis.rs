@@ -41,19 +41,9 @@ impl Redis {
     }
 
     fn with(port: Option<u16>, durable: bool, extra: &[&str]) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("gristmill-redis-")
-            .tempdir()
-            .expect("a temporary directory");
+        let dir = tempfile::Builder::new().prefix("gristmill-redis-").tempdir().expect("a temporary directory");
         let extra = extra.iter().map(|&argument| argument.to_owned()).collect();
-        let mut redis = Self {
-            dir,
-            port,
-            durable,
-            extra,
-            starts: 0,
-            server: None,
-        };
+        let mut redis = Self { dir, port, durable, extra, starts: 0, server: None };
         redis.restart();
         redis
     }
@@ -68,10 +58,7 @@ impl Redis {
     /// # Panics
     /// When it was not started with `on_tcp`.
     pub fn tcp_url(&self) -> String {
-        format!(
-            "redis://127.0.0.1:{}",
-            self.port.expect("started with `on_tcp`")
-        )
+        format!("redis://127.0.0.1:{}", self.port.expect("started with `on_tcp`"))
     }
 
     /// A connection of the caller's own.
@@ -80,8 +67,7 @@ impl Redis {
     /// When the server is down.
     #[track_caller]
     pub fn connect(&self) -> Connection {
-        self.try_connect()
-            .unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.url()))
+        self.try_connect().unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.url()))
     }
 
     /// The process id of the server.
@@ -118,11 +104,7 @@ impl Redis {
         self.server = Some(Process::start("redis-server", &mut self.command(), &log));
         eventually(START, "redis-server answers", || {
             let server = self.server.as_mut()?;
-            assert!(
-                server.ended().is_none(),
-                "redis-server ended at once:\n{}",
-                server.tail()
-            );
+            assert!(server.ended().is_none(), "redis-server ended at once:\n{}", server.tail());
             let mut connection = self.try_connect().ok()?;
             redis::cmd("PING").query::<String>(&mut connection).ok()
         });
@@ -130,18 +112,12 @@ impl Redis {
 
     /// Freezes the server, so that it accepts connections and says nothing.
     pub fn sigstop(&self) {
-        self.server
-            .as_ref()
-            .expect("the server is up")
-            .signal(Signal::STOP);
+        self.server.as_ref().expect("the server is up").signal(Signal::STOP);
     }
 
     /// Ends the freeze.
     pub fn sigcont(&self) {
-        self.server
-            .as_ref()
-            .expect("the server is up")
-            .signal(Signal::CONT);
+        self.server.as_ref().expect("the server is up").signal(Signal::CONT);
     }
 
     /// `RPUSH`es every payload onto `list`, a thousand in one round trip.
@@ -149,11 +125,7 @@ impl Redis {
         let mut connection = self.connect();
         let payloads: Vec<T> = payloads.into_iter().collect();
         for some in payloads.chunks(1000) {
-            redis::cmd("RPUSH")
-                .arg(list)
-                .arg(some)
-                .exec(&mut connection)
-                .unwrap();
+            redis::cmd("RPUSH").arg(list).arg(some).exec(&mut connection).unwrap();
         }
     }
 
@@ -172,10 +144,7 @@ impl Redis {
     /// One command, written as its words.
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         let (name, arguments) = words.split_first().expect("a command has a name");
-        redis::cmd(name)
-            .arg(arguments)
-            .query(&mut self.connect())
-            .unwrap()
+        redis::cmd(name).arg(arguments).query(&mut self.connect()).unwrap()
     }
 
     fn try_connect(&self) -> redis::RedisResult<Connection> {
@@ -188,15 +157,8 @@ impl Redis {
 
     fn command(&self) -> Command {
         let mut command = Command::new("redis-server");
-        command
-            .arg("--port")
-            .arg(self.port.unwrap_or(0).to_string())
-            .args(["--bind", "127.0.0.1"]);
-        command
-            .arg("--unixsocket")
-            .arg(self.socket())
-            .arg("--dir")
-            .arg(self.dir.path());
+        command.arg("--port").arg(self.port.unwrap_or(0).to_string()).args(["--bind", "127.0.0.1"]);
+        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.dir.path());
         command.args(["--save", "", "--daemonize", "no"]);
         if self.durable {
             command.args(["--appendonly", "yes", "--appendfsync", "always"]);
@@ -209,10 +171,7 @@ impl Redis {
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 #[cfg(test)]
@@ -244,10 +203,7 @@ mod tests {
     fn a_server_on_tcp_is_the_same_one() {
         let redis = Redis::on_tcp();
         redis.push("jobs", ["one"]);
-        let mut tcp = redis::Client::open(redis.tcp_url())
-            .unwrap()
-            .get_connection()
-            .unwrap();
+        let mut tcp = redis::Client::open(redis.tcp_url()).unwrap().get_connection().unwrap();
         assert_eq!(tcp.lpop::<_, String>("jobs", None).unwrap(), "one");
     }
 

@@ -66,20 +66,11 @@ struct State {
 impl Sink {
     /// A server at a free loopback port that answers 200.
     pub fn start() -> Self {
-        let state = State {
-            received: Vec::new(),
-            first: VecDeque::new(),
-            rule: Arc::new(Box::new(|_| Answer::Status(200))),
-        };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-        });
+        let state =
+            State { received: Vec::new(), first: VecDeque::new(), rule: Arc::new(Box::new(|_| Answer::Status(200))) };
+        let shared = Arc::new(Shared { state: Mutex::new(state) });
         let running = Running::start(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::clone(&shared));
-        Self {
-            address: running.address(),
-            shared,
-            running: Some(running),
-        }
+        Self { address: running.address(), shared, running: Some(running) }
     }
 
     /// `http://127.0.0.1:PORT`, without a slash behind.
@@ -99,10 +90,7 @@ impl Sink {
 
     /// The next `count` requests are answered so, before anything else holds again.
     pub fn answer_first(&self, count: usize, answer: Answer) {
-        self.shared
-            .lock()
-            .first
-            .extend(std::iter::repeat_n(answer, count));
+        self.shared.lock().first.extend(std::iter::repeat_n(answer, count));
     }
 
     /// From now on `rule` decides by looking at the request.
@@ -126,10 +114,7 @@ impl Sink {
     }
 
     /// How often each value of `what` was received.
-    pub fn tally<T: Eq + std::hash::Hash>(
-        &self,
-        what: impl Fn(&Received) -> T,
-    ) -> HashMap<T, usize> {
+    pub fn tally<T: Eq + std::hash::Hash>(&self, what: impl Fn(&Received) -> T) -> HashMap<T, usize> {
         let mut seen = HashMap::new();
         for received in &self.shared.lock().received {
             *seen.entry(what(received)).or_default() += 1;
@@ -160,10 +145,7 @@ impl Sink {
 impl Received {
     /// The first value of the header `name`, given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -177,8 +159,7 @@ impl Received {
     /// When it is none.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }
 }
 
@@ -202,9 +183,7 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("received", &self.lock().received.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("received", &self.lock().received.len()).finish_non_exhaustive()
     }
 }
 

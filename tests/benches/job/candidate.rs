@@ -1,7 +1,7 @@
 //! Who does the job.
 
-use gristmill_tests::{Mill, Node};
-use std::process::Command;
+use gristmill_tests::{Mill, Node, built, replace_file};
+use std::{fs, process::Command};
 
 /// The list that both take from.
 pub(crate) const LIST: &str = "jobs";
@@ -36,6 +36,9 @@ allow_http = ["127.0.0.1"]
 "#;
 
 impl Candidate {
+    /// In the order of their turns.
+    pub(crate) const ALL: [Self; 2] = [Self::Native, Self::Gristmill];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -48,13 +51,12 @@ impl Candidate {
         match self {
             Self::Native => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_native-job"));
-                Node::start(
-                    "native-job",
-                    command.args([&mill.redis.url(), LIST, url]),
-                    &mill.dir().join("native.log"),
-                )
+                Node::start("native-job", command.args([&mill.redis.url(), LIST, url]), &mill.dir().join("native.log"))
             }
             Self::Gristmill => {
+                for name in ["anonymize", "http"] {
+                    replace_file(&mill.plugin_file(name), &fs::read(built::plugin(name)).unwrap());
+                }
                 mill.write_config(&CONFIG.replace("$URL", url));
                 mill.node()
             }

@@ -22,10 +22,7 @@ pub(crate) struct Table {
 
 impl Figures {
     pub(crate) fn heading() -> String {
-        format!(
-            "{:<10} {:>9} {:>14} {:>14} {:>14} {:>12}",
-            "", "msg/s", "CPU s/1,000", "redis", "sink", "peak MiB"
-        )
+        format!("{:<10} {:>9} {:>14} {:>14} {:>14} {:>12}", "", "msg/s", "CPU s/1,000", "redis", "sink", "peak MiB")
     }
 
     pub(crate) fn line(&self, name: &str) -> String {
@@ -46,39 +43,34 @@ impl Table {
         self.rounds.push((candidate, figures));
     }
 
-    fn median(&self, candidate: Candidate) -> Figures {
+    fn median(&self, candidate: Candidate) -> Option<Figures> {
         let of = |what: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = self
-                .rounds
-                .iter()
-                .filter(|(who, _)| *who == candidate)
-                .map(|(_, figures)| what(figures))
-                .collect();
+            let rounds = self.rounds.iter().filter(|(who, _)| *who == candidate);
+            let mut values: Vec<f64> = rounds.map(|(_, figures)| what(figures)).collect();
             values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
+            values.get(values.len() / 2).copied()
         };
-        Figures {
-            per_second: of(|figures| figures.per_second),
-            cpu: of(|figures| figures.cpu),
-            redis_cpu: of(|figures| figures.redis_cpu),
-            sink_cpu: of(|figures| figures.sink_cpu),
-            peak_mib: of(|figures| figures.peak_mib),
-        }
+        Some(Figures {
+            per_second: of(|figures| figures.per_second)?,
+            cpu: of(|figures| figures.cpu)?,
+            redis_cpu: of(|figures| figures.redis_cpu)?,
+            sink_cpu: of(|figures| figures.sink_cpu)?,
+            peak_mib: of(|figures| figures.peak_mib)?,
+        })
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (native, gristmill) = (
-            self.median(Candidate::Native),
-            self.median(Candidate::Gristmill),
-        );
-        writeln!(f, "{}", native.line(Candidate::Native.name()))?;
-        writeln!(f, "{}", gristmill.line(Candidate::Gristmill.name()))?;
-        writeln!(
-            f,
-            "CPU per message, gristmill / native: {:.2}",
-            gristmill.cpu / native.cpu
-        )
+        let medians = Candidate::ALL.map(|candidate| self.median(candidate));
+        for (candidate, median) in Candidate::ALL.iter().zip(&medians) {
+            if let Some(median) = median {
+                writeln!(f, "{}", median.line(candidate.name()))?;
+            }
+        }
+        if let [Some(native), Some(gristmill)] = medians {
+            writeln!(f, "CPU per message, gristmill / native: {:.2}", gristmill.cpu / native.cpu)?;
+        }
+        Ok(())
     }
 }

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Lets `candidate` deliver `messages` and measures it from the first to the last.
 pub(crate) fn run(candidate: Candidate, messages: usize) -> Figures {
-    let mill = Mill::new().plugins(&["anonymize", "http"]);
+    let mill = Mill::new();
     let mut sink = Counter::start();
     let node = candidate.start(&mill, &sink.url);
     mill.redis.push(LIST, (0..WARM).map(payload));
@@ -34,11 +34,8 @@ pub(crate) fn run(candidate: Candidate, messages: usize) -> Figures {
     sink.wait_for(WARM + messages);
     let took = start.elapsed();
     settled(&mill);
-    let used: Vec<f64> = processes
-        .iter()
-        .zip(before)
-        .map(|(&pid, before)| per_thousand(usage::cpu(pid) - before, messages))
-        .collect();
+    let used: Vec<f64> =
+        processes.iter().zip(before).map(|(&pid, before)| per_thousand(usage::cpu(pid) - before, messages)).collect();
     Figures {
         per_second: messages as f64 / took.as_secs_f64(),
         cpu: used[0],
@@ -50,9 +47,8 @@ pub(crate) fn run(candidate: Candidate, messages: usize) -> Figures {
 
 /// The `number`th message: 1 KB of JSON with many small fields.
 pub(crate) fn payload(number: usize) -> String {
-    let fields: Vec<String> = (0..36)
-        .map(|field| format!("\"field{field:02}\":\"{:08}\"", number * 31 + field))
-        .collect();
+    let fields: Vec<String> =
+        (0..36).map(|field| format!("\"field{field:02}\":\"{:08}\"", number * 31 + field)).collect();
     format!(
         "{{\"id\":{number},\"ip\":\"203.0.113.{}\",\"user\":{{\"name\":\"Mia Okafor\",\"email\":\"mia@example.org\"}},\"ok\":true,{}}}",
         number % 254 + 1,
@@ -79,19 +75,10 @@ struct Counter {
 impl Counter {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-sink"));
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let asks = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut counter = Self {
-            child,
-            asks,
-            answers,
-            url: String::new(),
-        };
+        let mut counter = Self { child, asks, answers, url: String::new() };
         counter.url = format!("http://127.0.0.1:{}/", counter.answer());
         counter
     }

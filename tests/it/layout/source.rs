@@ -32,11 +32,7 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<File>) {
 
 impl File {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code: bare(text),
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), code: bare(text) }
     }
 
     /// The module right below the crate that this file belongs to.
@@ -80,15 +76,12 @@ impl File {
 
     /// Whether a path begins with this crate.
     pub(crate) fn names_crate(&self, name: &str) -> bool {
-        self.code
-            .match_indices(&format!("{name}::"))
-            .any(|(at, _)| {
-                let before = &self.code[..at];
-                // `::redis::` is the crate, `config::redis::` is not.
-                let outside = before.strip_suffix("::").unwrap_or(before);
-                !outside.ends_with(is_part_of_name)
-                    && (before == outside || !outside.ends_with('>'))
-            })
+        self.code.match_indices(&format!("{name}::")).any(|(at, _)| {
+            let before = &self.code[..at];
+            // `::redis::` is the crate, `config::redis::` is not.
+            let outside = before.strip_suffix("::").unwrap_or(before);
+            !outside.ends_with(is_part_of_name) && (before == outside || !outside.ends_with('>'))
+        })
     }
 }
 
@@ -107,11 +100,7 @@ fn first_names(path: &str) -> Vec<String> {
             '{' => depth += 1,
             '}' if depth > 0 => depth -= 1,
             ',' | '}' if depth == 0 => {
-                let name: String = inside[start..at]
-                    .trim_start()
-                    .chars()
-                    .take_while(|&c| is_part_of_name(c))
-                    .collect();
+                let name: String = inside[start..at].trim_start().chars().take_while(|&c| is_part_of_name(c)).collect();
                 names.push(name);
                 start = at + 1;
                 if c == '}' {
@@ -170,9 +159,7 @@ fn raw_string(text: &str) -> usize {
     }
     let end = format!("\"{}", "#".repeat(hashes));
     let start = 2 + hashes;
-    text[start..]
-        .find(&end)
-        .map_or(text.len(), |at| start + at + end.len())
+    text[start..].find(&end).map_or(text.len(), |at| start + at + end.len())
 }
 
 #[test]
@@ -186,10 +173,7 @@ fn names_are_seen_in_groups_and_not_in_comments_or_strings() {
         fn f(c: char) { if c == '"' { crate::node::run() } /* crate::block */ let mycrate = 1; }
     "##;
     let file = File::new("plugin/engine.rs", text);
-    assert_eq!(
-        file.named_modules(),
-        ["config", "event", "message", "node", "source"]
-    );
+    assert_eq!(file.named_modules(), ["config", "event", "message", "node", "source"]);
     assert_eq!(file.module(), "plugin");
 }
 
@@ -203,19 +187,12 @@ fn a_crate_is_told_from_a_module_of_its_name() {
         ("let credis::x", false),
         ("// redis::Client", false),
     ] {
-        assert_eq!(
-            File::new("a.rs", code).names_crate("redis"),
-            expected,
-            "{code}"
-        );
+        assert_eq!(File::new("a.rs", code).names_crate("redis"), expected, "{code}");
     }
 }
 
 #[test]
 fn declared_modules_keep_their_order() {
-    let file = File::new(
-        "lib.rs",
-        "//! mod no;\npub mod message;\nmod event;\npub(crate) mod config;\n",
-    );
+    let file = File::new("lib.rs", "//! mod no;\npub mod message;\nmod event;\npub(crate) mod config;\n");
     assert_eq!(file.declared_modules(), ["message", "event", "config"]);
 }

@@ -1,10 +1,7 @@
 //! The sink of the benchmark, as a process of its own: says 200 to everything and counts.
 //!
 //! Prints its port; then answers each line on standard input with the count so far, and ends with its input.
-#![expect(
-    clippy::print_stdout,
-    reason = "the benchmark reads the port and the counts here"
-)]
+#![expect(clippy::print_stdout, reason = "the benchmark reads the port and the counts here")]
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -48,10 +45,7 @@ fn tell_counts() {
 async fn converse(stream: TcpStream) {
     stream.set_nodelay(true).ok();
     // The candidates close their connections as they like.
-    http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service_fn(count))
-        .await
-        .ok();
+    http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(count)).await.ok();
 }
 
 async fn count(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, hyper::Error> {

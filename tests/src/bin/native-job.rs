@@ -10,9 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use redis::{
-    AsyncCommands, AsyncConnectionConfig, RedisResult, Value as Reply, aio::MultiplexedConnection,
-};
+use redis::{AsyncCommands, AsyncConnectionConfig, RedisResult, Value as Reply, aio::MultiplexedConnection};
 use serde_json::Value;
 use std::{collections::HashMap, env, error::Error, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -65,9 +63,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 async fn connect(client: &redis::Client) -> RedisResult<MultiplexedConnection> {
     // The default would give up on a blocking take whose message the server still hands out.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
-    client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// Puts what a dead process has left in its lanes back at the head of the list.
@@ -94,11 +90,7 @@ async fn run_lane(
     let (mut settled, mut want) = (0, 1);
     loop {
         let batch = take(&job, &lane, settled, want, &mut redis).await?;
-        want = if batch.len() == want {
-            (want * 2).min(MOST)
-        } else {
-            want.div_ceil(2)
-        };
+        want = if batch.len() == want { (want * 2).min(MOST) } else { want.div_ceil(2) };
         settled = batch.len();
         let mut posts = JoinSet::new();
         for payload in batch {
@@ -120,41 +112,15 @@ async fn take(
 ) -> RedisResult<Vec<Bytes>> {
     let mut round = redis::pipe();
     round.cmd("LTRIM").arg(lane).arg(settled).arg(-1).ignore();
-    round
-        .cmd("HSET")
-        .arg(&job.lanes)
-        .arg(lane)
-        .arg(&job.lease)
-        .ignore();
-    round
-        .cmd("SET")
-        .arg(&job.lease)
-        .arg(1)
-        .arg("PX")
-        .arg(LEASE_MS)
-        .ignore();
-    round
-        .cmd("BLMOVE")
-        .arg(&job.list)
-        .arg(lane)
-        .arg("LEFT")
-        .arg("RIGHT")
-        .arg(1);
+    round.cmd("HSET").arg(&job.lanes).arg(lane).arg(&job.lease).ignore();
+    round.cmd("SET").arg(&job.lease).arg(1).arg("PX").arg(LEASE_MS).ignore();
+    round.cmd("BLMOVE").arg(&job.list).arg(lane).arg("LEFT").arg("RIGHT").arg(1);
     for _ in 1..want {
-        round
-            .cmd("LMOVE")
-            .arg(&job.list)
-            .arg(lane)
-            .arg("LEFT")
-            .arg("RIGHT");
+        round.cmd("LMOVE").arg(&job.list).arg(lane).arg("LEFT").arg("RIGHT");
     }
     let replies: Vec<Reply> = round.query_async(redis).await?;
     let taken = |reply| {
-        if let Reply::BulkString(bytes) = reply {
-            Some(Bytes::from(bytes))
-        } else {
-            None
-        }
+        if let Reply::BulkString(bytes) = reply { Some(Bytes::from(bytes)) } else { None }
     };
     Ok(replies.into_iter().filter_map(taken).collect())
 }
@@ -162,10 +128,7 @@ async fn take(
 async fn deliver(job: Arc<Job>, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>> {
     let body = Bytes::from(without_private(&payload)?);
     for _ in 0..ATTEMPTS {
-        if post(&job, body.clone())
-            .await
-            .is_ok_and(|delivered| delivered)
-        {
+        if post(&job, body.clone()).await.is_ok_and(|delivered| delivered) {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
@@ -186,9 +149,7 @@ fn without_private(payload: &[u8]) -> serde_json::Result<Vec<u8>> {
 
 async fn post(job: &Job, body: Bytes) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let request = Request::builder().method(Method::POST).uri(job.url.clone());
-    let request = request
-        .header("content-type", "application/json")
-        .body(Full::new(body))?;
+    let request = request.header("content-type", "application/json").body(Full::new(body))?;
     let mut response = job.http.request(request).await?;
     while let Some(frame) = response.body_mut().frame().await {
         frame?;

@@ -3,9 +3,7 @@
 use super::{Answer, Received, Shared};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    Request, Response, StatusCode, body::Incoming, header::RETRY_AFTER, service::service_fn,
-};
+use hyper::{Request, Response, StatusCode, body::Incoming, header::RETRY_AFTER, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -29,14 +27,9 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(address: SocketAddr, shared: Arc<Shared>) -> Self {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let listener = listen(&runtime, address);
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             runtime.block_on(async {
@@ -48,11 +41,7 @@ impl Running {
             // With the runtime go all of its sockets, whoever waits for an answer.
             runtime.shutdown_timeout(Duration::from_secs(1));
         });
-        Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -78,9 +67,7 @@ fn listen(runtime: &Runtime, address: SocketAddr) -> TcpListener {
         socket.listen(BACKLOG)
     };
     let _inside = runtime.enter();
-    crate::eventually(Duration::from_secs(10), "the sink's port is free", || {
-        bind().ok()
-    })
+    crate::eventually(Duration::from_secs(10), "the sink's port is free", || bind().ok())
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -101,30 +88,17 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     stream.set_nodelay(true).ok();
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     // A client that goes away, or `Answer::Close`, ends the connection with an error nobody needs.
-    auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-        .ok();
+    auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    shared: Arc<Shared>,
-) -> io::Result<Response<Full<Bytes>>> {
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let received = Received {
         method: head.method.to_string(),
-        path: head
-            .uri
-            .path_and_query()
-            .map_or_else(|| head.uri.to_string(), ToString::to_string),
-        headers: head
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
-            .collect(),
+        path: head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string),
+        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
         body,
         at: Instant::now(),
     };

@@ -24,9 +24,7 @@ fn a_request_is_recorded_as_it_was_sent() {
     let reply = post(&sink, "/hooks/news?a=b", "{\"n\":1}").unwrap();
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     let received = sink.received();
-    let [one] = received.as_slice() else {
-        panic!("one request, not {received:?}")
-    };
+    let [one] = received.as_slice() else { panic!("one request, not {received:?}") };
     assert_eq!(
         (one.method.as_str(), one.path.as_str(), one.header("x-test")),
         ("POST", "/hooks/news?a=b", Some("yes"))
@@ -40,15 +38,8 @@ fn the_first_answers_come_before_the_rule() {
     sink.answer_by(|received| Answer::Status(if received.text() == "bad" { 400 } else { 204 }));
     sink.answer_first(1, Answer::RetryAfter(503, 2));
     let first = post(&sink, "/", "good").unwrap();
-    assert!(
-        first.starts_with("HTTP/1.1 503") && first.contains("retry-after: 2"),
-        "{first}"
-    );
-    assert!(
-        post(&sink, "/", "good")
-            .unwrap()
-            .starts_with("HTTP/1.1 204")
-    );
+    assert!(first.starts_with("HTTP/1.1 503") && first.contains("retry-after: 2"), "{first}");
+    assert!(post(&sink, "/", "good").unwrap().starts_with("HTTP/1.1 204"));
     assert!(post(&sink, "/", "bad").unwrap().starts_with("HTTP/1.1 400"));
     assert_eq!(sink.bodies()[&Bytes::from("good")], 2);
 }
@@ -62,11 +53,7 @@ fn it_can_hang_close_and_be_late() {
     assert_eq!(post(&sink, "/", "two").unwrap_or_default(), "");
     sink.answer(Answer::Late(Duration::from_millis(100)));
     let before = Instant::now();
-    assert!(
-        post(&sink, "/", "three")
-            .unwrap()
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(post(&sink, "/", "three").unwrap().starts_with("HTTP/1.1 200"));
     assert!(before.elapsed() >= Duration::from_millis(100));
     assert_eq!(sink.count(), 3);
 }

@@ -10,20 +10,6 @@ use crate::{
 pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
     setup::run_all()?;
     guests::plugins(places, None)?;
-    run(&mut cargo(
-        places,
-        &["build", "--release", "--package", "gristmill"],
-    ))?;
-    run(cargo(
-        places,
-        &[
-            "bench",
-            "--package",
-            "gristmill-tests",
-            "--bench",
-            "job",
-            "--",
-        ],
-    )
-    .args(arguments))
+    run(&mut cargo(places, &["build", "--release", "--package", "gristmill"]))?;
+    run(cargo(places, &["bench", "--package", "gristmill-tests", "--bench", "job", "--"]).args(arguments))
 }

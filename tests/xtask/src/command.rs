@@ -37,15 +37,8 @@ impl fmt::Display for Trouble {
 pub(crate) fn run(command: &mut Command) -> Result<(), Trouble> {
     let line = line(command);
     say(&line);
-    let status = command.status().map_err(|cause| Trouble::NotStarted {
-        line: line.clone(),
-        cause,
-    })?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Trouble::Failed { line, status })
-    }
+    let status = command.status().map_err(|cause| Trouble::NotStarted { line: line.clone(), cause })?;
+    if status.success() { Ok(()) } else { Err(Trouble::Failed { line, status }) }
 }
 
 /// A cargo of the same toolchain, in the repository.
@@ -85,20 +78,12 @@ mod tests {
     fn a_failing_command_is_shown_as_one_would_type_it() {
         let trouble = run(Command::new("sh").args(["-c", "exit 3"])).expect_err("it exits with 3");
         let text = trouble.to_string();
-        assert!(
-            text.contains("sh -c 'exit 3'") && text.contains('3'),
-            "{text}"
-        );
+        assert!(text.contains("sh -c 'exit 3'") && text.contains('3'), "{text}");
     }
 
     #[test]
     fn a_command_that_does_not_exist_is_named() {
-        let text = run(&mut Command::new("no-such-program"))
-            .expect_err("there is none")
-            .to_string();
-        assert!(
-            text.contains("no-such-program") && text.contains("could not be started"),
-            "{text}"
-        );
+        let text = run(&mut Command::new("no-such-program")).expect_err("there is none").to_string();
+        assert!(text.contains("no-such-program") && text.contains("could not be started"), "{text}");
     }
 }

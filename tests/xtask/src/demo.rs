@@ -68,19 +68,10 @@ pub(crate) fn run(places: &Places, length: Length) -> Result<(), Trouble> {
     let data = DataDir::make(places, length)?;
     let (events, inbox) = sync_channel(1024);
     stop_on_ctrl_c(events.clone())?;
-    let receiver = Receiver::start(events.clone()).map_err(|cause| Trouble::File {
-        what: "cannot listen for deliveries".to_owned(),
-        cause,
-    })?;
+    let receiver = Receiver::start(events.clone())
+        .map_err(|cause| Trouble::File { what: "cannot listen for deliveries".to_owned(), cause })?;
     let node = Node::start(places, &data.path, &receiver, events)?;
-    let mut play = Play {
-        inbox,
-        node,
-        receiver,
-        show: Show::new(),
-        pushed: BTreeMap::new(),
-        arrived: 0,
-    };
+    let mut play = Play { inbox, node, receiver, show: Show::new(), pushed: BTreeMap::new(), arrived: 0 };
     let played = play.go(places, length);
     let stopped = play.stop();
     played.and(stopped)
@@ -124,10 +115,7 @@ impl Play {
         let limit = Instant::now() + START;
         let mut port = None;
         loop {
-            match self
-                .inbox
-                .recv_timeout(limit.saturating_duration_since(Instant::now()))
-            {
+            match self.inbox.recv_timeout(limit.saturating_duration_since(Instant::now())) {
                 Ok(Event::Log(line)) => {
                     self.show.log(&line);
                     port = port.or_else(|| node::port_in(&line));
@@ -139,9 +127,7 @@ impl Play {
                 Ok(Event::Stop) => return Ok(None),
                 Ok(Event::NodeEnded) => return Err(ended()),
                 Err(_) => {
-                    return Err(Trouble::Stuck(format!(
-                        "the node was not ready within {START:?}"
-                    )));
+                    return Err(Trouble::Stuck(format!("the node was not ready within {START:?}")));
                 }
             }
         }
@@ -161,10 +147,7 @@ impl Play {
         let start = Instant::now();
         for number in 1..=ONCE {
             self.push(producer, number)?;
-            if matches!(
-                self.attend(Instant::now() + ONCE_PACE, None)?,
-                Woken::Stopped
-            ) {
+            if matches!(self.attend(Instant::now() + ONCE_PACE, None)?, Woken::Stopped) {
                 return Err(Trouble::Stuck("stopped before the end".to_owned()));
             }
         }
@@ -185,10 +168,7 @@ impl Play {
         let notification = Notification::number(number);
         producer
             .push(LIST, notification.json())
-            .map_err(|cause| Trouble::File {
-                what: "cannot push to the node's Redis".to_owned(),
-                cause,
-            })?;
+            .map_err(|cause| Trouble::File { what: "cannot push to the node's Redis".to_owned(), cause })?;
         self.pushed.insert(number, notification);
         // Whatever a filter drops never arrives; it must not be remembered for ever.
         if self.pushed.len() > 1000 {
@@ -200,10 +180,7 @@ impl Play {
     /// Shows what happens until `due`, or until `enough` messages have arrived.
     fn attend(&mut self, due: Instant, enough: Option<u64>) -> Result<Woken, Trouble> {
         while enough.is_none_or(|enough| self.arrived < enough) {
-            match self
-                .inbox
-                .recv_timeout(due.saturating_duration_since(Instant::now()))
-            {
+            match self.inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(Event::Log(line)) => self.show.log(&line),
                 Ok(Event::Arrived(request)) => self.arrive(&request),
                 Ok(Event::Stop) => return Ok(Woken::Stopped),
@@ -229,18 +206,13 @@ impl Play {
         self.node.ask_to_end();
         let limit = Instant::now() + STOP;
         loop {
-            match self
-                .inbox
-                .recv_timeout(limit.saturating_duration_since(Instant::now()))
-            {
+            match self.inbox.recv_timeout(limit.saturating_duration_since(Instant::now())) {
                 Ok(Event::Log(line)) => self.show.log(&line),
                 Ok(Event::Arrived(request)) => self.arrive(&request),
                 Ok(Event::Stop) => self.node.ask_to_end(),
                 Ok(Event::NodeEnded) => return self.node.end(),
                 Err(_) => {
-                    return Err(Trouble::Stuck(format!(
-                        "the node did not stop within {STOP:?} and was killed"
-                    )));
+                    return Err(Trouble::Stuck(format!("the node did not stop within {STOP:?} and was killed")));
                 }
             }
         }
@@ -258,14 +230,10 @@ impl DataDir {
     fn make(places: &Places, length: Length) -> Result<Self, Trouble> {
         let path = match length {
             Length::UntilStopped => places.target.join("demo"),
-            Length::Once => places
-                .target
-                .join(format!("demo-once-{}", std::process::id())),
+            Length::Once => places.target.join(format!("demo-once-{}", std::process::id())),
         };
-        fs::create_dir_all(&path).map_err(|cause| Trouble::File {
-            what: format!("cannot make {}", path.display()),
-            cause,
-        })?;
+        fs::create_dir_all(&path)
+            .map_err(|cause| Trouble::File { what: format!("cannot make {}", path.display()), cause })?;
         Ok(Self { path, length })
     }
 }
@@ -281,10 +249,8 @@ impl Drop for DataDir {
 
 fn stop_on_ctrl_c(events: SyncSender<Event>) -> Result<(), Trouble> {
     let listening = Signals::new([SIGINT, SIGTERM]);
-    let mut signals = listening.map_err(|cause| Trouble::File {
-        what: "cannot listen for Ctrl-C".to_owned(),
-        cause,
-    })?;
+    let mut signals =
+        listening.map_err(|cause| Trouble::File { what: "cannot listen for Ctrl-C".to_owned(), cause })?;
     thread::spawn(move || {
         for _ in signals.forever() {
             if events.send(Event::Stop).is_err() {

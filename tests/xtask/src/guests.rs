@@ -8,10 +8,8 @@ use std::{fs, io, path::Path};
 
 /// Builds all plugins, or the one called `only`.
 pub(crate) fn plugins(places: &Places, only: Option<&str>) -> Result<(), Trouble> {
-    let crates = places.plugin_crates().map_err(|cause| Trouble::File {
-        what: "cannot look for plugins".to_owned(),
-        cause,
-    })?;
+    let crates =
+        places.plugin_crates().map_err(|cause| Trouble::File { what: "cannot look for plugins".to_owned(), cause })?;
     let Some(name) = only else {
         return build(places, &crates, &places.plugins());
     };
@@ -20,42 +18,26 @@ pub(crate) fn plugins(places: &Places, only: Option<&str>) -> Result<(), Trouble
         Some(guest) => build(places, std::slice::from_ref(guest), &places.plugins()),
         None => {
             let known: Vec<&str> = crates.iter().map(|guest| guest.name.as_str()).collect();
-            Err(Trouble::Stuck(format!(
-                "there is no plugin `{name}`; there are: {}",
-                known.join(", ")
-            )))
+            Err(Trouble::Stuck(format!("there is no plugin `{name}`; there are: {}", known.join(", "))))
         }
     }
 }
 
 /// Builds what the tests need beside the plugins.
 pub(crate) fn guests(places: &Places) -> Result<(), Trouble> {
-    let crates = places.guest_crates().map_err(|cause| Trouble::File {
-        what: "cannot look for guests".to_owned(),
-        cause,
-    })?;
+    let crates =
+        places.guest_crates().map_err(|cause| Trouble::File { what: "cannot look for guests".to_owned(), cause })?;
     build(places, &crates, &places.target.join("guests"))
 }
 
 fn build(places: &Places, crates: &[Guest], into: &Path) -> Result<(), Trouble> {
-    fs::create_dir_all(into).map_err(|cause| Trouble::File {
-        what: format!("cannot make {}", into.display()),
-        cause,
-    })?;
+    fs::create_dir_all(into)
+        .map_err(|cause| Trouble::File { what: format!("cannot make {}", into.display()), cause })?;
     for guest in crates {
         // One at a time: built together they would share features, and a plugin's bytes would depend on its neighbours.
         run(&mut cargo(
             places,
-            &[
-                "build",
-                "--quiet",
-                "--profile",
-                "guest",
-                "--target",
-                "wasm32-wasip2",
-                "--package",
-                &guest.package,
-            ],
+            &["build", "--quiet", "--profile", "guest", "--target", "wasm32-wasip2", "--package", &guest.package],
         ))?;
         put(places, guest, into)?;
     }
@@ -64,10 +46,7 @@ fn build(places: &Places, crates: &[Guest], into: &Path) -> Result<(), Trouble> 
 
 /// Copies the component so that a running node sees the old file or the new one, nothing between.
 fn put(places: &Places, guest: &Guest, into: &Path) -> Result<(), Trouble> {
-    let built = places
-        .target
-        .join("wasm32-wasip2/guest")
-        .join(format!("{}.wasm", guest.package.replace('-', "_")));
+    let built = places.target.join("wasm32-wasip2/guest").join(format!("{}.wasm", guest.package.replace('-', "_")));
     let file = into.join(format!("{}.wasm", guest.name));
     let changed = replace(&built, &file).map_err(|cause| Trouble::File {
         what: format!("cannot copy {} to {}", built.display(), file.display()),

@@ -1,8 +1,5 @@
 //! `cargo xtask VERB`: sets up what is missing, builds host and plugins, runs tests, demo and benchmark.
-#![expect(
-    clippy::print_stdout,
-    reason = "results of a command line go to standard output"
-)]
+#![expect(clippy::print_stdout, reason = "results of a command line go to standard output")]
 
 mod bench;
 mod command;
@@ -39,10 +36,7 @@ enum Verb {
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let Some(verb) = parse(&words) else {
-        eprintln!(
-            "xtask: cannot make sense of `{}`\n\n{HELP}",
-            words.join(" ")
-        );
+        eprintln!("xtask: cannot make sense of `{}`\n\n{HELP}", words.join(" "));
         return ExitCode::from(2);
     };
     match run(verb) {
@@ -101,16 +95,9 @@ mod tests {
 
     #[test]
     fn verbs_take_what_the_help_says() {
-        assert!(matches!(
-            parse(&words("demo --once")),
-            Some(Verb::Demo(demo::Length::Once))
-        ));
-        assert!(
-            matches!(parse(&words("plugins anonymize")), Some(Verb::Plugins(Some(name))) if name == "anonymize")
-        );
-        assert!(
-            matches!(parse(&words("test --test it -- swap")), Some(Verb::Test(rest)) if rest.len() == 4)
-        );
+        assert!(matches!(parse(&words("demo --once")), Some(Verb::Demo(demo::Length::Once))));
+        assert!(matches!(parse(&words("plugins anonymize")), Some(Verb::Plugins(Some(name))) if name == "anonymize"));
+        assert!(matches!(parse(&words("test --test it -- swap")), Some(Verb::Test(rest)) if rest.len() == 4));
         assert!(matches!(parse(&words("help")), Some(Verb::Help)));
     }
 

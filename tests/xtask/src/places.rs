@@ -27,20 +27,12 @@ pub(crate) struct Guest {
 
 impl Places {
     pub(crate) fn find() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .unwrap_or(Path::new("."))
-            .to_owned();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         // A relative one is relative to where the user stands, as cargo has it.
         let target = env::var_os("CARGO_TARGET_DIR").and_then(|dir| std::path::absolute(dir).ok());
         let target = target.unwrap_or_else(|| root.join("target"));
-        Self {
-            root,
-            cargo,
-            target,
-        }
+        Self { root, cargo, target }
     }
 
     /// The host as the demo and the tests use it.
@@ -57,9 +49,7 @@ impl Places {
     pub(crate) fn plugin_crates(&self) -> io::Result<Vec<Guest>> {
         let mut crates = crates_in(&self.root.join("plugins"))?;
         crates.extend(
-            crates_in(&self.root.join("examples"))?
-                .into_iter()
-                .filter(|guest| guest.name.starts_with("first-")),
+            crates_in(&self.root.join("examples"))?.into_iter().filter(|guest| guest.name.starts_with("first-")),
         );
         Ok(crates)
     }
@@ -90,16 +80,11 @@ fn crates_in(dir: &Path) -> io::Result<Vec<Guest>> {
 
 /// The `name` in the `[package]` table of a manifest.
 fn package_name(manifest: &str) -> Option<String> {
-    let package = manifest
-        .lines()
-        .skip_while(|line| line.trim() != "[package]")
-        .skip(1);
-    package
-        .take_while(|line| !line.trim_start().starts_with('['))
-        .find_map(|line| {
-            let (key, value) = line.split_once('=')?;
-            (key.trim() == "name").then(|| value.trim().trim_matches('"').to_owned())
-        })
+    let package = manifest.lines().skip_while(|line| line.trim() != "[package]").skip(1);
+    package.take_while(|line| !line.trim_start().starts_with('[')).find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "name").then(|| value.trim().trim_matches('"').to_owned())
+    })
 }
 
 #[cfg(test)]

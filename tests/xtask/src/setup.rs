@@ -34,9 +34,7 @@ pub(crate) fn redis_server() -> Result<(), Trouble> {
     if !on_path("apt-get") || !is_root() {
         return Err(Trouble::Stuck("there is no `redis-server` on the PATH: install the package `redis-server` (Debian: `sudo apt-get install redis-server`), or `redis` or `valkey` elsewhere".to_owned()));
     }
-    say(
-        "installing redis-server; its service stays off for now, since every node and test starts a private server",
-    );
+    say("installing redis-server; its service stays off for now, since every node and test starts a private server");
     run(&mut apt_shell("apt-get update"))?;
     run(&mut apt_shell(INSTALL))
 }
@@ -53,17 +51,12 @@ apt-get install -y --no-install-recommends redis-server"#;
 /// A shell in which apt asks nothing.
 fn apt_shell(script: &str) -> Command {
     let mut command = Command::new("sh");
-    command
-        .args(["-e", "-c", script])
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-e", "-c", script]).env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
 fn has_wasm_target() -> bool {
-    let Ok(output) = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-    else {
+    let Ok(output) = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output() else {
         return false;
     };
     let dir = String::from_utf8_lossy(&output.stdout);
@@ -75,8 +68,7 @@ fn is_root() -> bool {
 }
 
 fn on_path(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 #[cfg(test)]

@@ -30,10 +30,8 @@ pub(crate) fn build_host(places: &Places) -> Result<(), Trouble> {
 /// Names every package but the guests, which are of no use outside Wasm.
 fn native(places: &Places, command: &mut std::process::Command) -> Result<(), Trouble> {
     command.arg("--workspace");
-    let guests = places.guest_crates().map_err(|cause| Trouble::File {
-        what: "cannot look for guests".to_owned(),
-        cause,
-    })?;
+    let guests =
+        places.guest_crates().map_err(|cause| Trouble::File { what: "cannot look for guests".to_owned(), cause })?;
     for guest in guests {
         command.args(["--exclude", &guest.package]);
     }

@@ -18,16 +18,12 @@ pub(crate) struct Request {
 impl Request {
     /// The first value of the header `name`, given in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the client wants the connection closed behind the answer.
     pub(crate) fn is_last(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// The next request, or none when the client has hung up between two.
@@ -36,34 +32,22 @@ impl Request {
     ///
     /// # Errors
     /// `InvalidData` for what is not HTTP/1.1 or too long, and whatever reading says.
-    pub(crate) fn read(
-        stream: &mut impl BufRead,
-        go_on: impl FnOnce() -> io::Result<()>,
-    ) -> io::Result<Option<Self>> {
+    pub(crate) fn read(stream: &mut impl BufRead, go_on: impl FnOnce() -> io::Result<()>) -> io::Result<Option<Self>> {
         let mut head = stream.take(HEAD);
         let first = line(&mut head)?;
         if first.is_empty() {
             return Ok(None);
         }
         let mut words = first.split(' ');
-        let (Some(method), Some(path), Some(version)) = (words.next(), words.next(), words.next())
-        else {
+        let (Some(method), Some(path), Some(version)) = (words.next(), words.next(), words.next()) else {
             return Err(invalid("no request line"));
         };
         if !version.starts_with("HTTP/1.") {
             return Err(invalid("not HTTP/1"));
         }
         let (method, path) = (method.to_owned(), path.to_owned());
-        let mut request = Self {
-            method,
-            path,
-            headers: headers(&mut head)?,
-            body: Vec::new(),
-        };
-        if request
-            .header("expect")
-            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-        {
+        let mut request = Self { method, path, headers: headers(&mut head)?, body: Vec::new() };
+        if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
             go_on()?;
         }
         request.body = request.read_body(stream)?;
@@ -71,15 +55,10 @@ impl Request {
     }
 
     fn read_body(&self, stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
-        if self
-            .header("transfer-encoding")
-            .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
-        {
+        if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             return chunks(stream);
         }
-        let length = self
-            .header("content-length")
-            .map_or(Ok(0), |value| value.trim().parse::<u64>());
+        let length = self.header("content-length").map_or(Ok(0), |value| value.trim().parse::<u64>());
         exactly(stream, length.map_err(|_| invalid("no length"))?)
     }
 }
@@ -102,9 +81,7 @@ fn headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
         if line.is_empty() {
             return Ok(headers);
         }
-        let (name, value) = line
-            .split_once(':')
-            .ok_or_else(|| invalid("a header without a colon"))?;
+        let (name, value) = line.split_once(':').ok_or_else(|| invalid("a header without a colon"))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
 }
@@ -133,11 +110,7 @@ fn exactly(stream: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
     }
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body)?;
-    if body.len() as u64 == length {
-        Ok(body)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if body.len() as u64 == length { Ok(body) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn invalid(what: &'static str) -> io::Error {
@@ -162,25 +135,10 @@ mod tests {
         let requests = read(bytes).unwrap();
         let seen: Vec<_> = requests
             .iter()
-            .map(|request| {
-                (
-                    request.method.as_str(),
-                    request.path.as_str(),
-                    request.body.as_slice(),
-                )
-            })
+            .map(|request| (request.method.as_str(), request.path.as_str(), request.body.as_slice()))
             .collect();
-        assert_eq!(
-            seen,
-            [
-                ("POST", "/a", b"one".as_slice()),
-                ("PUT", "/b", b"two too".as_slice())
-            ]
-        );
-        assert_eq!(
-            requests.iter().map(Request::is_last).collect::<Vec<_>>(),
-            [false, true]
-        );
+        assert_eq!(seen, [("POST", "/a", b"one".as_slice()), ("PUT", "/b", b"two too".as_slice())]);
+        assert_eq!(requests.iter().map(Request::is_last).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]
@@ -200,8 +158,7 @@ mod tests {
     #[test]
     fn permission_to_send_a_body_is_asked_for_only_when_wanted() {
         let mut asked = 0;
-        let mut bytes =
-            b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx".as_slice();
+        let mut bytes = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx".as_slice();
         Request::read(&mut bytes, || {
             asked += 1;
             Ok(())

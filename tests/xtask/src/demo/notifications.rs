@@ -16,10 +16,7 @@ const PEOPLE: [(&str, &str); 6] = [
 ];
 
 const EVENTS: [(&str, &str); 5] = [
-    (
-        "comment.created",
-        "replied to your comment on “Lake houses of the north”",
-    ),
+    ("comment.created", "replied to your comment on “Lake houses of the north”"),
     ("follow.started", "now follows you"),
     ("order.shipped", "has shipped your order 4711-20"),
     ("mention.created", "mentioned you in “Weekend plans”"),
@@ -31,10 +28,7 @@ impl Notification {
     pub(crate) fn number(number: u64) -> Self {
         let (name, account) = pick(&PEOPLE, number);
         let (kind, text) = pick(&EVENTS, number / 2);
-        let (ip, email) = (
-            format!("203.0.113.{}", number * 37 % 254 + 1),
-            format!("{account}@example.org"),
-        );
+        let (ip, email) = (format!("203.0.113.{}", number * 37 % 254 + 1), format!("{account}@example.org"));
         let private = [format!("\"ip\":\"{ip}\""), format!("\"email\":\"{email}\"")];
         let [ip, email] = &private;
         let json = format!(
@@ -58,18 +52,13 @@ impl Notification {
 pub(crate) fn number_in(body: &str) -> Option<u64> {
     let (_, rest) = body.split_once("\"id\":")?;
     let rest = rest.trim_start();
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest.get(..digits)?.parse().ok()
 }
 
 fn pick<T: Copy>(of: &[T], number: u64) -> T {
     let length = of.len() as u64;
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the remainder is smaller than the length"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "the remainder is smaller than the length")]
     of[usize::try_from(number % length).unwrap_or(0)]
 }
 
@@ -83,10 +72,7 @@ mod tests {
             let notification = Notification::number(number);
             assert_eq!(number_in(notification.json()), Some(number));
             assert!(
-                notification
-                    .private()
-                    .iter()
-                    .all(|member| notification.json().contains(member)),
+                notification.private().iter().all(|member| notification.json().contains(member)),
                 "{}",
                 notification.json()
             );

@@ -60,9 +60,7 @@ fn converse(stream: &TcpStream, events: &SyncSender<Event>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
-    while let Some(request) = Request::read(&mut reader, || {
-        (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-    })? {
+    while let Some(request) = Request::read(&mut reader, || (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n"))? {
         let last = request.is_last();
         if events.send(Event::Arrived(request)).is_err() {
             return Ok(());
@@ -87,25 +85,19 @@ mod tests {
     fn every_request_is_answered_and_handed_on() {
         let (events, inbox) = sync_channel(8);
         let receiver = Receiver::start(events).unwrap();
-        let authority = receiver
-            .url()
-            .trim_start_matches("http://")
-            .trim_end_matches('/')
-            .to_owned();
+        let authority = receiver.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
         let mut stream = TcpStream::connect(authority).unwrap();
-        stream.write_all(b"POST /one HTTP/1.1\r\ncontent-length: 1\r\n\r\n1POST /two HTTP/1.1\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(
+                b"POST /one HTTP/1.1\r\ncontent-length: 1\r\n\r\n1POST /two HTTP/1.1\r\nconnection: close\r\n\r\n",
+            )
+            .unwrap();
         let mut replies = String::new();
         BufReader::new(&stream).fill_buf().unwrap();
         stream.read_to_string(&mut replies).unwrap_or_default();
         let paths: Vec<String> = inbox
             .try_iter()
-            .filter_map(|event| {
-                if let Event::Arrived(request) = event {
-                    Some(request.path)
-                } else {
-                    None
-                }
-            })
+            .filter_map(|event| if let Event::Arrived(request) = event { Some(request.path) } else { None })
             .collect();
         assert_eq!(paths, ["/one", "/two"]);
     }

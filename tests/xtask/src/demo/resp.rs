@@ -20,9 +20,7 @@ impl Producer {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        Ok(Self { stream: BufReader::new(stream) })
     }
 }
 
@@ -42,11 +40,7 @@ impl<S: io::Read + Write> Producer<S> {
         if reply.starts_with(':') {
             return Ok(());
         }
-        let words = if reply.is_empty() {
-            "the server hung up"
-        } else {
-            reply.trim_end()
-        };
+        let words = if reply.is_empty() { "the server hung up" } else { reply.trim_end() };
         Err(io::Error::new(io::ErrorKind::InvalidData, words.to_owned()))
     }
 }
@@ -78,17 +72,10 @@ mod tests {
     }
 
     fn push(replies: &'static str) -> (io::Result<()>, String) {
-        let mut producer = Producer {
-            stream: BufReader::new(Wire {
-                replies: Cursor::new(replies),
-                sent: Vec::new(),
-            }),
-        };
+        let mut producer =
+            Producer { stream: BufReader::new(Wire { replies: Cursor::new(replies), sent: Vec::new() }) };
         let result = producer.push("jobs", "grüße");
-        (
-            result,
-            String::from_utf8(producer.stream.into_inner().sent).unwrap(),
-        )
+        (result, String::from_utf8(producer.stream.into_inner().sent).unwrap())
     }
 
     #[test]

@@ -19,9 +19,7 @@ const GREEN: &str = "32";
 
 impl Show {
     pub(crate) fn new() -> Self {
-        Self {
-            colours: io::stdout().is_terminal(),
-        }
+        Self { colours: io::stdout().is_terminal() }
     }
 
     /// What a person can do from here on.
@@ -31,18 +29,12 @@ impl Show {
         );
         println!();
         println!("  {}     {push}", self.paint(BOLD, "push"));
-        println!(
-            "  {} {url}hooks/notifications (received and shown here)",
-            self.paint(BOLD, "delivers")
-        );
+        println!("  {} {url}hooks/notifications (received and shown here)", self.paint(BOLD, "delivers"));
         println!(
             "  {}   edit examples/first-filter/src/lib.rs, then `cargo xtask plugins first-filter`:",
             self.paint(BOLD, "change")
         );
-        println!(
-            "           the new version in {} takes over, nothing restarts",
-            places.plugins().display()
-        );
+        println!("           the new version in {} takes over, nothing restarts", places.plugins().display());
         println!();
     }
 
@@ -54,30 +46,17 @@ impl Show {
     /// A message that arrived, beside what had been pushed, where that is known.
     pub(crate) fn arrival(&self, before: Option<&Notification>, request: &Request, after: &str) {
         let Some(before) = before else {
-            println!(
-                "{} {after}\n       {} {}",
-                self.paint(BOLD, "after "),
-                request.method,
-                request.path
-            );
+            println!("{} {after}\n       {} {}", self.paint(BOLD, "after "), request.method, request.path);
             return;
         };
         println!("{} {}", self.paint(BOLD, "before"), self.marked(before));
         println!("{} {after}", self.paint(BOLD, "after "));
-        println!(
-            "       {} {}   {}",
-            request.method,
-            request.path,
-            self.verdict(before, after)
-        );
+        println!("       {} {}   {}", request.method, request.path, self.verdict(before, after));
     }
 
     /// How a run of `--once` went.
     pub(crate) fn summary(&self, arrived: u64, took: Duration) {
-        let line = format!(
-            "{arrived} messages pushed, filtered and delivered in {:.1} s",
-            took.as_secs_f64()
-        );
+        let line = format!("{arrived} messages pushed, filtered and delivered in {:.1} s", took.as_secs_f64());
         println!("\n{}", self.paint(GREEN, &line));
     }
 
@@ -86,17 +65,12 @@ impl Show {
         before
             .private()
             .iter()
-            .fold(before.json().to_owned(), |text, member| {
-                text.replace(member.as_str(), &self.paint(RED, member))
-            })
+            .fold(before.json().to_owned(), |text, member| text.replace(member.as_str(), &self.paint(RED, member)))
     }
 
     fn verdict(&self, before: &Notification, after: &str) -> String {
-        let (kept, gone): (Vec<&str>, Vec<&str>) = before
-            .private()
-            .iter()
-            .map(String::as_str)
-            .partition(|member| after.contains(member));
+        let (kept, gone): (Vec<&str>, Vec<&str>) =
+            before.private().iter().map(String::as_str).partition(|member| after.contains(member));
         let mut words = Vec::new();
         if !gone.is_empty() {
             words.push(self.paint(GREEN, &format!("gone: {}", gone.join(", "))));
@@ -108,11 +82,7 @@ impl Show {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colours {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
@@ -124,14 +94,9 @@ mod tests {
     fn what_vanished_and_what_stayed_is_told_apart() {
         let show = Show { colours: false };
         let before = Notification::number(1);
-        let [ip, email] = before.private() else {
-            panic!("two members")
-        };
+        let [ip, email] = before.private() else { panic!("two members") };
         let after = before.json().replace(ip, "");
-        assert_eq!(
-            show.verdict(&before, &after),
-            format!("gone: {ip}   still there: {email}")
-        );
+        assert_eq!(show.verdict(&before, &after), format!("gone: {ip}   still there: {email}"));
     }
 
     #[test]
