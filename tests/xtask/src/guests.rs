@@ -46,7 +46,7 @@ fn build(places: &Places, crates: &[Guest], into: &Path) -> Result<(), Trouble> 
 
 /// Copies the component so that a running node sees the old file or the new one, nothing between.
 fn put(places: &Places, guest: &Guest, into: &Path) -> Result<(), Trouble> {
-    let built = places.target.join("wasm32-wasip2/guest").join(format!("{}.wasm", guest.package.replace('-', "_")));
+    let built = places.target.join("wasm32-wasip2/guest").join(&guest.file);
     let file = into.join(format!("{}.wasm", guest.name));
     let changed = replace(&built, &file).map_err(|cause| Trouble::File {
         what: format!("cannot copy {} to {}", built.display(), file.display()),

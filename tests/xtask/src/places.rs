@@ -23,6 +23,8 @@ pub(crate) struct Guest {
     pub(crate) name: String,
     /// The name cargo knows it by.
     pub(crate) package: String,
+    /// What cargo calls the component.
+    pub(crate) file: String,
 }
 
 impl Places {
@@ -70,20 +72,27 @@ fn crates_in(dir: &Path) -> io::Result<Vec<Guest>> {
         let entry = entry?;
         if let Ok(manifest) = fs::read_to_string(entry.path().join("Cargo.toml")) {
             let name = entry.file_name().to_string_lossy().replace('_', "-");
-            let package = package_name(&manifest).unwrap_or_else(|| name.clone());
-            crates.push(Guest { name, package });
+            crates.push(Guest::of(name, &manifest));
         }
     }
     crates.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(crates)
 }
 
-/// The `name` in the `[package]` table of a manifest.
-fn package_name(manifest: &str) -> Option<String> {
-    let package = manifest.lines().skip_while(|line| line.trim() != "[package]").skip(1);
-    package.take_while(|line| !line.trim_start().starts_with('[')).find_map(|line| {
+impl Guest {
+    fn of(name: String, manifest: &str) -> Self {
+        let package = name_in(manifest, "[package]").unwrap_or(&name).to_owned();
+        let library = name_in(manifest, "[lib]").unwrap_or(&package).replace('-', "_");
+        Self { file: format!("{library}.wasm"), name, package }
+    }
+}
+
+/// The `name` in this table of a manifest.
+fn name_in<'a>(manifest: &'a str, table: &str) -> Option<&'a str> {
+    let inside = manifest.lines().skip_while(|line| line.trim() != table).skip(1);
+    inside.take_while(|line| !line.trim_start().starts_with('[')).find_map(|line| {
         let (key, value) = line.split_once('=')?;
-        (key.trim() == "name").then(|| value.trim().trim_matches('"').to_owned())
+        (key.trim() == "name").then(|| value.trim().trim_matches('"'))
     })
 }
 
@@ -92,10 +101,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_package_name_is_read_from_its_own_table() {
-        let manifest = "[lib]\nname = \"other\"\n[package]\nedition = \"2024\"\nname = \"gristmill-http\"\n[dependencies]\nname = \"no\"\n";
-        assert_eq!(package_name(manifest).as_deref(), Some("gristmill-http"));
-        assert_eq!(package_name("[lib]\nname = \"other\"\n"), None);
+    fn names_are_read_from_their_own_tables() {
+        let manifest = "[package]\nedition = \"2024\"\nname = \"gristmill-my-http\"\n[lib]\nname = \"my_http\"\n[dependencies]\nname = \"no\"\n";
+        let guest = Guest::of("my-http".to_owned(), manifest);
+        assert_eq!((guest.package.as_str(), guest.file.as_str()), ("gristmill-my-http", "my_http.wasm"));
+    }
+
+    #[test]
+    fn a_component_is_called_after_its_package_where_nothing_else_is_said() {
+        let guest = Guest::of("a".to_owned(), "[package]\nname = \"first-filter\"\n[lib]\ncrate-type = [\"cdylib\"]\n");
+        assert_eq!(guest.file, "first_filter.wasm");
     }
 
     #[test]

@@ -15,6 +15,9 @@ const PEOPLE: [(&str, &str); 6] = [
     ("Tom O’Brien", "tom.obrien"),
 ];
 
+/// What they read it with; the first filter lets people through, and wants to be told.
+const AGENTS: [&str; 3] = ["Firefox/143 (Linux)", "Safari/19 (iPhone)", "Chrome/141 (Windows)"];
+
 const EVENTS: [(&str, &str); 5] = [
     ("comment.created", "replied to your comment on “Lake houses of the north”"),
     ("follow.started", "now follows you"),
@@ -28,11 +31,12 @@ impl Notification {
     pub(crate) fn number(number: u64) -> Self {
         let (name, account) = pick(&PEOPLE, number);
         let (kind, text) = pick(&EVENTS, number / 2);
+        let agent = pick(&AGENTS, number);
         let (ip, email) = (format!("203.0.113.{}", number * 37 % 254 + 1), format!("{account}@example.org"));
         let private = [format!("\"ip\":\"{ip}\""), format!("\"email\":\"{email}\"")];
         let [ip, email] = &private;
         let json = format!(
-            "{{\"id\":{number},\"event\":\"{kind}\",\"text\":\"{name} {text}\",\"user\":{{\"name\":\"{name}\",{email},\"locale\":\"en\"}},{ip},\"unread\":{}}}",
+            "{{\"id\":{number},\"event\":\"{kind}\",\"text\":\"{name} {text}\",\"agent\":\"{agent}\",\"user\":{{\"name\":\"{name}\",{email},\"locale\":\"en\"}},{ip},\"unread\":{}}}",
             number % 7 + 1
         );
         Self { json, private }

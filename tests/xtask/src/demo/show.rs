@@ -25,7 +25,7 @@ impl Show {
     /// What a person can do from here on.
     pub(crate) fn welcome(&self, port: u16, url: &str, places: &Places) {
         let push = format!(
-            "redis-cli -p {port} RPUSH notifications '{{\"id\":\"mine\",\"ip\":\"192.0.2.1\",\"text\":\"hello\"}}'"
+            "redis-cli -p {port} RPUSH notifications '{{\"id\":\"mine\",\"text\":\"hello\",\"agent\":\"curl\",\"ip\":\"192.0.2.1\"}}'"
         );
         println!();
         println!("  {}     {push}", self.paint(BOLD, "push"));
