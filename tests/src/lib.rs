@@ -1,0 +1,21 @@
+//! What the tests of Gristmill stand on: a Redis, an HTTP server and nodes of their own for each test.
+//!
+//! Everything here drives the `gristmill` binary as a process, as an operator would, and ends with the test.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a harness reports by panicking")]
+
+pub mod built;
+pub mod dead;
+pub mod eventually;
+pub mod mill;
+pub mod node;
+pub mod process;
+pub mod redis;
+pub mod sink;
+
+pub use dead::Dead;
+pub use eventually::{eventually, holds_for};
+pub use mill::{Mill, guest_bytes, replace_file};
+pub use node::Node;
+pub use process::Finished;
+pub use redis::Redis;
+pub use sink::{Answer, Received, Sink};

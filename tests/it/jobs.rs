@@ -1,0 +1,74 @@
+//! What most tests push and expect: numbered jobs in the list `jobs`, delivered by the `http` publisher.
+
+use gristmill_tests::{Mill, Redis, Sink, eventually};
+use std::{collections::HashMap, ops::Range, time::Duration};
+
+/// Long enough for anything that should happen on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// The pipeline `jobs`, with further keys of its own and further tables behind it.
+pub(crate) fn pipeline(keys: &str, tables: &str) -> String {
+    format!(
+        r#"lease = "1s"
+
+[pipeline.jobs]
+from = {{ list = "jobs" }}
+publish = ["http"]
+{keys}
+
+[plugin.http]
+config = {{ url = "$SINK/hooks/{{topic}}", method = "POST" }}
+allow_http = ["$AUTHORITY"]
+{tables}"#
+    )
+}
+
+/// A mill whose jobs go through no filter.
+pub(crate) fn direct(redis: Redis, keys: &str) -> Mill {
+    Mill::on(redis).plugins(&["http"]).config(&pipeline(keys, ""))
+}
+
+/// The jobs with these numbers.
+pub(crate) fn jobs(numbers: Range<u64>) -> Vec<String> {
+    numbers.map(|number| format!("{{\"id\":{number},\"ip\":\"203.0.113.7\",\"text\":\"job {number}\"}}")).collect()
+}
+
+/// How often each number has arrived.
+pub(crate) fn arrived(sink: &Sink) -> HashMap<u64, usize> {
+    sink.tally(|received| received.json()["id"].as_u64().expect("every job has a number"))
+}
+
+/// Waits until every one of these jobs has arrived at least once, and returns how many came more than that.
+#[track_caller]
+pub(crate) fn all_arrive(sink: &Sink, numbers: Range<u64>) -> usize {
+    let count = numbers.end - numbers.start;
+    eventually(SOON * 2, &format!("all of {count} jobs have arrived"), || {
+        // Cheap first: looking at every body is dear while thousands arrive.
+        (sink.count() as u64 >= count)
+            .then(|| arrived(sink))
+            .filter(|seen| numbers.clone().all(|number| seen.contains_key(&number)))
+    });
+    sink.count() - count as usize
+}
+
+/// Waits until Redis holds no message any more: nothing waiting, in flight or scheduled.
+#[track_caller]
+pub(crate) fn nothing_is_left(redis: &Redis) {
+    eventually(SOON, "Redis holds no message", || {
+        let holds_messages = |key: &String| {
+            let kind: String = redis.ask(&["TYPE", key]);
+            // The hash beside a lane holds what was too slow to wait for.
+            ["list", "zset", "stream"].contains(&kind.as_str()) || key.ends_with(":slow")
+        };
+        (!redis.keys("*").iter().any(holds_messages)).then_some(())
+    });
+}
+
+/// Waits until something is scheduled for a later attempt.
+#[track_caller]
+pub(crate) fn something_is_scheduled(redis: &Redis) {
+    eventually(SOON, "a message is scheduled for another attempt", || {
+        let scheduled: usize = redis.ask(&["ZCARD", "gristmill:{jobs}:jobs:delayed"]);
+        (scheduled > 0).then_some(())
+    });
+}

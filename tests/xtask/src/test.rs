@@ -1,0 +1,39 @@
+//! `cargo xtask test`: everything built, every test run.
+
+use crate::{
+    command::{Trouble, cargo, run},
+    guests,
+    places::Places,
+    setup,
+};
+
+pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
+    setup::run_all()?;
+    guests::plugins(places, None)?;
+    guests::guests(places)?;
+    build_host(places)?;
+    let mut test = cargo(places, &["test"]);
+    native(places, &mut test)?;
+    run(test.args(arguments))
+}
+
+/// Builds the host for the demo and the tests alike.
+///
+/// Both name the same packages to cargo: it unites the features of what is named, and another selection would
+/// compile wasmtime a second time.
+pub(crate) fn build_host(places: &Places) -> Result<(), Trouble> {
+    let mut build = cargo(places, &["build"]);
+    native(places, &mut build)?;
+    run(build.args(["--bin", "gristmill"]))
+}
+
+/// Names every package but the guests, which are of no use outside Wasm.
+fn native(places: &Places, command: &mut std::process::Command) -> Result<(), Trouble> {
+    command.arg("--workspace");
+    let guests =
+        places.guest_crates().map_err(|cause| Trouble::File { what: "cannot look for guests".to_owned(), cause })?;
+    for guest in guests {
+        command.args(["--exclude", &guest.package]);
+    }
+    Ok(())
+}
