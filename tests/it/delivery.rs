@@ -104,7 +104,8 @@ fn pipelines_side_by_side_do_not_mix() {
 fn what_a_filter_drops_is_done() {
     let mill = Mill::new().plugins(&["first-filter", "http"]).config(&pipeline("filters = [\"first-filter\"]", ""));
     let mut node = mill.node();
-    let hit = |id: u64| format!("{{\"id\":{id},\"agent\":\"{}\"}}", if id.is_multiple_of(2) { "Firefox" } else { "a bot" });
+    let hit =
+        |id: u64| format!("{{\"id\":{id},\"agent\":\"{}\"}}", if id.is_multiple_of(2) { "Firefox" } else { "a bot" });
     mill.redis.push("jobs", (0..100).map(hit));
     nothing_is_left(&mill.redis);
     assert_eq!(node.terminate(), 0);

@@ -14,4 +14,5 @@ mod retry;
 mod shared_build;
 mod shutdown;
 mod swap;
+mod verdicts;
 mod words;

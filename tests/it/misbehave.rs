@@ -75,6 +75,32 @@ fn a_giant_answer_is_refused() {
 }
 
 #[test]
+fn a_panic_is_told_with_its_last_words() {
+    let story = buried("panic").to_string();
+    assert!(story.contains("a panic on purpose"), "{story}");
+}
+
+#[test]
+fn an_exit_is_told_as_one() {
+    let story = buried("exit").to_string();
+    assert!(story.contains("exit(0)"), "{story}");
+}
+
+#[test]
+fn a_new_config_that_keeps_a_plugin_from_starting_leaves_the_old_one_in_force() {
+    for mode in ["loop-in-init", "trap-in-init", "eat-memory-in-init", "refuse-config"] {
+        let calm = pipeline("filters = [\"misbehave\"]", "[plugin.misbehave]\nconfig = { mode = \"pass\" }\n");
+        let mill = Mill::new().guests(&["misbehave"]).plugins(&["http"]).config(&calm);
+        let node = mill.node();
+        let seen = node.log().len();
+        mill.write_config(&calm.replace("\"pass\"", &format!("\"{mode}\"")));
+        node.says_after(seen, &["misbehave"]);
+        mill.redis.push("jobs", jobs(0..20));
+        assert_eq!(all_arrive(&mill.sink, 0..20), 0, "{mode}");
+    }
+}
+
+#[test]
 fn many_bad_messages_at_once_do_not_stop_the_good_ones() {
     let mill = mill("trap");
     let _node = mill.node();
