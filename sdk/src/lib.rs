@@ -117,9 +117,10 @@
 //! assert!(!stock(Some("101")).unwrap_err().is_retry());
 //! ```
 
+#![warn(missing_docs)]
+
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-#[expect(missing_docs, reason = "generated; the WIT package has the words")]
 pub mod bindings;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]

@@ -52,7 +52,7 @@ impl Message {
     /// # Errors
     /// A rejection if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.payload).map_err(|error| Error::from(error).within("payload"))
+        std::str::from_utf8(&self.payload).map_err(misread)
     }
 
     /// The payload as JSON.
@@ -60,7 +60,7 @@ impl Message {
     /// # Errors
     /// A rejection that names the line and column if it is not JSON or not of this type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.payload).map_err(|error| Error::from(error).within("payload"))
+        serde_json::from_slice(&self.payload).map_err(misread)
     }
 
     /// Stable over all attempts and takeovers; the children of a split append `/0`, `/1`, ….
@@ -132,7 +132,7 @@ impl Message {
     /// # Errors
     /// A rejection that names the position if the payload is not JSON.
     pub fn edit(&mut self, paths: &Paths, judge: impl FnMut(Found<'_>) -> Edit) -> Result<bool> {
-        let edited = paths.edit(&self.payload, judge)?;
+        let edited = paths.edit(&self.payload, judge).map_err(misread)?;
         Ok(self.take_edited(edited))
     }
 
@@ -141,7 +141,7 @@ impl Message {
     /// # Errors
     /// A rejection that names the position if the payload is not JSON.
     pub fn set(&mut self, paths: &Paths, value: &Json) -> Result<bool> {
-        let edited = paths.set(&self.payload, value)?;
+        let edited = paths.set(&self.payload, value).map_err(misread)?;
         Ok(self.take_edited(edited))
     }
 
@@ -221,6 +221,10 @@ impl Message {
         }
         self
     }
+}
+
+fn misread(error: impl std::error::Error) -> Error {
+    Error::from(error).within("payload")
 }
 
 impl From<Message> for Change {

@@ -1,4 +1,9 @@
 //! JSON editing against serde_json, on random documents from a fixed seed.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is how a failure shows"
+)]
 
 use gristmill_sdk::json::{self, Edit, Json, Paths};
 use serde::de::IgnoredAny;

@@ -246,8 +246,8 @@ impl<'d> Scanner<'d> {
         while let Some(chunk) = self.text.get(self.at..).and_then(<[u8]>::first_chunk) {
             let chunk = u64::from_le_bytes(*chunk);
             self.seen |= chunk;
-            let special = below(chunk ^ ONES * u64::from(b'"'), 1)
-                | below(chunk ^ ONES * u64::from(b'\\'), 1)
+            let special = below(chunk ^ (ONES * u64::from(b'"')), 1)
+                | below(chunk ^ (ONES * u64::from(b'\\')), 1)
                 | below(chunk, 0x20);
             if special != 0 {
                 self.at += (special.trailing_zeros() / 8) as usize;
