@@ -19,6 +19,7 @@ pub(crate) struct Sample {
     pub(crate) source: String,
     pub(crate) topic: String,
     pub(crate) attempt: u32,
+    pub(crate) round: u32,
     pub(crate) received_ms: u64,
     pub(crate) headers: Vec<(String, String)>,
 }
@@ -31,6 +32,7 @@ impl Default for Sample {
             source: name(),
             topic: name(),
             attempt: 1,
+            round: 0,
             received_ms: 0,
             headers: Vec::new(),
         }
@@ -67,6 +69,14 @@ impl Envelope {
             #[cfg(target_family = "wasm")]
             Self::Host => host::attempt(),
             Self::Sample(sample) => sample.attempt,
+        }
+    }
+
+    pub(crate) fn round(&self) -> u32 {
+        match self {
+            #[cfg(target_family = "wasm")]
+            Self::Host => host::round(),
+            Self::Sample(sample) => sample.round,
         }
     }
 

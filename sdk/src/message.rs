@@ -86,6 +86,11 @@ impl Message {
         self.envelope.attempt()
     }
 
+    /// How many rounds of a publisher's requests have been answered in this attempt: 0 in `publish`, 1 in the first `answered`.
+    pub fn round(&self) -> u32 {
+        self.envelope.round()
+    }
+
     /// When it was first taken from its source, to the millisecond, by the clock of the node that took it.
     pub fn received(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.envelope.received_ms())
@@ -196,6 +201,12 @@ impl Message {
     #[must_use]
     pub fn with_attempt(self, attempt: u32) -> Self {
         self.sampled(|sample| sample.attempt = attempt)
+    }
+
+    /// After so many answered rounds of requests.
+    #[must_use]
+    pub fn with_round(self, round: u32) -> Self {
+        self.sampled(|sample| sample.round = round)
     }
 
     /// Taken at this time instead of 1970, to the millisecond.
