@@ -47,27 +47,16 @@ impl Effects {
 
     /// Trusts the root certificates in `pem` beside the system's.
     pub fn with_roots(pem: &[u8]) -> Result<Self, Error> {
-        Ok(Self {
-            http: Arc::new(http::Http::new(pem)?),
-        })
+        Ok(Self { http: Arc::new(http::Http::new(pem)?) })
     }
 
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
     /// The `idempotency_key` should be the same in all attempts of the same request; it must be possible as a header's value.
     /// It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
-    pub async fn carry_out(
-        &self,
-        allowance: &Allowance,
-        idempotency_key: &str,
-        request: Request,
-    ) -> Reply {
+    pub async fn carry_out(&self, allowance: &Allowance, idempotency_key: &str, request: Request) -> Reply {
         match request {
-            Request::Http(request) => Reply::Http(
-                self.http
-                    .exchange(&allowance.http, idempotency_key, request)
-                    .await,
-            ),
+            Request::Http(request) => Reply::Http(self.http.exchange(&allowance.http, idempotency_key, request).await),
         }
     }
 }
@@ -81,8 +70,6 @@ impl std::fmt::Debug for Effects {
 impl Allowance {
     /// What the operator grants in `settings`.
     pub fn new(settings: &config::Plugin) -> Self {
-        Self {
-            http: http::Allowance::new(settings),
-        }
+        Self { http: http::Allowance::new(settings) }
     }
 }

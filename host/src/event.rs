@@ -161,11 +161,7 @@ pub(crate) fn plugin_swapped(plugin: &str, old: &str, new: &str, took: Duration)
 /// A plugin did not come up; what was in force before still is.
 pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, in_force: Option<&str>) {
     match in_force {
-        Some(digest) => warn!(
-            plugin,
-            in_force = digest,
-            "{refusal}; the version in force stays"
-        ),
+        Some(digest) => warn!(plugin, in_force = digest, "{refusal}; the version in force stays"),
         None => warn!(plugin, "{refusal}"),
     }
 }
@@ -212,20 +208,11 @@ pub(crate) fn compiler_panicked(digest: &str) {
 
 /// The machine grants less address space than asked for, so fewer instances can live at once.
 pub(crate) fn instances_limited(instances: u32, reason: &dyn Display) {
-    warn!(
-        instances,
-        "little address space; fewer plugin instances can live at once: {reason}"
-    );
+    warn!(instances, "little address space; fewer plugin instances can live at once: {reason}");
 }
 
 /// A line that a plugin wrote, already cut and within its allowance.
-pub(crate) fn guest_line(
-    plugin: &str,
-    digest: &str,
-    message: Option<&str>,
-    loudness: Loudness,
-    text: &str,
-) {
+pub(crate) fn guest_line(plugin: &str, digest: &str, message: Option<&str>, loudness: Loudness, text: &str) {
     match loudness {
         Loudness::Debug => debug!(plugin, digest, message, "{text}"),
         Loudness::Info => info!(plugin, digest, message, "{text}"),
@@ -236,18 +223,12 @@ pub(crate) fn guest_line(
 
 /// A plugin writes more than its allowance; `count` of its lines were left out since the last such notice.
 pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, count: u64) {
-    warn!(
-        plugin,
-        digest, count, "the plugin logs too much; lines left out"
-    );
+    warn!(plugin, digest, count, "the plugin logs too much; lines left out");
 }
 
 /// The system cannot tell about changed files, so they are looked at every so often.
 pub(crate) fn watch_polls(every: Duration, reason: &dyn Display) {
-    warn!(
-        ?every,
-        "no notices about changed files here, looking at them every so often instead: {reason}"
-    );
+    warn!(?every, "no notices about changed files here, looking at them every so often instead: {reason}");
 }
 
 /// More files changed at once than are told apart; the whole directory is looked at.

@@ -67,7 +67,8 @@ impl Node {
     pub async fn start(loaded: &Loaded, shutdown: Shutdown) -> Result<Self, Error> {
         let config = &loaded.config;
         let plugins = Plugins::new(&config.data_dir.join("cache"))?;
-        let prepared = plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
+        let prepared =
+            plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
             config::Redis::Embedded { port } => Some(Embedded::start(&embedded_dir(config), port).await?),
             config::Redis::Url(_) => None,
@@ -133,7 +134,8 @@ impl Node {
     async fn end_outdated(&mut self) {
         let config = &self.config;
         let outdated = |name: &str, running: &Running| {
-            config.pipelines.get(name) != Some(&running.config) || publishers(config, &running.config) != running.publishers
+            config.pipelines.get(name) != Some(&running.config)
+                || publishers(config, &running.config) != running.publishers
         };
         let ending = self.running.extract_if(.., |name, running| outdated(name, running));
         let grace = config.shutdown.grace;
@@ -208,7 +210,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 
 /// The refusals as faults of the file that names the plugins.
 pub fn explain(loaded: &Loaded, refused: &[Refusal]) -> Faults {
-    loaded.faults(refused.iter().map(|refusal| loaded.fault_at(place(loaded, refusal), fault(loaded, refusal))).collect())
+    loaded
+        .faults(refused.iter().map(|refusal| loaded.fault_at(place(loaded, refusal), fault(loaded, refusal))).collect())
 }
 
 fn place<'a>(loaded: &'a Loaded, refusal: &'a Refusal) -> Place<'a> {
@@ -250,6 +253,7 @@ fn plugins_in(dir: &Path) -> Vec<String> {
 /// Unique to this process, and telling where it runs: letters, digits and `-`.
 fn node_id() -> String {
     let system = rustix::system::uname();
-    let host: String = system.nodename().to_string_lossy().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    let host: String =
+        system.nodename().to_string_lossy().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
     format!("{}-{}-{}", host.to_ascii_lowercase(), std::process::id(), random::unique())
 }

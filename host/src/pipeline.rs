@@ -157,7 +157,9 @@ impl Line {
                     Verdict::Pass => passed.push(message),
                     Verdict::Replace(change) => passed.push(message.changed(change)),
                     Verdict::Split(changes) => {
-                        passed.extend(changes.into_iter().enumerate().map(|(index, change)| message.child(index, change)));
+                        passed.extend(
+                            changes.into_iter().enumerate().map(|(index, change)| message.child(index, change)),
+                        );
                     }
                     Verdict::Drop(reason) => event::dropped(&self.name, version.name(), &message, reason.as_deref()),
                 }

@@ -117,23 +117,14 @@ impl Plugins {
     /// Where the machine grants no threads or hardly any address space.
     pub fn new(cache_dir: &Path) -> Result<Self, Error> {
         let loader = Loader::new(cache_dir)?;
-        Ok(Self {
-            loader,
-            slots: RwLock::default(),
-            wanted: Arc::default(),
-        })
+        Ok(Self { loader, slots: RwLock::default(), wanted: Arc::default() })
     }
 
     /// Loads `file` as the plugin `name`: reads, compiles, links, makes an instance and runs its `init`. It is not in force.
     ///
     /// # Errors
     /// Whatever is wrong with the file, in one sentence.
-    pub async fn load(
-        &self,
-        name: &str,
-        file: &Path,
-        settings: &config::Plugin,
-    ) -> Result<Arc<Version>, Refusal> {
+    pub async fn load(&self, name: &str, file: &Path, settings: &config::Plugin) -> Result<Arc<Version>, Refusal> {
         self.loader.load(name, file, settings, None).await
     }
 
@@ -155,13 +146,7 @@ impl Plugins {
     pub async fn prepare(&self, wanted: Wanted) -> Result<Prepared, Vec<Refusal>> {
         let turn = Arc::clone(&self.wanted).lock_owned().await;
         let found = find(&wanted).await;
-        let outcomes = join_all(
-            found
-                .files
-                .iter()
-                .map(|(name, file)| self.bring_up(name, file, &wanted)),
-        )
-        .await;
+        let outcomes = join_all(found.files.iter().map(|(name, file)| self.bring_up(name, file, &wanted))).await;
         let mut refused = found.refused;
         let mut versions = BTreeMap::new();
         for (name, outcome) in found.files.into_keys().zip(outcomes) {
@@ -175,32 +160,18 @@ impl Plugins {
             refused.retain(fatal);
             return Err(refused);
         }
-        Ok(Prepared {
-            versions,
-            refused,
-            wanted,
-            turn,
-        })
+        Ok(Prepared { versions, refused, wanted, turn })
     }
 
     /// Puts `prepared` in force, all of it at once.
     pub fn commit(&self, prepared: Prepared) {
-        let Prepared {
-            versions,
-            refused,
-            wanted,
-            mut turn,
-        } = prepared;
+        let Prepared { versions, refused, wanted, mut turn } = prepared;
         for refusal in &refused {
             self.tell_refused(refusal);
         }
         let kept = |name: &str| refused.iter().any(|refusal| refusal.plugin == name);
-        let gone: Vec<String> = self
-            .read()
-            .keys()
-            .filter(|&name| !versions.contains_key(name) && !kept(name))
-            .cloned()
-            .collect();
+        let gone: Vec<String> =
+            self.read().keys().filter(|&name| !versions.contains_key(name) && !kept(name)).cloned().collect();
         for name in gone {
             self.remove(&name);
         }
@@ -217,36 +188,19 @@ impl Plugins {
         let Some(wanted) = &*turn else {
             return Vec::new();
         };
-        let Found {
-            mut files,
-            mut refused,
-        } = find(wanted).await;
+        let Found { mut files, mut refused } = find(wanted).await;
         for version in self.current() {
-            files
-                .entry(version.name().to_owned())
-                .or_insert_with(|| version.file.clone());
+            files.entry(version.name().to_owned()).or_insert_with(|| version.file.clone());
         }
-        let names: BTreeSet<&Path> = changed
-            .iter()
-            .filter_map(|path| path.file_name().map(Path::new))
-            .collect();
+        let names: BTreeSet<&Path> = changed.iter().filter_map(|path| path.file_name().map(Path::new)).collect();
         let all = changed.contains(&wanted.dir);
-        let touched = |file: &Path| {
-            all || file
-                .file_name()
-                .is_some_and(|name| names.contains(Path::new(name)))
-        };
+        let touched = |file: &Path| all || file.file_name().is_some_and(|name| names.contains(Path::new(name)));
         files.retain(|_, file| touched(file));
         refused.retain(|refusal| touched(&refusal.file));
         for refusal in &refused {
             self.tell_refused(refusal);
         }
-        let refreshed = join_all(
-            files
-                .iter()
-                .map(|(name, file)| self.refresh_one(name, file, wanted)),
-        )
-        .await;
+        let refreshed = join_all(files.iter().map(|(name, file)| self.refresh_one(name, file, wanted))).await;
         refused.extend(refreshed.into_iter().flatten());
         refused
     }
@@ -268,25 +222,15 @@ impl Plugins {
     }
 
     /// The version of `name` that is to be in force, which may be the one that is.
-    async fn bring_up(
-        &self,
-        name: &str,
-        file: &Path,
-        wanted: &Wanted,
-    ) -> Result<Arc<Version>, Refusal> {
+    async fn bring_up(&self, name: &str, file: &Path, wanted: &Wanted) -> Result<Arc<Version>, Refusal> {
         let current = self.slot(name).map(|slot| slot.current());
         let settings = wanted.settings(name);
-        let outcome = self
-            .loader
-            .load(name, file, settings, current.clone())
-            .await;
+        let outcome = self.loader.load(name, file, settings, current.clone()).await;
         let required = wanted.required.get(name);
         let version = match (outcome, current) {
             (Ok(version), _) => version,
             (Err(refusal), Some(current))
-                if refusal.cause == Cause::NoFile
-                    && required.is_some()
-                    && current.settings() == settings =>
+                if refusal.cause == Cause::NoFile && required.is_some() && current.settings() == settings =>
             {
                 event::plugin_file_gone(name, current.digest(), file);
                 current
@@ -298,10 +242,7 @@ impl Plugins {
                 plugin: name.to_owned(),
                 file: file.to_owned(),
                 digest: Some(version.digest().to_owned()),
-                cause: Cause::OtherKind {
-                    found: version.kind(),
-                    wanted: kind,
-                },
+                cause: Cause::OtherKind { found: version.kind(), wanted: kind },
             }),
             _ => Ok(version),
         }
@@ -310,18 +251,8 @@ impl Plugins {
     fn put_in_force(&self, version: Arc<Version>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.get(version.name()) else {
-            event::plugin_ready(
-                version.name(),
-                version.digest(),
-                version.kind(),
-                version.took,
-            );
-            slots.insert(
-                version.name().to_owned(),
-                Arc::new(Slot {
-                    current: ArcSwap::new(version),
-                }),
-            );
+            event::plugin_ready(version.name(), version.digest(), version.kind(), version.took);
+            slots.insert(version.name().to_owned(), Arc::new(Slot { current: ArcSwap::new(version) }));
             return;
         };
         let old = slot.current.load_full();
@@ -332,11 +263,7 @@ impl Plugins {
     }
 
     fn remove(&self, name: &str) {
-        let removed = self
-            .slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        let removed = self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         if let Some(slot) = removed {
             event::plugin_removed(name, slot.current().digest());
         }
@@ -344,11 +271,7 @@ impl Plugins {
 
     fn tell_refused(&self, refusal: &Refusal) {
         let current = self.slot(&refusal.plugin).map(|slot| slot.current());
-        event::plugin_refused(
-            &refusal.plugin,
-            refusal,
-            current.as_ref().map(|version| version.digest()),
-        );
+        event::plugin_refused(&refusal.plugin, refusal, current.as_ref().map(|version| version.digest()));
     }
 
     /// A panic with the lock held has changed whole entries or none.
@@ -359,9 +282,7 @@ impl Plugins {
 
 impl std::fmt::Debug for Plugins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugins")
-            .field("current", &self.current())
-            .finish_non_exhaustive()
+        f.debug_struct("Plugins").field("current", &self.current()).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,10 @@ pub(crate) fn jitter() -> f64 {
 pub(crate) fn unique() -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let bits = bits();
-    (0..10).filter_map(|digit| DIGITS.get((bits >> (5 * digit)) as usize & 31)).map(|digit| char::from(*digit)).collect()
+    (0..10)
+        .filter_map(|digit| DIGITS.get((bits >> (5 * digit)) as usize & 31))
+        .map(|digit| char::from(*digit))
+        .collect()
 }
 
 /// The hasher's keys are seeded by the operating system and differ from one state to the next.

@@ -110,9 +110,10 @@ impl Of {
     fn choose<'a>(&self, config: &'a Config) -> anyhow::Result<&'a config::Pipeline> {
         let known = || config.pipelines.keys().cloned().collect::<Vec<_>>().join(", ");
         match &self.pipeline {
-            Some(name) => {
-                config.pipelines.get(name).with_context(|| format!("there is no pipeline `{name}`; there are: {}", known()))
-            }
+            Some(name) => config
+                .pipelines
+                .get(name)
+                .with_context(|| format!("there is no pipeline `{name}`; there are: {}", known())),
             None if config.pipelines.len() == 1 => config.pipelines.values().next().context("there is no pipeline"),
             None => bail!("say which pipeline with `--pipeline`: {}", known()),
         }
@@ -133,7 +134,10 @@ impl Chosen {
 }
 
 async fn one(letters: &mut DeadLetters, entry: &str) -> anyhow::Result<Letter> {
-    letters.get(entry).await?.with_context(|| format!("there is no dead letter `{entry}`; `gristmill dead list` shows what there is"))
+    letters
+        .get(entry)
+        .await?
+        .with_context(|| format!("there is no dead letter `{entry}`; `gristmill dead list` shows what there is"))
 }
 
 async fn list(letters: &mut DeadLetters, json: bool, limit: usize) -> anyhow::Result<()> {
@@ -178,14 +182,14 @@ async fn show(letters: &mut DeadLetters, entry: &str, json: bool, payload: bool)
 
 fn story(letter: &Letter) -> String {
     let Letter { entry, id, pipeline, source, attempts, .. } = letter;
-    let mut said = format!(
-        "entry     {entry}\nid        {id}\npipeline  {pipeline}\nsource    {source}\nattempts  {attempts}\n"
-    );
+    let mut said =
+        format!("entry     {entry}\nid        {id}\npipeline  {pipeline}\nsource    {source}\nattempts  {attempts}\n");
     for trouble in &letter.troubles {
         let plugin = trouble.plugin.as_deref().unwrap_or("host");
         let digest = trouble.digest.as_deref().unwrap_or("-");
         // Writing to a string cannot fail.
-        let _ok = writeln!(said, "attempt {} {plugin} {digest} {}", trouble.attempt, trouble.reason.escape_debug()).is_ok();
+        let _ok =
+            writeln!(said, "attempt {} {plugin} {digest} {}", trouble.attempt, trouble.reason.escape_debug()).is_ok();
     }
     let _ok = writeln!(said, "\n{}", String::from_utf8_lossy(&letter.payload)).is_ok();
     said

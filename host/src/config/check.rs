@@ -11,11 +11,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that pipelines and plugins can get wrong between each other.
-pub(super) fn together(
-    reading: &mut Reading<'_>,
-    pipelines: &[Draft<'_>],
-    plugins: &[PluginDraft<'_>],
-) {
+pub(super) fn together(reading: &mut Reading<'_>, pipelines: &[Draft<'_>], plugins: &[PluginDraft<'_>]) {
     for pipeline in pipelines {
         doubled_publishers(reading, pipeline);
         without_effect(reading, pipeline);
@@ -40,9 +36,7 @@ pub(super) fn pauses(reading: &mut Reading<'_>, fields: &Fields<'_>, retry: &Ret
     let (first, longest) = (fields.written("first"), fields.written("longest"));
     let fault = Fault::error("`first` is longer than `longest`");
     let fault = match (first, longest) {
-        (Some(first), Some(longest)) => fault
-            .at(&first.value.span)
-            .and_at(&longest.value.span, "the longest pause"),
+        (Some(first), Some(longest)) => fault.at(&first.value.span).and_at(&longest.value.span, "the longest pause"),
         (Some(item), None) | (None, Some(item)) => fault.at(&item.value.span),
         (None, None) => fault,
     };
@@ -110,11 +104,8 @@ fn shared_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
 }
 
 fn dead_letters_in_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
-    let lists: BTreeSet<&str> = pipelines
-        .iter()
-        .filter_map(|pipeline| pipeline.from.as_ref())
-        .map(|From::List(list)| list.as_str())
-        .collect();
+    let lists: BTreeSet<&str> =
+        pipelines.iter().filter_map(|pipeline| pipeline.from.as_ref()).map(|From::List(list)| list.as_str()).collect();
     for pipeline in pipelines {
         let Some(Some(dead)) = &pipeline.dead_letters else {
             continue;
@@ -122,11 +113,7 @@ fn dead_letters_in_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
         if !lists.contains(dead.as_str()) {
             continue;
         }
-        let entry = pipeline
-            .entry
-            .value
-            .table()
-            .and_then(|table| find(table, "dead_letters"));
+        let entry = pipeline.entry.value.table().and_then(|table| find(table, "dead_letters"));
         let fault = Fault::error("`dead_letters` is a list that a pipeline takes from")
             .help("name another key; dead letters are kept in a stream of their own");
         reading.faults.push(match entry {
@@ -171,15 +158,11 @@ fn unused_plugins(reading: &mut Reading<'_>, pipelines: &[Draft<'_>], plugins: &
         let spelled = |name: &&str| plugin_is_spelled(pipelines, name);
         let help = match did_you_mean(name, used.iter().copied().filter(spelled)) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => {
-                "name it in `filters` or `publish` of a pipeline, or leave the table out".to_owned()
-            }
+            None => "name it in `filters` or `publish` of a pipeline, or leave the table out".to_owned(),
         };
-        reading.faults.push(
-            Fault::warning(format!("no pipeline uses [plugin.{name}]"))
-                .at(&header(plugin.entry))
-                .help(help),
-        );
+        reading
+            .faults
+            .push(Fault::warning(format!("no pipeline uses [plugin.{name}]")).at(&header(plugin.entry)).help(help));
     }
 }
 
@@ -189,9 +172,5 @@ fn plugin_is_spelled(pipelines: &[Draft<'_>], name: &str) -> bool {
         let filters = items(pipeline.entry, "filters").iter();
         filters.chain(items(pipeline.entry, "publish"))
     });
-    values.any(|value| {
-        value
-            .text()
-            .is_some_and(|text| text.replace('_', "-") == name)
-    })
+    values.any(|value| value.text().is_some_and(|text| text.replace('_', "-") == name))
 }

@@ -32,11 +32,7 @@ pub(super) struct PluginDraft<'a> {
 }
 
 /// The whole file; `None` if `reading` holds the reasons why not. Relative paths are taken from `directory`.
-pub(super) fn config(
-    reading: &mut Reading<'_>,
-    root: &[Entry],
-    directory: &Path,
-) -> Option<Config> {
+pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path) -> Option<Config> {
     let top = Fields::new(reading, "at the top".to_owned(), root, reading.defaults);
     let redis = redis(reading, &top);
     let plugins_dir = path(reading, top.item("plugins_dir"), directory);
@@ -57,14 +53,8 @@ pub(super) fn config(
         plugins_dir: plugins_dir?,
         data_dir: data_dir?,
         lease: lease?,
-        pipelines: pipelines
-            .into_iter()
-            .map(Draft::finish)
-            .collect::<Option<_>>()?,
-        plugins: plugins
-            .into_iter()
-            .map(PluginDraft::finish)
-            .collect::<Option<_>>()?,
+        pipelines: pipelines.into_iter().map(Draft::finish).collect::<Option<_>>()?,
+        plugins: plugins.into_iter().map(PluginDraft::finish).collect::<Option<_>>()?,
         shutdown: shutdown?,
     })
 }
@@ -119,15 +109,9 @@ impl PluginDraft<'_> {
 }
 
 /// The tables `[kind.NAME]`; what stands under `kind` and is none is reported.
-fn named_tables<'a>(
-    reading: &mut Reading<'_>,
-    top: &Fields<'a>,
-    kind: &'static str,
-) -> Vec<(&'a Entry, Fields<'a>)> {
+fn named_tables<'a>(reading: &mut Reading<'_>, top: &Fields<'a>, kind: &'static str) -> Vec<(&'a Entry, Fields<'a>)> {
     let defaults = find(reading.defaults, kind).and_then(|entry| entry.value.table());
-    let defaults = defaults
-        .and_then(|tables| find(tables, "NAME")?.value.table())
-        .unwrap_or(&[]);
+    let defaults = defaults.and_then(|tables| find(tables, "NAME")?.value.table()).unwrap_or(&[]);
     let help = format!("write a header with a name: `[{kind}.NAME]`");
     let Some(item) = top.written(kind) else {
         return Vec::new();
@@ -145,12 +129,9 @@ fn named_tables<'a>(
                 tables.push((entry, Fields::new(reading, title, table, defaults)));
             }
             _ => reading.faults.push(
-                Fault::error(format!(
-                    "`{}` stands in [{kind}] itself, not in one with a name",
-                    shown(&entry.key)
-                ))
-                .at(&entry.key_span)
-                .help(&help),
+                Fault::error(format!("`{}` stands in [{kind}] itself, not in one with a name", shown(&entry.key)))
+                    .at(&entry.key_span)
+                    .help(&help),
             ),
         }
     }
@@ -187,19 +168,13 @@ fn path(reading: &mut Reading<'_>, item: Item<'_>, directory: &Path) -> Option<P
 }
 
 fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> Draft<'a> {
-    reading.accept_at(
-        "pipeline",
-        &entry.key_span,
-        notation::check_name(&entry.key),
-    );
+    reading.accept_at("pipeline", &entry.key_span, notation::check_name(&entry.key));
     Draft {
         entry,
         from: from(reading, entry, fields),
         filters: plugin_names(reading, fields.item("filters")),
         publish: plugin_names(reading, fields.item("publish")),
-        dead_letters: optional(fields.written("dead_letters"), |item| {
-            reading.some_text(item)
-        }),
+        dead_letters: optional(fields.written("dead_letters"), |item| reading.some_text(item)),
         in_flight: reading.number(fields.item("in_flight"), 1..=100_000),
         retry: retry(reading, fields),
     }
@@ -207,15 +182,8 @@ fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>
 
 fn from(reading: &mut Reading<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<From> {
     let Some(item) = fields.written("from") else {
-        let fault = Fault::error(format!(
-            "[pipeline.{}] does not say where its messages come from",
-            shown(&entry.key)
-        ));
-        return reading.refuse(
-            fault
-                .at(&header(entry))
-                .help("name a Redis list: `from = { list = \"…\" }`"),
-        );
+        let fault = Fault::error(format!("[pipeline.{}] does not say where its messages come from", shown(&entry.key)));
+        return reading.refuse(fault.at(&header(entry)).help("name a Redis list: `from = { list = \"…\" }`"));
     };
     if let Some(text) = item.value.text() {
         let help = format!("write `from = {{ list = \"{}\" }}`", shown(text));
@@ -227,10 +195,8 @@ fn from(reading: &mut Reading<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
     let other = |entry: &&Entry| OTHER_SOURCES.contains(&entry.key.as_str());
     if let Some(entry) = entries.iter().find(other) {
         let what = Fault::error(format!("this version does not take from `{}`", entry.key));
-        return reading.refuse(
-            what.at(&entry.key_span)
-                .help("this version takes from lists: `from = { list = \"…\" }`"),
-        );
+        return reading
+            .refuse(what.at(&entry.key_span).help("this version takes from lists: `from = { list = \"…\" }`"));
     }
     list(reading, item, fields)
 }
@@ -239,11 +205,8 @@ fn list(reading: &mut Reading<'_>, from: Item<'_>, fields: &Fields<'_>) -> Optio
     let fields = fields.table(reading, "from");
     match fields.written("list") {
         Some(list) => reading.some_text(list).map(From::List),
-        None => reading.refuse(
-            Fault::error("`from` names no list")
-                .at(&from.value.span)
-                .help("write `from = { list = \"…\" }`"),
-        ),
+        None => reading
+            .refuse(Fault::error("`from` names no list").at(&from.value.span).help("write `from = { list = \"…\" }`")),
     }
 }
 
@@ -259,20 +222,12 @@ fn retry(reading: &mut Reading<'_>, pipeline: &Fields<'_>) -> Option<Retry> {
     let attempts = reading.number(fields.item("attempts"), 1..=1_000_000);
     let first = reading.duration(fields.item("first"), "1ms");
     let longest = reading.duration(fields.item("longest"), "1ms");
-    let retry = Retry {
-        attempts: attempts?,
-        first: first?,
-        longest: longest?,
-    };
+    let retry = Retry { attempts: attempts?, first: first?, longest: longest? };
     check::pauses(reading, &fields, &retry);
     Some(retry)
 }
 
-fn named_plugin<'a>(
-    reading: &mut Reading<'_>,
-    entry: &'a Entry,
-    fields: &Fields<'_>,
-) -> PluginDraft<'a> {
+fn named_plugin<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> PluginDraft<'a> {
     PluginDraft {
         entry,
         name: reading.accept_at("plugin", &entry.key_span, notation::plugin_name(&entry.key)),
@@ -294,22 +249,15 @@ fn isolation(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Isolation> {
         _ => {
             let help = "write \"reuse\" for instances that see many messages, or \"message\" for a fresh one each";
             let meant = did_you_mean(item.value.text()?, ["reuse", "message"]);
-            let help = meant.map_or(help.to_owned(), |meant| {
-                format!("did you mean \"{meant}\"?")
-            });
+            let help = meant.map_or(help.to_owned(), |meant| format!("did you mean \"{meant}\"?"));
             reading.refuse(
-                Fault::error("`isolation` is neither \"reuse\" nor \"message\"")
-                    .at(&item.value.span)
-                    .help(help),
+                Fault::error("`isolation` is neither \"reuse\" nor \"message\"").at(&item.value.span).help(help),
             )
         }
     }
 }
 
 /// What may be left out: decoded if it is there.
-fn optional<T>(
-    item: Option<Item<'_>>,
-    decode: impl FnOnce(Item<'_>) -> Option<T>,
-) -> Option<Option<T>> {
+fn optional<T>(item: Option<Item<'_>>, decode: impl FnOnce(Item<'_>) -> Option<T>) -> Option<Option<T>> {
     item.map_or(Some(None), |item| decode(item).map(Some))
 }

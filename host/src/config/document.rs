@@ -101,17 +101,12 @@ fn on_a_deep_stack<T: Send>(parse: impl FnOnce() -> Result<T, Fault> + Send) -> 
     const STACK: usize = 32 << 20;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
-        match thread
-            .spawn_scoped(scope, parse)
-            .map(|thread| thread.join())
-        {
+        match thread.spawn_scoped(scope, parse).map(|thread| thread.join()) {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Fault::error("reading this file ended in a panic")
                 .help("this is a mistake in gristmill; please report it with the file")),
-            Err(error) => Err(
-                Fault::error(format!("no thread to read this file: {error}"))
-                    .help("allow the process more threads and memory"),
-            ),
+            Err(error) => Err(Fault::error(format!("no thread to read this file: {error}"))
+                .help("allow the process more threads and memory")),
         }
     })
 }
@@ -126,11 +121,7 @@ struct TooDeep(Range<usize>);
 fn entries(table: &DeTable<'_>, depth: usize) -> Result<Vec<Entry>, TooDeep> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table.iter() {
-        entries.push(Entry {
-            key: key.get_ref().to_string(),
-            key_span: key.span(),
-            value: convert(value, depth + 1)?,
-        });
+        entries.push(Entry { key: key.get_ref().to_string(), key_span: key.span(), value: convert(value, depth + 1)? });
     }
     entries.sort_by_key(|entry| entry.key_span.start);
     Ok(entries)

@@ -13,9 +13,7 @@ use super::{
 pub fn effective(loaded: &Loaded) -> String {
     let document = &loaded.document;
     let file = document.source.text.as_str();
-    let (tables, keys): (Vec<_>, Vec<_>) = defaults()
-        .iter()
-        .partition(|entry| entry.value.table().is_some());
+    let (tables, keys): (Vec<_>, Vec<_>) = defaults().iter().partition(|entry| entry.value.table().is_some());
     let mut out = lines(&document.root, keys, file);
     for default in tables {
         let inner = default.value.table().unwrap_or(&[]);
@@ -39,23 +37,12 @@ fn section(title: &str, written: Option<&[Entry]>, defaults: &[Entry], file: &st
     format!("\n[{title}]\n{lines}")
 }
 
-fn lines<'a>(
-    written: &[Entry],
-    defaults: impl IntoIterator<Item = &'a Entry>,
-    file: &str,
-) -> String {
-    pairs(written, defaults, file)
-        .into_iter()
-        .map(|pair| pair + "\n")
-        .collect()
+fn lines<'a>(written: &[Entry], defaults: impl IntoIterator<Item = &'a Entry>, file: &str) -> String {
+    pairs(written, defaults, file).into_iter().map(|pair| pair + "\n").collect()
 }
 
 /// `key = value` for each key that has a value.
-fn pairs<'a>(
-    written: &[Entry],
-    defaults: impl IntoIterator<Item = &'a Entry>,
-    file: &str,
-) -> Vec<String> {
+fn pairs<'a>(written: &[Entry], defaults: impl IntoIterator<Item = &'a Entry>, file: &str) -> Vec<String> {
     let pair = |default: &Entry| {
         let value = merged(find(written, &default.key), default, file)?;
         Some(format!("{} = {value}", spelled_key(&default.key)))
@@ -84,9 +71,7 @@ fn spelled(value: &Value, text: &str) -> String {
             format!("[{}]", values.join(", "))
         }
         Kind::Table(entries) => {
-            let pair = |Entry { key, value, .. }: &Entry| {
-                format!("{} = {}", spelled_key(key), spelled(value, text))
-            };
+            let pair = |Entry { key, value, .. }: &Entry| format!("{} = {}", spelled_key(key), spelled(value, text));
             braced(&entries.iter().map(pair).collect::<Vec<_>>())
         }
         _ => text.get(value.span.clone()).unwrap_or("").to_owned(),
@@ -106,8 +91,6 @@ fn spelled_key(key: &str) -> String {
         key.to_owned()
     } else {
         // JSON's strings are TOML's basic ones, but for the one control character that JSON lets stand.
-        serde_json::Value::from(key)
-            .to_string()
-            .replace('\u{7f}', "\\u007f")
+        serde_json::Value::from(key).to_string().replace('\u{7f}', "\\u007f")
     }
 }

@@ -29,10 +29,7 @@ pub(super) enum Reason<'a> {
 /// The text with its variables replaced, or every reason why not.
 ///
 /// As in a shell, the default also stands in for a variable that is empty.
-pub(super) fn expand<'a>(
-    text: &'a str,
-    environment: &Environment<'_>,
-) -> Result<String, Vec<Unexpandable<'a>>> {
+pub(super) fn expand<'a>(text: &'a str, environment: &Environment<'_>) -> Result<String, Vec<Unexpandable<'a>>> {
     let mut expanded = String::with_capacity(text.len());
     let mut wrong = Vec::new();
     let mut rest = text;
@@ -57,18 +54,11 @@ pub(super) fn expand<'a>(
         }
     }
     expanded.push_str(rest);
-    if wrong.is_empty() {
-        Ok(expanded)
-    } else {
-        Err(wrong)
-    }
+    if wrong.is_empty() { Ok(expanded) } else { Err(wrong) }
 }
 
 /// What stands for the `${…}` at the beginning of `from`, and the text after it.
-fn replacement<'a>(
-    from: &'a str,
-    environment: &Environment<'_>,
-) -> Result<(String, &'a str), Reason<'a>> {
+fn replacement<'a>(from: &'a str, environment: &Environment<'_>) -> Result<(String, &'a str), Reason<'a>> {
     let inner = from.get(2..).unwrap_or("");
     let (inner, after) = inner.split_once('}').ok_or(Reason::Unclosed)?;
     let (name, default) = match inner.split_once(":-") {
@@ -89,9 +79,7 @@ fn replacement<'a>(
 
 fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
-    letters
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
@@ -113,19 +101,13 @@ mod tests {
     }
 
     fn reason(text: &str) -> Reason<'_> {
-        expand(text, &environment)
-            .expect_err("wrong")
-            .remove(0)
-            .reason
+        expand(text, &environment).expect_err("wrong").remove(0).reason
     }
 
     #[test]
     fn variables_are_replaced_wherever_they_stand() {
         assert_eq!(expanded("a${HOST}b${HOST}"), "aexample.combexample.com");
-        assert_eq!(
-            expanded("no variables, $5, $HOST, {}"),
-            "no variables, $5, $HOST, {}"
-        );
+        assert_eq!(expanded("no variables, $5, $HOST, {}"), "no variables, $5, $HOST, {}");
         assert_eq!(expanded("${EMPTY}"), "");
     }
 

@@ -1,8 +1,6 @@
 //! What is wrong with a file, where, and what to do about it.
 
-use annotate_snippets::{
-    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
-};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use std::{
     fmt,
     ops::Range,
@@ -42,21 +40,12 @@ pub struct Fault {
 impl Fault {
     /// Something that stops the file from being used; `message` is lower case without a full stop.
     pub fn error(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            message: message.into(),
-            span: None,
-            also: None,
-            help: None,
-        }
+        Self { severity: Severity::Error, message: message.into(), span: None, also: None, help: None }
     }
 
     /// Something that works, though perhaps not as meant.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
     /// Says what to do.
@@ -106,20 +95,14 @@ pub struct Faults {
 
 impl Faults {
     pub(super) fn new(source: &Arc<Source>, list: Vec<Fault>) -> Self {
-        let mut faults = Self {
-            file: Arc::clone(source),
-            list,
-        };
+        let mut faults = Self { file: Arc::clone(source), list };
         faults.sort();
         faults
     }
 
     /// A fault of the file as a whole, whose text is not known.
     pub(super) fn without_text(path: &Path, fault: Fault) -> Self {
-        let source = Source {
-            path: path.to_owned(),
-            text: String::new(),
-        };
+        let source = Source { path: path.to_owned(), text: String::new() };
         Self::new(&Arc::new(source), vec![fault])
     }
 
@@ -141,9 +124,7 @@ impl Faults {
 
     /// Whether anything stops the file from being used.
     pub fn has_errors(&self) -> bool {
-        self.list
-            .iter()
-            .any(|fault| fault.severity == Severity::Error)
+        self.list.iter().any(|fault| fault.severity == Severity::Error)
     }
 
     /// The file.
@@ -161,23 +142,11 @@ impl Faults {
 
     /// All of them as text with the lines they are about; without a trailing newline.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        let shown = self
-            .list
-            .iter()
-            .take(SHOWN)
-            .map(|fault| renderer.render(&[self.group(fault)]));
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let shown = self.list.iter().take(SHOWN).map(|fault| renderer.render(&[self.group(fault)]));
         let mut texts: Vec<String> = shown.collect();
         if let Some(more @ 1..) = self.list.len().checked_sub(SHOWN) {
-            let level = if self.has_errors() {
-                Level::ERROR
-            } else {
-                Level::WARNING
-            };
+            let level = if self.has_errors() { Level::ERROR } else { Level::WARNING };
             let title = level.primary_title(format!("{more} more like these"));
             texts.push(renderer.render(&[Group::with_title(title)]));
         }
@@ -207,24 +176,13 @@ impl Faults {
         also: Option<&(Range<usize>, &'a str)>,
     ) -> Snippet<'a, Annotation<'a>> {
         let text = &self.file.text;
-        let (first, last) = also.map_or((span.start, span.end), |(other, _)| {
-            (span.start.min(other.start), span.end.max(other.end))
-        });
-        let start = text
-            .get(..first)
-            .and_then(|before| before.rfind('\n'))
-            .map_or(0, |newline| newline + 1);
-        let end = text
-            .get(last..)
-            .and_then(|after| after.find('\n'))
-            .map_or(text.len(), |newline| last + newline);
+        let (first, last) =
+            also.map_or((span.start, span.end), |(other, _)| (span.start.min(other.start), span.end.max(other.end)));
+        let start = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+        let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| last + newline);
         let shift = |range: &Range<usize>| range.start - start..range.end - start;
         let line = text.get(..start).unwrap_or("").matches('\n').count() + 1;
-        let also = also.map(|(other, label)| {
-            AnnotationKind::Context
-                .span(shift(other))
-                .label(Some(*label))
-        });
+        let also = also.map(|(other, label)| AnnotationKind::Context.span(shift(other)).label(Some(*label)));
         Snippet::source(without_passwords(text.get(start..end).unwrap_or("")))
             .path(self.file.path.to_string_lossy())
             .line_start(line)
@@ -234,8 +192,7 @@ impl Faults {
 
     fn sort(&mut self) {
         let start = |fault: &Fault| fault.span.as_ref().map_or(usize::MAX, |span| span.start);
-        self.list
-            .sort_by_key(|fault| (start(fault), fault.severity == Severity::Warning));
+        self.list.sort_by_key(|fault| (start(fault), fault.severity == Severity::Warning));
     }
 }
 
@@ -255,10 +212,7 @@ fn without_passwords(lines: &str) -> String {
         let (server, after) = url.split_at(end);
         hidden += before;
         hidden += "://";
-        match server
-            .rsplit_once('@')
-            .map(|(login, host)| (login.split_once(':'), host))
-        {
+        match server.rsplit_once('@').map(|(login, host)| (login.split_once(':'), host)) {
             Some((Some((user, password)), host)) if !password.starts_with("${") => {
                 let stars = "*".repeat(password.len());
                 hidden += &format!("{user}:{stars}@{host}");
@@ -280,10 +234,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The candidate that `word` was probably meant to be.
-pub fn did_you_mean<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody mistypes sixty characters, and the distance costs their square.
     if word.len() > 60 {
         return None;

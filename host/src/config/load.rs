@@ -23,11 +23,8 @@ const LONGEST_FILE: u64 = 1 << 20;
 pub const DEFAULT: &str = include_str!("../default.toml");
 
 static DEFAULTS: LazyLock<Document> = LazyLock::new(|| {
-    Document::parse(Source {
-        path: PathBuf::from("default.toml"),
-        text: DEFAULT.to_owned(),
-    })
-    .expect("`default.toml` is part of the program, and a test reads it")
+    Document::parse(Source { path: PathBuf::from("default.toml"), text: DEFAULT.to_owned() })
+        .expect("`default.toml` is part of the program, and a test reads it")
 });
 
 /// The root of `default.toml`, the only place where defaults and keys are listed.
@@ -56,21 +53,12 @@ pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Faults
 /// Like `load`, with the text at hand.
 pub(super) fn parse(source: Source, environment: &Environment<'_>) -> Result<Loaded, Faults> {
     let document = Document::parse(source)?;
-    let mut reading = Reading {
-        text: &document.source.text,
-        environment,
-        faults: Vec::new(),
-        defaults: defaults(),
-    };
+    let mut reading = Reading { text: &document.source.text, environment, faults: Vec::new(), defaults: defaults() };
     let directory = document.source.path.parent().unwrap_or(Path::new(""));
     let config = decode::config(&mut reading, &document.root, directory);
     let faults = Faults::new(&document.source, reading.faults);
     match config {
-        Some(config) if !faults.has_errors() => Ok(Loaded {
-            config,
-            warnings: faults,
-            document,
-        }),
+        Some(config) if !faults.has_errors() => Ok(Loaded { config, warnings: faults, document }),
         _ => Err(faults),
     }
 }
@@ -101,18 +89,11 @@ impl Loaded {
 /// What a plugin without a table has.
 impl Default for Plugin {
     fn default() -> Self {
-        let mut reading = Reading {
-            text: "",
-            environment: &|_| None,
-            faults: Vec::new(),
-            defaults: defaults(),
-        };
-        let table = find(place::named(&DEFAULTS, "plugin"), "NAME")
-            .and_then(|entry| entry.value.table())
-            .unwrap_or(&[]);
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new(), defaults: defaults() };
+        let table =
+            find(place::named(&DEFAULTS, "plugin"), "NAME").and_then(|entry| entry.value.table()).unwrap_or(&[]);
         let fields = Fields::new(&mut reading, String::new(), &[], table);
-        decode::plugin(&mut reading, &fields)
-            .expect("`default.toml` is part of the program, and a test reads it")
+        decode::plugin(&mut reading, &fields).expect("`default.toml` is part of the program, and a test reads it")
     }
 }
 
@@ -132,9 +113,7 @@ fn read(path: &Path) -> Result<Source, Faults> {
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LONGEST_FILE + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -150,10 +129,7 @@ fn unreadable(error: &io::Error) -> Fault {
 /// Points at the first byte that is not UTF-8, which the text as shown has replaced.
 fn not_text(path: PathBuf, error: std::str::Utf8Error, bytes: &[u8]) -> Faults {
     let start = error.valid_up_to();
-    let source = Source {
-        path,
-        text: String::from_utf8_lossy(bytes).into_owned(),
-    };
+    let source = Source { path, text: String::from_utf8_lossy(bytes).into_owned() };
     let fault = Fault::error("this file is not text in UTF-8")
         .at(&(start..start + char::REPLACEMENT_CHARACTER.len_utf8()))
         .help("save it as UTF-8, or name the right file with `--config`");

@@ -18,8 +18,7 @@ const fn wrong(what: &'static str, help: &'static str) -> Wrong {
     Wrong { what, help }
 }
 
-const DURATION_HELP: &str =
-    "write a whole number and its unit: \"250ms\", \"1s\", \"5m\", \"2h\" or \"1d\"";
+const DURATION_HELP: &str = "write a whole number and its unit: \"250ms\", \"1s\", \"5m\", \"2h\" or \"1d\"";
 
 /// A whole number and `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
@@ -35,26 +34,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
         "" => return Err(wrong("has no unit", DURATION_HELP)),
         _ => return Err(wrong("is not a duration", DURATION_HELP)),
     };
-    let ms = number
-        .parse()
-        .ok()
-        .and_then(|number: u64| number.checked_mul(unit_ms));
-    ms.map(Duration::from_millis)
-        .ok_or(wrong("is too long", DURATION_HELP))
+    let ms = number.parse().ok().and_then(|number: u64| number.checked_mul(unit_ms));
+    ms.map(Duration::from_millis).ok_or(wrong("is too long", DURATION_HELP))
 }
 
-const REDIS_HELP: &str =
-    "write \"redis://host:port/db\", \"unix:///path/to/socket\" or \"embedded\"";
+const REDIS_HELP: &str = "write \"redis://host:port/db\", \"unix:///path/to/socket\" or \"embedded\"";
 
 /// Checks an address of a Redis server, of which `embedded` is none.
 pub(super) fn redis_url(text: &str) -> Result<(), Wrong> {
     match text.split_once("://") {
         Some(("redis", rest)) => redis_server(rest),
         Some(("unix" | "redis+unix", path)) if path.starts_with('/') && path.len() > 1 => Ok(()),
-        Some(("unix" | "redis+unix", _)) => Err(wrong(
-            "names no absolute path",
-            "write three slashes: \"unix:///path/to/socket\"",
-        )),
+        Some(("unix" | "redis+unix", _)) => {
+            Err(wrong("names no absolute path", "write three slashes: \"unix:///path/to/socket\""))
+        }
         Some(("rediss", _)) => Err(wrong(
             "asks for TLS, which is not supported yet",
             "write \"redis://\", and let a tunnel such as stunnel speak TLS to a server across an open network",
@@ -106,10 +99,7 @@ pub(super) fn http_grant(text: &str) -> Result<HttpGrant, Wrong> {
     if let Some((address, _)) = text.split_once('/') {
         return Err(match address.parse::<std::net::IpAddr>() {
             Ok(_) => wrong("names a range of addresses", "name each address"),
-            Err(_) => wrong(
-                "names a path",
-                "write the host only, such as \"api.example.com\"",
-            ),
+            Err(_) => wrong("names a path", "write the host only, such as \"api.example.com\""),
         });
     }
     let (host, port) = match text.parse::<Ipv6Addr>() {
@@ -119,10 +109,7 @@ pub(super) fn http_grant(text: &str) -> Result<HttpGrant, Wrong> {
     if port == Some(0) {
         return Err(wrong("has a port that is not from 1 to 65535", HOST_HELP));
     }
-    Ok(HttpGrant {
-        host: host_pattern(&host)?,
-        port,
-    })
+    Ok(HttpGrant { host: host_pattern(&host)?, port })
 }
 
 /// Splits at the last colon; an IPv6 address stands in brackets, and comes back without them.
@@ -130,12 +117,9 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), Wrong> {
     const PORT: Wrong = wrong("has a port that is not from 1 to 65535", HOST_HELP);
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (address, port) = rest
-                .split_once(']')
-                .ok_or(wrong("has a bracket that is not closed", HOST_HELP))?;
-            let address: Ipv6Addr = address
-                .parse()
-                .map_err(|_| wrong("has brackets around what is not an IPv6 address", HOST_HELP))?;
+            let (address, port) = rest.split_once(']').ok_or(wrong("has a bracket that is not closed", HOST_HELP))?;
+            let address: Ipv6Addr =
+                address.parse().map_err(|_| wrong("has brackets around what is not an IPv6 address", HOST_HELP))?;
             let port = match port.strip_prefix(':') {
                 None if port.is_empty() => None,
                 None => return Err(PORT),
@@ -176,30 +160,22 @@ fn host_pattern(host: &str) -> Result<HostPattern, Wrong> {
 fn check_host_name(name: &str) -> Result<(), Wrong> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let last = name.rsplit('.').next().unwrap_or("");
     let number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last
-            .get(..2)
-            .is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
     match name {
         _ if name.contains('*') => Err(wrong(
             "has a `*` in the wrong place",
             "`*` stands alone, or for everything below a name: \"*.example.com\"",
         )),
-        _ if name.ends_with('.') && name.len() > 1 => {
-            Err(wrong("ends in a dot", "leave the last dot out"))
-        }
+        _ if name.ends_with('.') && name.len() > 1 => Err(wrong("ends in a dot", "leave the last dot out")),
         _ if !name.is_ascii() => Err(wrong(
             "has a host with letters beyond ASCII",
             "write the form that DNS uses, which begins with \"xn--\"",
         )),
-        _ if name.len() > 253 || !name.split('.').all(label) => {
-            Err(wrong("names no valid host", HOST_HELP))
-        }
+        _ if name.len() > 253 || !name.split('.').all(label) => Err(wrong("names no valid host", HOST_HELP)),
         _ if number => Err(wrong(
             "names an address that is not valid",
             "write an IPv4 address as four numbers from 0 to 255: \"10.0.0.7\"",
@@ -211,10 +187,7 @@ fn check_host_name(name: &str) -> Result<(), Wrong> {
 /// A plugin's name with `_` written as `-`.
 pub(super) fn plugin_name(text: &str) -> Result<String, Wrong> {
     if text.ends_with(".wasm") {
-        return Err(wrong(
-            "names a file",
-            "write the plugin's name, which is the file's without \".wasm\"",
-        ));
+        return Err(wrong("names a file", "write the plugin's name, which is the file's without \".wasm\""));
     }
     check_name(text)?;
     Ok(text.replace('_', "-"))
@@ -225,10 +198,7 @@ pub(super) fn check_name(text: &str) -> Result<(), Wrong> {
     let fits = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
     match text {
         "" => Err(wrong("has an empty name", "give it a name")),
-        _ if text.chars().count() > 100 => Err(wrong(
-            "has a name of more than 100 characters",
-            "shorten the name",
-        )),
+        _ if text.chars().count() > 100 => Err(wrong("has a name of more than 100 characters", "shorten the name")),
         _ if text.starts_with('.') || !text.chars().all(fits) => Err(wrong(
             "has a name with characters that do not belong there",
             "use letters, digits, `-`, `_` and, not at the beginning, `.`",
@@ -240,14 +210,10 @@ pub(super) fn check_name(text: &str) -> Result<(), Wrong> {
 /// A file in the plugins directory.
 pub(super) fn wasm_file(text: &str) -> Result<(), Wrong> {
     match text.strip_suffix(".wasm") {
-        None | Some("") => Err(wrong(
-            "names no plugin",
-            "write the name of a file that ends in \".wasm\"",
-        )),
-        Some(_) if text.contains(['/', '\\', '\0']) => Err(wrong(
-            "names a path",
-            "write the name of a file that lies in `plugins_dir` itself",
-        )),
+        None | Some("") => Err(wrong("names no plugin", "write the name of a file that ends in \".wasm\"")),
+        Some(_) if text.contains(['/', '\\', '\0']) => {
+            Err(wrong("names a path", "write the name of a file that lies in `plugins_dir` itself"))
+        }
         Some(_) => Ok(()),
     }
 }

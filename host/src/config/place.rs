@@ -46,9 +46,7 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
 
 /// The tables of `[pipeline.…]` or `[plugin.…]`.
 pub(super) fn named<'a>(document: &'a Document, kind: &str) -> &'a [Entry] {
-    find(&document.root, kind)
-        .and_then(|entry| entry.value.table())
-        .unwrap_or(&[])
+    find(&document.root, kind).and_then(|entry| entry.value.table()).unwrap_or(&[])
 }
 
 /// The values in a pipeline's `filters` or `publish`.
@@ -66,9 +64,7 @@ fn pipeline<'a>(document: &'a Document, name: &str) -> Option<&'a Entry> {
 
 fn plugin<'a>(document: &'a Document, name: &str) -> Option<&'a Entry> {
     let same = |key: &str| plugin_name(key).is_ok_and(|key| key == name.replace('_', "-"));
-    named(document, "plugin")
-        .iter()
-        .find(|entry| same(&entry.key))
+    named(document, "plugin").iter().find(|entry| same(&entry.key))
 }
 
 /// Where a pipeline names `plugin`; a name out of a variable is not found.
@@ -80,21 +76,13 @@ fn mention<'a>(document: &'a Document, plugin: &str) -> Option<&'a Value> {
             let filters = items(pipeline, "filters").iter();
             filters.chain(items(pipeline, "publish"))
         })
-        .find(|value| {
-            value
-                .text()
-                .is_some_and(|text| text.replace('_', "-") == plugin)
-        })
+        .find(|value| value.text().is_some_and(|text| text.replace('_', "-") == plugin))
 }
 
 /// A table's header, or its key where it has none of its own.
 pub(super) fn header(entry: &Entry) -> Range<usize> {
     let Range { start, end } = entry.value.span;
-    if (start..end).contains(&entry.key_span.start) {
-        start..end
-    } else {
-        entry.key_span.clone()
-    }
+    if (start..end).contains(&entry.key_span.start) { start..end } else { entry.key_span.clone() }
 }
 
 fn key_of(table: &Entry, key: &str) -> Option<Range<usize>> {

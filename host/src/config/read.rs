@@ -42,19 +42,12 @@ impl Reading<'_> {
     }
 
     /// Passes on what a notation says of `name`, which stands at `span`.
-    pub(super) fn accept_at<T>(
-        &mut self,
-        name: &str,
-        span: &Range<usize>,
-        result: Result<T, Wrong>,
-    ) -> Option<T> {
+    pub(super) fn accept_at<T>(&mut self, name: &str, span: &Range<usize>, result: Result<T, Wrong>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(Wrong { what, help }) => self.refuse(
-                Fault::error(format!("`{}` {what}", shown(name)))
-                    .at(span)
-                    .help(help),
-            ),
+            Err(Wrong { what, help }) => {
+                self.refuse(Fault::error(format!("`{}` {what}", shown(name))).at(span).help(help))
+            }
         }
     }
 
@@ -62,9 +55,7 @@ impl Reading<'_> {
     pub(super) fn mistyped<T>(&mut self, item: Item<'_>, wanted: &str, help: &str) -> Option<T> {
         let found = item.value.kind.name();
         self.refuse(
-            Fault::error(format!("`{}` is {found}, not {wanted}", shown(item.name)))
-                .at(&item.value.span)
-                .help(help),
+            Fault::error(format!("`{}` is {found}, not {wanted}", shown(item.name))).at(&item.value.span).help(help),
         )
     }
 
@@ -79,18 +70,8 @@ impl Reading<'_> {
     /// A string that is not empty.
     pub(super) fn some_text(&mut self, item: Item<'_>) -> Option<String> {
         let text = self.text(item)?;
-        let wrong = Wrong {
-            what: "is empty",
-            help: "write a value, or leave the key out for its default",
-        };
-        self.accept(
-            item,
-            if text.is_empty() {
-                Err(wrong)
-            } else {
-                Ok(text)
-            },
-        )
+        let wrong = Wrong { what: "is empty", help: "write a value, or leave the key out for its default" };
+        self.accept(item, if text.is_empty() { Err(wrong) } else { Ok(text) })
     }
 
     /// A whole number in `range`.
@@ -118,11 +99,9 @@ impl Reading<'_> {
         const LONGEST: Duration = Duration::from_secs(365 * 86_400);
         if let Kind::Integer(number @ 0..=1_000_000_000) = item.value.kind {
             return self.refuse(
-                Fault::error(format!("`{}` has no unit", item.name))
-                    .at(&item.value.span)
-                    .help(format!(
-                        "write \"{number}s\" for seconds or \"{number}ms\" for milliseconds, with the quotes"
-                    )),
+                Fault::error(format!("`{}` has no unit", item.name)).at(&item.value.span).help(format!(
+                    "write \"{number}s\" for seconds or \"{number}ms\" for milliseconds, with the quotes"
+                )),
             );
         }
         let Kind::Text(_) = item.value.kind else {
@@ -151,10 +130,7 @@ impl Reading<'_> {
             let help = format!("write `{} = [\"…\"]`", item.name);
             return self.mistyped(item, "a list", &help);
         };
-        let decoded: Vec<Option<T>> = values
-            .iter()
-            .map(|value| decode(self, Item { value, ..item }))
-            .collect();
+        let decoded: Vec<Option<T>> = values.iter().map(|value| decode(self, Item { value, ..item })).collect();
         decoded.into_iter().collect()
     }
 
@@ -165,19 +141,11 @@ impl Reading<'_> {
             Kind::Text(text) => self.expanded(item, text).map(Json::String),
             Kind::Integer(number) => match i64::try_from(*number) {
                 Ok(number) => Some(number.into()),
-                Err(_) => self.unfit(
-                    item,
-                    "is a number of more than 64 bits",
-                    "write a smaller number, or a string",
-                ),
+                Err(_) => self.unfit(item, "is a number of more than 64 bits", "write a smaller number, or a string"),
             },
             Kind::Float(number) => match serde_json::Number::from_f64(*number) {
                 Some(number) => Some(Json::Number(number)),
-                None => self.unfit(
-                    item,
-                    "is a number that JSON does not have",
-                    "write a finite number, or a string",
-                ),
+                None => self.unfit(item, "is a number that JSON does not have", "write a finite number, or a string"),
             },
             Kind::Boolean(truth) => Some(Json::Bool(*truth)),
             Kind::Datetime(moment) => Some(Json::String(moment.clone())),
@@ -220,25 +188,20 @@ impl Reading<'_> {
                 format!("the environment variable `{}` is not set", shown(name)),
                 format!("set it, or give a default: `${{{}:-…}}`", shown(name)),
             ),
-            Reason::Unclosed => (
-                "this `${` has no `}`".to_owned(),
-                "write `${NAME}`, or `$${` for a literal `${`".to_owned(),
-            ),
+            Reason::Unclosed => {
+                ("this `${` has no `}`".to_owned(), "write `${NAME}`, or `$${` for a literal `${`".to_owned())
+            }
             Reason::NotAName => (
                 "this `${…}` holds no name of a variable".to_owned(),
                 "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
             ),
         };
-        Fault::error(message)
-            .at(&self.span_within(&item.value.span, wrong.from))
-            .help(help)
+        Fault::error(message).at(&self.span_within(&item.value.span, wrong.from)).help(help)
     }
 
     /// Where in the file the `${…}` stands with which `from` begins; the whole value where escapes hide it.
     fn span_within(&self, whole: &Range<usize>, from: &str) -> Range<usize> {
-        let token = from
-            .find('}')
-            .map_or(from, |end| from.get(..=end).unwrap_or(from));
+        let token = from.find('}').map_or(from, |end| from.get(..=end).unwrap_or(from));
         let written = self.text.get(whole.clone()).unwrap_or("");
         match written.find(token) {
             Some(at) => whole.start + at..whole.start + at + token.len(),
@@ -257,17 +220,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reports the keys that are not among the defaults' ones.
-    pub(super) fn new(
-        reading: &mut Reading<'_>,
-        title: String,
-        entries: &'a [Entry],
-        defaults: &'a [Entry],
-    ) -> Self {
-        let fields = Self {
-            title,
-            entries,
-            defaults,
-        };
+    pub(super) fn new(reading: &mut Reading<'_>, title: String, entries: &'a [Entry], defaults: &'a [Entry]) -> Self {
+        let fields = Self { title, entries, defaults };
         for entry in entries {
             if find(defaults, &entry.key).is_none() {
                 let fault = fields.unknown(reading, entry);
@@ -279,18 +233,12 @@ impl<'a> Fields<'a> {
 
     /// The value of `key` as the file has it.
     pub(super) fn written(&self, key: &'a str) -> Option<Item<'a>> {
-        find(self.entries, key).map(|entry| Item {
-            name: key,
-            value: &entry.value,
-        })
+        find(self.entries, key).map(|entry| Item { name: key, value: &entry.value })
     }
 
     /// The value of `key`, or its default.
     pub(super) fn item(&self, key: &'a str) -> Item<'a> {
-        self.written(key).unwrap_or_else(|| Item {
-            name: key,
-            value: self.default(key),
-        })
+        self.written(key).unwrap_or_else(|| Item { name: key, value: self.default(key) })
     }
 
     /// The table `key` of this one, empty where it is left out.
@@ -303,18 +251,11 @@ impl<'a> Fields<'a> {
             }),
         };
         let defaults = self.default(key).table().unwrap_or(&[]);
-        Fields::new(
-            reading,
-            format!("in `{key}`"),
-            entries.unwrap_or(&[]),
-            defaults,
-        )
+        Fields::new(reading, format!("in `{key}`"), entries.unwrap_or(&[]), defaults)
     }
 
     fn default(&self, key: &str) -> &'a Value {
-        &find(self.defaults, key)
-            .expect("only keys of `default.toml` are asked for")
-            .value
+        &find(self.defaults, key).expect("only keys of `default.toml` are asked for").value
     }
 
     fn unknown(&self, reading: &Reading<'_>, entry: &Entry) -> Fault {
@@ -324,13 +265,7 @@ impl<'a> Fields<'a> {
             (None, Some(home)) => format!("`{}` belongs {home}", entry.key),
             (None, None) => format!("the keys here are {}", listed(keys())),
         };
-        Fault::error(format!(
-            "unknown key `{}` {}",
-            shown(&entry.key),
-            self.title
-        ))
-        .at(&entry.key_span)
-        .help(help)
+        Fault::error(format!("unknown key `{}` {}", shown(&entry.key), self.title)).at(&entry.key_span).help(help)
     }
 }
 

@@ -24,10 +24,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Loaded, Faults> {
-    let source = Source {
-        path: PathBuf::from("gristmill.toml"),
-        text: text.to_owned(),
-    };
+    let source = Source { path: PathBuf::from("gristmill.toml"), text: text.to_owned() };
     parse(source, &environment)
 }
 
@@ -47,9 +44,7 @@ fn refused(text: &str) -> Vec<String> {
 
 /// What is said about one pipeline that has `lines` beside a source.
 fn pipeline_refused(lines: &str) -> Vec<String> {
-    refused(&format!(
-        "[pipeline.p]\nfrom = {{ list = \"q\" }}\npublish = [\"o\"]\n{lines}\n"
-    ))
+    refused(&format!("[pipeline.p]\nfrom = {{ list = \"q\" }}\npublish = [\"o\"]\n{lines}\n"))
 }
 
 fn plugin_refused(lines: &str) -> Vec<String> {

@@ -76,9 +76,7 @@ impl Allowance {
             grants: Grants::new(&settings.allow_http),
             reach: Arc::new(Reach::new(&settings.allow_http)),
             longest: settings.http_timeout,
-            largest: usize::try_from(settings.http_response_kib)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(1024),
+            largest: usize::try_from(settings.http_response_kib).unwrap_or(usize::MAX).saturating_mul(1024),
         }
     }
 }
@@ -87,11 +85,7 @@ impl Http {
     /// Trusts the certificates in `additional_roots`, which are PEM, beside the system's.
     pub(super) fn new(additional_roots: &[u8]) -> Result<Self, Error> {
         let tls = Arc::new(Tls::new(additional_roots)?);
-        Ok(Self {
-            pools: RwLock::default(),
-            lookups: Arc::new(Lookups::new()),
-            tls,
-        })
+        Ok(Self { pools: RwLock::default(), lookups: Arc::new(Lookups::new()), tls })
     }
 
     /// The complete reply to `wanted`. Redirects are replies like others: following one is for the plugin to ask for.
@@ -101,15 +95,9 @@ impl Http {
         idempotency_key: &str,
         wanted: HttpRequest,
     ) -> Result<HttpReply, Failure> {
-        let longest = wanted
-            .timeout
-            .map_or(allowance.longest, |wish| wish.min(allowance.longest));
+        let longest = wanted.timeout.map_or(allowance.longest, |wish| wish.min(allowance.longest));
         let (place, request) = outgoing::prepare(&allowance.grants, idempotency_key, wanted)?;
-        let reply = round_trip(
-            &place,
-            self.send(&allowance.reach, request),
-            allowance.largest,
-        );
+        let reply = round_trip(&place, self.send(&allowance.reach, request), allowance.largest);
         match tokio::time::timeout(longest, reply).await {
             Ok(reply) => reply,
             Err(_) => Err(place.unreachable(format_args!("no complete reply within {longest:?}"))),
@@ -117,22 +105,14 @@ impl Http {
     }
 
     fn send(&self, reach: &Arc<Reach>, request: Request<Full<Bytes>>) -> ResponseFuture {
-        if let Some(pool) = self
-            .pools
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(reach)
-        {
+        if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(reach) {
             return pool.request(request);
         }
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
         if pools.len() >= POOLS {
             pools.clear();
         }
-        pools
-            .entry(reach.clone())
-            .or_insert_with(|| self.pool(reach))
-            .request(request)
+        pools.entry(reach.clone()).or_insert_with(|| self.pool(reach)).request(request)
     }
 
     fn pool(&self, reach: &Arc<Reach>) -> Pool {
@@ -150,29 +130,14 @@ impl Http {
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(PROBE)
             .http2_keep_alive_timeout(PROBE)
-            .build(Dial::new(
-                reach.clone(),
-                self.lookups.clone(),
-                self.tls.clone(),
-            ))
+            .build(Dial::new(reach.clone(), self.lookups.clone(), self.tls.clone()))
     }
 }
 
-async fn round_trip(
-    place: &Place,
-    response: ResponseFuture,
-    largest: usize,
-) -> Result<HttpReply, Failure> {
-    let response = response
-        .await
-        .map_err(|error| cause::failure(place, &error))?;
-    incoming::whole(response, largest)
-        .await
-        .map_err(|why| match why {
-            Unusable::TooLarge => place.too_large(format_args!(
-                "the reply is longer than {} KiB",
-                largest / 1024
-            )),
-            Unusable::Broken(error) => cause::failure(place, &error),
-        })
+async fn round_trip(place: &Place, response: ResponseFuture, largest: usize) -> Result<HttpReply, Failure> {
+    let response = response.await.map_err(|error| cause::failure(place, &error))?;
+    incoming::whole(response, largest).await.map_err(|why| match why {
+        Unusable::TooLarge => place.too_large(format_args!("the reply is longer than {} KiB", largest / 1024)),
+        Unusable::Broken(error) => cause::failure(place, &error),
+    })
 }

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 
 /// How often a publisher may ask for requests for one message.
-const ROUNDS: usize = 8;
+const ROUNDS: u32 = 8;
 
 /// One publisher of a pipeline.
 pub(super) struct Publisher {
@@ -34,19 +34,25 @@ impl Publisher {
 
     async fn rounds(&self, version: &Arc<Version>, effects: &Effects, message: &Message) -> Result<(), Fault> {
         let mut requests = version.lend().await?.publish(message).await?;
-        for round in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             if requests.is_empty() {
                 return Ok(());
             }
             let replies = self.carry_out(effects, message, round, requests).await;
-            requests = version.lend().await?.answered(message, &replies).await?;
+            requests = version.lend().await?.answered(message, &replies, round).await?;
         }
         Err(Fault::Broken { reason: format!("still asked for requests after {ROUNDS} rounds for one message") })
     }
 
-    async fn carry_out(&self, effects: &Effects, message: &Message, round: usize, mut requests: Vec<Request>) -> Vec<Reply> {
+    async fn carry_out(
+        &self,
+        effects: &Effects,
+        message: &Message,
+        round: u32,
+        mut requests: Vec<Request>,
+    ) -> Vec<Reply> {
         let first = format!("{}/{}", message.id, self.name);
-        if round == 0 && requests.len() == 1 {
+        if round == 1 && requests.len() == 1 {
             return join_all(requests.pop().map(|only| effects.carry_out(&self.allowance, &first, only))).await;
         }
         let numbered = requests.into_iter().enumerate();

@@ -34,10 +34,7 @@ impl Cache {
         if let Err(reason) = &usable {
             event::compile_cache_off(dir, reason);
         }
-        Self {
-            dir: usable.is_ok().then(|| dir.to_owned()),
-            engine: engine.clone(),
-        }
+        Self { dir: usable.is_ok().then(|| dir.to_owned()), engine: engine.clone() }
     }
 
     /// The compiled plugin whose file has `digest`, if it is here and sound.
@@ -67,9 +64,7 @@ impl Cache {
 
     fn file(&self, digest: Digest) -> Option<PathBuf> {
         let mut hasher = std::hash::DefaultHasher::new();
-        self.engine
-            .precompile_compatibility_hash()
-            .hash(&mut hasher);
+        self.engine.precompile_compatibility_hash().hash(&mut hasher);
         let name = format!("{digest}-{:016x}.{EXTENSION}", hasher.finish());
         Some(self.dir.as_ref()?.join(name))
     }
@@ -93,15 +88,10 @@ fn sound(entry: &[u8]) -> Option<&[u8]> {
 }
 
 fn prepare(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let found = fs::metadata(dir)?;
     if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
-        return Err(io::Error::other(
-            "the directory belongs to, or can be written by, somebody else",
-        ));
+        return Err(io::Error::other("the directory belongs to, or can be written by, somebody else"));
     }
     drop(tempfile::NamedTempFile::new_in(dir)?);
     Ok(())
@@ -126,8 +116,5 @@ fn tidy(dir: &Path) -> io::Result<()> {
     }
     entries.sort();
     let surplus = entries.len().saturating_sub(ENTRIES);
-    entries
-        .iter()
-        .take(surplus)
-        .try_for_each(|(_, file)| fs::remove_file(file))
+    entries.iter().take(surplus).try_for_each(|(_, file)| fs::remove_file(file))
 }

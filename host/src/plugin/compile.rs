@@ -46,12 +46,8 @@ impl Compiler {
         let cache = Arc::new(Cache::new(cache_dir, engine));
         let (jobs, waiting) = mpsc::channel(WAITING);
         let (engine, kept) = (engine.clone(), Arc::clone(&cache));
-        let thread = std::thread::Builder::new()
-            .name("plugin-compiler".to_owned())
-            .stack_size(STACK);
-        thread
-            .spawn(move || work(&engine, &kept, waiting))
-            .map_err(Error::Thread)?;
+        let thread = std::thread::Builder::new().name("plugin-compiler".to_owned()).stack_size(STACK);
+        thread.spawn(move || work(&engine, &kept, waiting)).map_err(Error::Thread)?;
         Ok(Self { cache, jobs })
     }
 
@@ -67,14 +63,7 @@ impl Compiler {
             return Ok(component);
         }
         let (done, result) = oneshot::channel();
-        let sent = self
-            .jobs
-            .send(Job {
-                bytes,
-                digest,
-                done,
-            })
-            .await;
+        let sent = self.jobs.send(Job { bytes, digest, done }).await;
         sent.map_err(|_| Cause::Ending)?;
         result.await.map_err(|_| Cause::Ending)?
     }

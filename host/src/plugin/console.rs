@@ -44,17 +44,8 @@ struct Allowance {
 
 impl Voice {
     pub(super) fn new(plugin: &Arc<str>, digest: String) -> Self {
-        let allowance = Allowance {
-            lines: BURST,
-            since: Instant::now(),
-            suppressed: 0,
-            noticed: None,
-        };
-        Self {
-            plugin: Arc::clone(plugin),
-            digest,
-            allowance: Mutex::new(allowance),
-        }
+        let allowance = Allowance { lines: BURST, since: Instant::now(), suppressed: 0, noticed: None };
+        Self { plugin: Arc::clone(plugin), digest, allowance: Mutex::new(allowance) }
     }
 
     /// Logs one line, or counts it when the allowance is used up.
@@ -64,13 +55,7 @@ impl Voice {
             event::guest_lines_suppressed(&self.plugin, &self.digest, count);
         }
         if spoken {
-            event::guest_line(
-                &self.plugin,
-                &self.digest,
-                message,
-                loudness,
-                &printable(text),
-            );
+            event::guest_line(&self.plugin, &self.digest, message, loudness, &printable(text));
         }
     }
 }
@@ -96,9 +81,7 @@ impl Allowance {
         } else {
             self.suppressed += 1;
         }
-        let due = self
-            .noticed
-            .is_none_or(|at| now.saturating_duration_since(at) >= NOTICE);
+        let due = self.noticed.is_none_or(|at| now.saturating_duration_since(at) >= NOTICE);
         if self.suppressed == 0 || !due {
             return (spoken, None);
         }
@@ -123,10 +106,7 @@ struct Talk {
 
 impl Console {
     pub(super) fn new(voice: Arc<Voice>) -> Self {
-        Self {
-            voice,
-            talk: Mutex::default(),
-        }
+        Self { voice, talk: Mutex::default() }
     }
 
     /// The id of the message of this call.
@@ -202,10 +182,7 @@ impl Talk {
 
     /// Keeps `line` to explain a trap; what Rust says about backtraces explains nothing.
     fn remember(&mut self, line: &str) {
-        if line.is_empty()
-            || line.starts_with("note: run with")
-            || self.last_words.len() >= LAST_WORDS
-        {
+        if line.is_empty() || line.starts_with("note: run with") || self.last_words.len() >= LAST_WORDS {
             return;
         }
         if !self.last_words.is_empty() {
@@ -225,10 +202,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(console: &Arc<Console>, loudness: Loudness) -> Self {
-        Self {
-            console: Arc::clone(console),
-            loudness,
-        }
+        Self { console: Arc::clone(console), loudness }
     }
 }
 
@@ -269,11 +243,7 @@ impl Pollable for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.console.write(self.loudness, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -302,15 +272,7 @@ fn cut(text: &str) -> &str {
 
 /// `text` without what could move a terminal's cursor or fake another line.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A poisoned lock here guards nothing but text.
@@ -325,12 +287,7 @@ mod tests {
     #[test]
     fn an_allowance_refills_and_tells_once_in_a_while_what_it_left_out() {
         let start = Instant::now();
-        let mut allowance = Allowance {
-            lines: BURST,
-            since: start,
-            suppressed: 0,
-            noticed: None,
-        };
+        let mut allowance = Allowance { lines: BURST, since: start, suppressed: 0, noticed: None };
         assert!((0..100).all(|_| allowance.take(start) == (true, None)));
         assert_eq!(allowance.take(start), (false, Some(1)));
         assert_eq!(allowance.take(start), (false, None));

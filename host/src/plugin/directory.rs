@@ -55,12 +55,7 @@ impl Found {
         };
         if let Some(other) = self.files.get(&plugin) {
             let cause = Cause::SameName(other.display().to_string());
-            self.refused.push(Refusal {
-                plugin,
-                file,
-                digest: None,
-                cause,
-            });
+            self.refused.push(Refusal { plugin, file, digest: None, cause });
             return;
         }
         self.files.insert(plugin, file);
@@ -79,19 +74,14 @@ impl Found {
             self.files.insert(name.clone(), file);
         }
         self.files.retain(|name, _| {
-            !renamed.contains(name)
-                || wanted.settings.contains_key(name)
-                || wanted.required.contains_key(name)
+            !renamed.contains(name) || wanted.settings.contains_key(name) || wanted.required.contains_key(name)
         });
     }
 
     /// Something names `name`, so that it is missed if it is not there.
     fn expect(&mut self, name: &str, wanted: &Wanted) {
         if !self.files.contains_key(name) {
-            self.files.insert(
-                name.to_owned(),
-                wanted.dir.join(format!("{name}.{EXTENSION}")),
-            );
+            self.files.insert(name.to_owned(), wanted.dir.join(format!("{name}.{EXTENSION}")));
         }
     }
 }
@@ -112,9 +102,6 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Whether the name of `file` is that of a plugin; hidden files are what editors and `rsync` leave behind.
 pub(super) fn is_plugin_file(file: &Path) -> bool {
-    let hidden = file
-        .file_name()
-        .and_then(OsStr::to_str)
-        .is_some_and(|name| name.starts_with('.'));
+    let hidden = file.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with('.'));
     !hidden && file.extension() == Some(OsStr::new(EXTENSION))
 }

@@ -54,15 +54,8 @@ impl Engine {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let ticker = std::thread::Builder::new()
-            .name("plugin-clock".to_owned())
-            .spawn(tick);
-        Ok(Self {
-            wasm,
-            ticks,
-            stop: Some(stop),
-            ticker: Some(ticker.map_err(Error::Thread)?),
-        })
+        let ticker = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(tick);
+        Ok(Self { wasm, ticks, stop: Some(stop), ticker: Some(ticker.map_err(Error::Thread)?) })
     }
 
     /// wasmtime itself.
@@ -72,11 +65,7 @@ impl Engine {
 
     /// The time since the engine was made, to the tick; costs next to nothing.
     pub(super) fn now(&self) -> Duration {
-        Duration::from_nanos(
-            self.ticks
-                .load(Ordering::Relaxed)
-                .saturating_mul(TICK_NANOS),
-        )
+        Duration::from_nanos(self.ticks.load(Ordering::Relaxed).saturating_mul(TICK_NANOS))
     }
 }
 
@@ -92,9 +81,7 @@ impl Drop for Engine {
 
 /// The number of ticks that surely last `time`.
 pub(super) fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(u128::from(TICK_NANOS)))
-        .unwrap_or(u64::MAX / 2)
-        .saturating_add(1)
+    u64::try_from(time.as_nanos().div_ceil(u128::from(TICK_NANOS))).unwrap_or(u64::MAX / 2).saturating_add(1)
 }
 
 /// An engine with room for as many instances as there is address space for.

@@ -40,10 +40,7 @@ impl Scene {
             Stop::Wasm(error) => error,
         };
         if error.is::<PoolConcurrencyLimitError>() {
-            return Fault::Retry {
-                after: None,
-                reason: "all instances of plugins are in use".to_owned(),
-            };
+            return Fault::Retry { after: None, reason: "all instances of plugins are in use".to_owned() };
         }
         broken(self.reason(error))
     }

@@ -70,9 +70,7 @@ impl Blueprint {
     }
 
     fn memory_bytes(&self) -> usize {
-        usize::try_from(self.memory_mib)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(1 << 20)
+        usize::try_from(self.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20)
     }
 
     /// A fresh instance that knows its config.
@@ -83,18 +81,9 @@ impl Blueprint {
         let made = within(&self.engine, time, self.instance(&mut store)).await;
         let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?;
         let answer = within(&self.engine, time, calls.init(&mut store, &self.config)).await;
-        answer
-            .map_err(|stop| self.unstarted(&store, &stop, time))?
-            .map_err(Unstarted::Config)?;
+        answer.map_err(|stop| self.unstarted(&store, &stop, time))?.map_err(Unstarted::Config)?;
         let memory = store.data().memory.used;
-        Ok(Guest {
-            store,
-            calls,
-            sound: true,
-            served: 0,
-            memory,
-            message: None,
-        })
+        Ok(Guest { store, calls, sound: true, served: 0, memory, message: None })
     }
 
     fn store(&self) -> Store<State> {
@@ -140,10 +129,7 @@ pub(super) struct Guest {
 
 impl std::fmt::Debug for Guest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guest")
-            .field("sound", &self.sound)
-            .field("served", &self.served)
-            .finish_non_exhaustive()
+        f.debug_struct("Guest").field("sound", &self.sound).field("served", &self.served).finish_non_exhaustive()
     }
 }
 
@@ -166,33 +152,15 @@ impl Guest {
         SMALL.max(self.memory.saturating_add(room / 2))
     }
 
-    pub(super) async fn filter(
-        &mut self,
-        plan: &Blueprint,
-        message: &Message,
-    ) -> Result<Verdict, Fault> {
+    pub(super) async fn filter(&mut self, plan: &Blueprint, message: &Message) -> Result<Verdict, Fault> {
         self.begin(plan, message)?;
-        let answer = within(
-            &plan.engine,
-            plan.timeout,
-            self.calls.filter(&mut self.store, message),
-        )
-        .await;
+        let answer = within(&plan.engine, plan.timeout, self.calls.filter(&mut self.store, message)).await;
         self.end(plan, answer).and_then(allowed_verdict)
     }
 
-    pub(super) async fn publish(
-        &mut self,
-        plan: &Blueprint,
-        message: &Message,
-    ) -> Result<Vec<Request>, Fault> {
+    pub(super) async fn publish(&mut self, plan: &Blueprint, message: &Message) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
-        let answer = within(
-            &plan.engine,
-            plan.timeout,
-            self.calls.publish(&mut self.store, message),
-        )
-        .await;
+        let answer = within(&plan.engine, plan.timeout, self.calls.publish(&mut self.store, message)).await;
         self.end(plan, answer).and_then(allowed_requests)
     }
 
@@ -201,8 +169,10 @@ impl Guest {
         plan: &Blueprint,
         message: &Message,
         replies: &[Reply],
+        round: u32,
     ) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
+        self.store.data_mut().envelope.round = round;
         let call = self.calls.answered(&mut self.store, message, replies);
         let answer = within(&plan.engine, plan.timeout, call).await;
         self.end(plan, answer).and_then(allowed_requests)
@@ -221,18 +191,12 @@ impl Guest {
         if plan.isolation == Isolation::Message {
             self.message = Some(Arc::clone(&message.id));
         }
-        self.store
-            .data_mut()
-            .begin(message, plan.exports.reads_headers);
+        self.store.data_mut().begin(message, plan.exports.reads_headers);
         self.store.set_epoch_deadline(ticks(plan.timeout));
         Ok(())
     }
 
-    fn end<T>(
-        &mut self,
-        plan: &Blueprint,
-        answer: Result<Result<T, Fault>, Stop>,
-    ) -> Result<T, Fault> {
+    fn end<T>(&mut self, plan: &Blueprint, answer: Result<Result<T, Fault>, Stop>) -> Result<T, Fault> {
         match answer {
             Ok(answer) => {
                 self.sound = true;
@@ -275,10 +239,7 @@ fn allowed_verdict(verdict: Verdict) -> Result<Verdict, Fault> {
 }
 
 fn allowed_change(change: &Change) -> Result<(), Fault> {
-    allowed_bytes(
-        "payload",
-        change.payload.as_ref().map_or(0, bytes::Bytes::len),
-    )
+    allowed_bytes("payload", change.payload.as_ref().map_or(0, bytes::Bytes::len))
 }
 
 fn allowed_requests(requests: Vec<Request>) -> Result<Vec<Request>, Fault> {
@@ -294,16 +255,12 @@ fn allowed_count(what: &str, count: usize) -> Result<(), Fault> {
     if count <= ANSWERS {
         return Ok(());
     }
-    Err(broken(format!(
-        "answered with {count} {what}, more than the {ANSWERS} that are allowed"
-    )))
+    Err(broken(format!("answered with {count} {what}, more than the {ANSWERS} that are allowed")))
 }
 
 fn allowed_bytes(what: &str, bytes: usize) -> Result<(), Fault> {
     if bytes <= PAYLOAD_BYTES {
         return Ok(());
     }
-    Err(broken(format!(
-        "answered with a {what} of {bytes} bytes, more than the {PAYLOAD_BYTES} that are allowed"
-    )))
+    Err(broken(format!("answered with a {what} of {bytes} bytes, more than the {PAYLOAD_BYTES} that are allowed")))
 }

@@ -62,11 +62,7 @@ impl Loader {
         let engine = Arc::new(Engine::new()?);
         let compiler = Compiler::new(engine.wasm(), cache_dir)?;
         let linker = linker(&engine).map_err(|error| Error::Engine(format!("{error:#}")))?;
-        Ok(Self {
-            engine,
-            compiler,
-            linker,
-        })
+        Ok(Self { engine, compiler, linker })
     }
 
     /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
@@ -85,17 +81,10 @@ impl Loader {
             cause,
         };
         let (bytes, digest) = read(file).await.map_err(|cause| refusal(None, cause))?;
-        if let Some(current) =
-            current.filter(|current| current.digest == digest && current.settings == *settings)
-        {
+        if let Some(current) = current.filter(|current| current.digest == digest && current.settings == *settings) {
             return Ok(current);
         }
-        let origin = Origin {
-            name: name.into(),
-            file: file.to_owned(),
-            digest,
-            settings: settings.clone(),
-        };
+        let origin = Origin { name: name.into(), file: file.to_owned(), digest, settings: settings.clone() };
         let version = self.bring_up(bytes, origin).await;
         let mut version = version.map_err(|cause| refusal(Some(digest), cause))?;
         version.took = start.elapsed();
@@ -110,13 +99,7 @@ impl Loader {
         let pre = self.linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
         let voice = Voice::new(&origin.name, origin.digest.short());
-        let plan = Blueprint::new(
-            Arc::clone(&self.engine),
-            pre,
-            exports,
-            voice,
-            &origin.settings,
-        );
+        let plan = Blueprint::new(Arc::clone(&self.engine), pre, exports, voice, &origin.settings);
         Version::new(origin, plan).await
     }
 }
@@ -131,9 +114,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 /// Refuses a component that imports what plugins do not get, such as sockets, which the linker would know.
 fn granted(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
     for (import, _) in component.component_type().imports(engine) {
-        let interface = import
-            .split_once('@')
-            .map_or(import, |(interface, _)| interface);
+        let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
         if !GRANTED.contains(&interface) {
             return Err(Cause::Import(import.to_owned()));
         }
@@ -162,11 +143,6 @@ fn read_bounded(file: &Path) -> Result<Bytes, Cause> {
     let length = limited.read_to_end(&mut bytes).map_err(unreadable)?;
     match u64::try_from(length) {
         Ok(length) if length <= FILE_BYTES => Ok(bytes.into()),
-        _ => Err(Cause::TooLarge(
-            limited
-                .into_inner()
-                .metadata()
-                .map_or(FILE_BYTES + 1, |found| found.len()),
-        )),
+        _ => Err(Cause::TooLarge(limited.into_inner().metadata().map_or(FILE_BYTES + 1, |found| found.len()))),
     }
 }

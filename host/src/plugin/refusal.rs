@@ -21,12 +21,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            plugin,
-            file,
-            digest,
-            cause,
-        } = self;
+        let Self { plugin, file, digest, cause } = self;
         match cause {
             Cause::Config(reason) => write!(f, "plugin `{plugin}` refused its config: {reason}")?,
             cause => write!(f, "plugin `{plugin}` cannot be used: {cause}")?,
@@ -56,9 +51,7 @@ pub enum Cause {
     #[error("`{0}` has the same name, because `_` and `-` are the same; rename one of them")]
     SameName(String),
     /// Not Wasm at all, or not yet.
-    #[error(
-        "its file is not WebAssembly; if it is still being written it is read again when that is done"
-    )]
+    #[error("its file is not WebAssembly; if it is still being written it is read again when that is done")]
     NotWasm,
     /// A core module.
     #[error(

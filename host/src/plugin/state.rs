@@ -26,6 +26,8 @@ pub(super) struct Envelope {
     pub(super) source: Option<Arc<str>>,
     pub(super) topic: Option<Arc<str>>,
     pub(super) attempt: u32,
+    /// How often replies to a publisher's requests have been judged.
+    pub(super) round: u32,
     pub(super) received_ms: u64,
     pub(super) headers: Arc<Vec<(String, String)>>,
 }
@@ -51,11 +53,7 @@ impl State {
         Self {
             wasi,
             table: ResourceTable::new(),
-            memory: Memory {
-                limit,
-                used: 0,
-                denied: false,
-            },
+            memory: Memory { limit, used: 0, denied: false },
             envelope: Envelope::default(),
             console,
         }
@@ -69,6 +67,7 @@ impl State {
         envelope.source = Some(Arc::clone(&message.source));
         envelope.topic = Some(Arc::clone(&message.topic));
         envelope.attempt = message.attempt;
+        envelope.round = 0;
         envelope.received_ms = message.received_ms;
         if with_headers && *envelope.headers != message.headers {
             envelope.headers = Arc::new(message.headers.clone());
@@ -78,20 +77,12 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         let granted = used <= self.limit;
         if granted {
@@ -102,12 +93,7 @@ impl ResourceLimiter for Memory {
         Ok(granted)
     }
 
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE_ELEMENTS)
     }
 

@@ -3,7 +3,6 @@
 mod calls;
 mod guests;
 mod reload;
-mod speed;
 mod start;
 mod watched;
 
@@ -55,10 +54,7 @@ impl Bench {
             dir: self.dir(),
             settings: BTreeMap::new(),
             defaults: settings(),
-            required: required
-                .iter()
-                .map(|(name, kind)| ((*name).to_owned(), *kind))
-                .collect(),
+            required: required.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect(),
         }
     }
 
@@ -66,11 +62,7 @@ impl Bench {
         self.load_with(wasm, &settings()).await
     }
 
-    async fn load_with(
-        &self,
-        wasm: &[u8],
-        settings: &config::Plugin,
-    ) -> Result<Arc<Version>, Refusal> {
+    async fn load_with(&self, wasm: &[u8], settings: &config::Plugin) -> Result<Arc<Version>, Refusal> {
         let file = self.put("it", wasm);
         self.plugins.load("it", &file, settings).await
     }
@@ -107,8 +99,5 @@ fn message(payload: &str) -> Message {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -11,9 +11,7 @@ use crate::{
 use std::sync::Arc;
 use wasmtime::{
     Engine, Store, StoreContextMut,
-    component::{
-        Component, ComponentExportIndex, Instance, Linker, TypedFunc, WasmStr, types::ComponentItem,
-    },
+    component::{Component, ComponentExportIndex, Instance, Linker, TypedFunc, WasmStr, types::ComponentItem},
 };
 
 /// The version of the API that this module speaks.
@@ -55,10 +53,7 @@ pub(super) struct Exports {
 
 enum Indices {
     Filter(ComponentExportIndex),
-    Publisher {
-        publish: ComponentExportIndex,
-        answered: ComponentExportIndex,
-    },
+    Publisher { publish: ComponentExportIndex, answered: ComponentExportIndex },
 }
 
 impl Exports {
@@ -69,10 +64,7 @@ impl Exports {
     pub(super) fn of(component: &Component, engine: &Engine) -> Result<Self, Cause> {
         let kind = kind(component, engine)?;
         let function = |interface: &'static str, function: &'static str| {
-            find(component, interface, function).ok_or(Cause::Missing {
-                interface,
-                function,
-            })
+            find(component, interface, function).ok_or(Cause::Missing { interface, function })
         };
         let calls = match kind {
             Kind::Filter => Indices::Filter(function("filtering", "filter")?),
@@ -82,11 +74,7 @@ impl Exports {
             },
         };
         let init = function("setup", "init")?;
-        Ok(Self {
-            init,
-            calls,
-            reads_headers: reads_headers(component, engine),
-        })
+        Ok(Self { init, calls, reads_headers: reads_headers(component, engine) })
     }
 
     /// What the plugin does.
@@ -102,17 +90,11 @@ fn kind(component: &Component, engine: &Engine) -> Result<Kind, Cause> {
     let ty = component.component_type();
     let (mut filters, mut publishes) = (false, false);
     for (name, _) in ty.exports(engine) {
-        let Some((interface, version)) = name
-            .strip_prefix(PACKAGE)
-            .and_then(|rest| rest.split_once('@'))
-        else {
+        let Some((interface, version)) = name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) else {
             continue;
         };
         if !version.starts_with("0.1.") {
-            return Err(Cause::OtherVersion {
-                found: version.to_owned(),
-                spoken: VERSION,
-            });
+            return Err(Cause::OtherVersion { found: version.to_owned(), spoken: VERSION });
         }
         filters |= interface == "filtering";
         publishes |= interface == "publishing";
@@ -140,49 +122,33 @@ fn reads_headers(component: &Component, engine: &Engine) -> bool {
             return false;
         };
         name.starts_with("gristmill:plugin/envelope@")
-            && instance
-                .exports(engine)
-                .any(|(function, _)| matches!(function, "header" | "headers"))
+            && instance.exports(engine).any(|(function, _)| matches!(function, "header" | "headers"))
     })
 }
 
 /// Lets plugins ask for the envelope of their message, and log.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut envelope = linker.instance(&format!("{PACKAGE}envelope@{VERSION}"))?;
-    envelope.func_wrap("id", |cx: Cx<'_>, ()| {
-        Ok((text(cx.data().console.message()),))
-    })?;
-    envelope.func_wrap("source", |cx: Cx<'_>, ()| {
-        Ok((text(cx.data().envelope.source.clone()),))
-    })?;
-    envelope.func_wrap("topic", |cx: Cx<'_>, ()| {
-        Ok((text(cx.data().envelope.topic.clone()),))
-    })?;
-    envelope.func_wrap("attempt", |cx: Cx<'_>, ()| {
-        Ok((cx.data().envelope.attempt,))
-    })?;
-    envelope.func_wrap("received-ms", |cx: Cx<'_>, ()| {
-        Ok((cx.data().envelope.received_ms,))
-    })?;
+    envelope.func_wrap("id", |cx: Cx<'_>, ()| Ok((text(cx.data().console.message()),)))?;
+    envelope.func_wrap("source", |cx: Cx<'_>, ()| Ok((text(cx.data().envelope.source.clone()),)))?;
+    envelope.func_wrap("topic", |cx: Cx<'_>, ()| Ok((text(cx.data().envelope.topic.clone()),)))?;
+    envelope.func_wrap("attempt", |cx: Cx<'_>, ()| Ok((cx.data().envelope.attempt,)))?;
+    envelope.func_wrap("round", |cx: Cx<'_>, ()| Ok((cx.data().envelope.round,)))?;
+    envelope.func_wrap("received-ms", |cx: Cx<'_>, ()| Ok((cx.data().envelope.received_ms,)))?;
     envelope.func_wrap("header", |cx: Cx<'_>, (name,): (WasmStr,)| {
         let name = name.to_str(&cx)?;
         let mut headers = cx.data().envelope.headers.iter();
         let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(&name));
         Ok((found.map(|(_, value)| value.clone()),))
     })?;
-    envelope.func_wrap("headers", |cx: Cx<'_>, ()| {
-        Ok((Arc::clone(&cx.data().envelope.headers),))
-    })?;
+    envelope.func_wrap("headers", |cx: Cx<'_>, ()| Ok((Arc::clone(&cx.data().envelope.headers),)))?;
 
     let mut log = linker.instance(&format!("{PACKAGE}log@{VERSION}"))?;
-    log.func_wrap(
-        "log",
-        |cx: Cx<'_>, (level, text): (types::Level, WasmStr)| {
-            let text = text.to_str(&cx)?;
-            cx.data().console.say(loudness(level), &text);
-            Ok(())
-        },
-    )
+    log.func_wrap("log", |cx: Cx<'_>, (level, text): (types::Level, WasmStr)| {
+        let text = text.to_str(&cx)?;
+        cx.data().console.say(loudness(level), &text);
+        Ok(())
+    })
 }
 
 type Cx<'a> = StoreContextMut<'a, State>;
@@ -209,19 +175,12 @@ pub(super) struct Calls {
 
 enum OfKind {
     Filter(Filter),
-    Publisher {
-        publish: Publish,
-        answered: Answered,
-    },
+    Publisher { publish: Publish, answered: Answered },
 }
 
 impl Calls {
     /// Looks up and type-checks the functions of `instance`.
-    pub(super) fn of(
-        exports: &Exports,
-        instance: &Instance,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<Self> {
+    pub(super) fn of(exports: &Exports, instance: &Instance, store: &mut Store<State>) -> wasmtime::Result<Self> {
         let init = instance.get_typed_func(&mut *store, exports.init)?;
         let of_kind = match &exports.calls {
             Indices::Filter(filter) => OfKind::Filter(instance.get_typed_func(store, filter)?),
@@ -234,11 +193,7 @@ impl Calls {
     }
 
     /// Tells the instance its config, as JSON.
-    pub(super) async fn init(
-        &self,
-        store: &mut Store<State>,
-        config: &str,
-    ) -> wasmtime::Result<Result<(), String>> {
+    pub(super) async fn init(&self, store: &mut Store<State>, config: &str) -> wasmtime::Result<Result<(), String>> {
         let init: TypedFunc<(&str,), _> = self.init;
         let (answer,) = init.call_async(store, (config,)).await?;
         Ok(answer)
@@ -255,9 +210,7 @@ impl Calls {
         };
         let filter: TypedFunc<(&[u8],), _> = filter;
         let (answer,) = filter.call_async(store, (&message.payload,)).await?;
-        Ok(answer
-            .map(types::Verdict::into_host)
-            .map_err(types::Fault::into_host))
+        Ok(answer.map(types::Verdict::into_host).map_err(types::Fault::into_host))
     }
 
     /// What to send for `message`.
@@ -286,26 +239,16 @@ impl Calls {
         };
         let answered: TypedFunc<(&[u8], Vec<types::Reply<'_>>), _> = answered;
         let replies = replies.iter().map(types::Reply::from).collect();
-        let (answer,) = answered
-            .call_async(store, (&message.payload, replies))
-            .await?;
+        let (answer,) = answered.call_async(store, (&message.payload, replies)).await?;
         Ok(requests(answer, message))
     }
 }
 
-fn requests(
-    answer: Result<Vec<types::Request>, types::Fault>,
-    message: &Message,
-) -> Result<Vec<Request>, Fault> {
+fn requests(answer: Result<Vec<types::Request>, types::Fault>, message: &Message) -> Result<Vec<Request>, Fault> {
     let requests = answer.map_err(types::Fault::into_host)?;
-    Ok(requests
-        .into_iter()
-        .map(|request| request.into_host(message))
-        .collect())
+    Ok(requests.into_iter().map(|request| request.into_host(message)).collect())
 }
 
 fn not_a(kind: Kind) -> Fault {
-    Fault::Reject {
-        reason: format!("the plugin is no {kind}"),
-    }
+    Fault::Reject { reason: format!("the plugin is no {kind}") }
 }

@@ -51,24 +51,9 @@ impl Version {
             Unstarted::Fault(fault) => Cause::Start(fault.reason().to_owned()),
         })?;
         let most = available_parallelism().map_or(1, usize::from) * IDLE_PER_PROCESSOR;
-        let Origin {
-            name,
-            file,
-            digest,
-            settings,
-        } = origin;
+        let Origin { name, file, digest, settings } = origin;
         let idle = Mutex::new(vec![first]);
-        Ok(Self {
-            name,
-            file,
-            short: digest.short(),
-            digest,
-            settings,
-            took: Duration::ZERO,
-            plan,
-            idle,
-            most,
-        })
+        Ok(Self { name, file, short: digest.short(), digest, settings, took: Duration::ZERO, plan, idle, most })
     }
 
     /// The plugin's name.
@@ -106,10 +91,7 @@ impl Version {
             Some(guest) => guest,
             None => self.fresh().await?,
         };
-        Ok(Lent {
-            version: Arc::clone(self),
-            guest: Some(guest),
-        })
+        Ok(Lent { version: Arc::clone(self), guest: Some(guest) })
     }
 
     /// Instances that wait for messages.
@@ -143,10 +125,7 @@ impl Version {
 
 impl std::fmt::Debug for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Version")
-            .field("name", &self.name)
-            .field("digest", &self.short)
-            .finish_non_exhaustive()
+        f.debug_struct("Version").field("name", &self.name).field("digest", &self.short).finish_non_exhaustive()
     }
 }
 
@@ -182,17 +161,14 @@ impl Lent {
         guest.publish(plan, message).await
     }
 
-    /// What else to send for `message` now that `replies` have come, in the order of the requests.
+    /// What else to send for `message` now that `replies` have come, in the order of the requests; it is the `round`th
+    /// time, from 1, that replies to its requests are judged.
     ///
     /// # Errors
     /// As [`Lent::filter`].
-    pub async fn answered(
-        &mut self,
-        message: &Message,
-        replies: &[Reply],
-    ) -> Result<Vec<Request>, Fault> {
+    pub async fn answered(&mut self, message: &Message, replies: &[Reply], round: u32) -> Result<Vec<Request>, Fault> {
         let (plan, guest) = self.ready(message).await?;
-        guest.answered(plan, message, replies).await
+        guest.answered(plan, message, replies, round).await
     }
 
     async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest), Fault> {

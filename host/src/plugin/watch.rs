@@ -2,9 +2,7 @@
 
 use super::directory::is_plugin_file;
 use crate::event;
-use notify::{
-    Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _,
-};
+use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -57,43 +55,23 @@ impl Watcher {
     /// # Errors
     /// Where a directory does not exist or cannot be read.
     pub fn new(plugins_dir: &Path, config: Option<&Path>) -> Result<(Self, Changes), Error> {
-        let watched = Watched {
-            plugins_dir: plugins_dir.to_owned(),
-            config: config.map(Path::to_owned),
-        };
+        let watched = Watched { plugins_dir: plugins_dir.to_owned(), config: config.map(Path::to_owned) };
         let (names, receiver) = mpsc::channel(NAMES);
         let overflowed = Arc::new(AtomicBool::new(false));
-        let ear = Ear {
-            watched: watched.clone(),
-            names,
-            overflowed: Arc::clone(&overflowed),
-        };
+        let ear = Ear { watched: watched.clone(), names, overflowed: Arc::clone(&overflowed) };
         let by = watch(&watched, &ear)?;
-        Ok((
-            Self { by },
-            Changes {
-                watched,
-                names: receiver,
-                overflowed,
-                pending: BTreeMap::new(),
-            },
-        ))
+        Ok((Self { by }, Changes { watched, names: receiver, overflowed, pending: BTreeMap::new() }))
     }
 }
 
 fn watch(watched: &Watched, ear: &Ear) -> Result<By, Error> {
     let noticed = RecommendedWatcher::new(ear.listen(), Config::default());
-    let reason = match noticed
-        .map_err(|cause| watched.error(cause))
-        .and_then(|w| watched.add(w))
-    {
+    let reason = match noticed.map_err(|cause| watched.error(cause)).and_then(|w| watched.add(w)) {
         Ok(watcher) => return Ok(By::Notice(watcher)),
         Err(error) => error,
     };
     let polling = PollWatcher::new(ear.listen(), Config::default().with_poll_interval(POLL));
-    let polling = polling
-        .map_err(|cause| watched.error(cause))
-        .and_then(|w| watched.add(w))?;
+    let polling = polling.map_err(|cause| watched.error(cause)).and_then(|w| watched.add(w))?;
     event::watch_polls(POLL, &reason.cause);
     Ok(By::Polling(polling))
 }
@@ -101,35 +79,20 @@ fn watch(watched: &Watched, ear: &Ear) -> Result<By, Error> {
 impl Watched {
     fn dirs(&self) -> BTreeSet<&Path> {
         let config = self.config.as_deref().and_then(Path::parent);
-        let config = config.map(|dir| {
-            if dir.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                dir
-            }
-        });
-        config
-            .into_iter()
-            .chain([self.plugins_dir.as_path()])
-            .collect()
+        let config = config.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+        config.into_iter().chain([self.plugins_dir.as_path()]).collect()
     }
 
     fn add<W: notify::Watcher>(&self, mut watcher: W) -> Result<W, Error> {
         for dir in self.dirs() {
             let added = watcher.watch(dir, RecursiveMode::NonRecursive);
-            added.map_err(|cause| Error {
-                dir: dir.to_owned(),
-                cause,
-            })?;
+            added.map_err(|cause| Error { dir: dir.to_owned(), cause })?;
         }
         Ok(watcher)
     }
 
     fn error(&self, cause: notify::Error) -> Error {
-        Error {
-            dir: self.plugins_dir.clone(),
-            cause,
-        }
+        Error { dir: self.plugins_dir.clone(), cause }
     }
 
     /// What a change of `path` is a change of. A directory that is mounted from a volume changes by a link in it, so
@@ -138,16 +101,8 @@ impl Watched {
         let name = path.file_name()?;
         let link = name.to_str().is_some_and(|name| name.starts_with(".."));
         let of_plugins = path.parent().and_then(Path::file_name) == self.plugins_dir.file_name();
-        if let Some(config) = self
-            .config
-            .as_ref()
-            .filter(|config| config.file_name() == Some(name) || link)
-        {
-            return Some(if link && of_plugins {
-                self.plugins_dir.clone()
-            } else {
-                config.clone()
-            });
+        if let Some(config) = self.config.as_ref().filter(|config| config.file_name() == Some(name) || link) {
+            return Some(if link && of_plugins { self.plugins_dir.clone() } else { config.clone() });
         }
         if link {
             return Some(self.plugins_dir.clone());
@@ -174,11 +129,7 @@ impl Ear {
         match notice {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
             Ok(event) if !event.need_rescan() => {
-                for path in event
-                    .paths
-                    .iter()
-                    .filter_map(|path| self.watched.concerns(path))
-                {
+                for path in event.paths.iter().filter_map(|path| self.watched.concerns(path)) {
                     self.tell(path);
                 }
             }
@@ -207,18 +158,13 @@ pub struct Changes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     Gone,
-    There {
-        bytes: u64,
-        modified: Option<SystemTime>,
-    },
+    There { bytes: u64, modified: Option<SystemTime> },
 }
 
 impl Stamp {
     fn of(file: &Path) -> Self {
-        fs::metadata(file).map_or(Self::Gone, |found| Self::There {
-            bytes: found.len(),
-            modified: found.modified().ok(),
-        })
+        fs::metadata(file)
+            .map_or(Self::Gone, |found| Self::There { bytes: found.len(), modified: found.modified().ok() })
     }
 }
 
@@ -248,8 +194,7 @@ impl Changes {
         if self.overflowed.swap(false, Ordering::AcqRel) {
             event::watch_overflowed();
             self.pending.insert(self.watched.plugins_dir.clone(), None);
-            self.pending
-                .extend(self.watched.config.clone().map(|config| (config, None)));
+            self.pending.extend(self.watched.config.clone().map(|config| (config, None)));
         }
     }
 

@@ -1,6 +1,9 @@
 //! Connections to Redis: how they are opened, and what their errors mean.
 
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, Value, aio::MultiplexedConnection, io::tcp::TcpSettings};
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, Value, aio::MultiplexedConnection,
+    io::tcp::TcpSettings,
+};
 use std::{sync::Arc, time::Duration};
 
 /// A Redis that cannot be used.

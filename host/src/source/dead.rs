@@ -89,7 +89,8 @@ return 1
 impl DeadLetters {
     /// Those of `list`, or in `stream` where the pipeline names one.
     pub async fn open(connector: &Connector, list: &str, stream: Option<&str>) -> Result<Self, Error> {
-        let link = connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
+        let link =
+            connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
         let keys = Keys::new(list);
         let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
         Ok(Self { link, keys, stream })

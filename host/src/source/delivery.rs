@@ -120,8 +120,12 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        let trouble =
-            Trouble { attempt: self.message.attempt, plugin: None, digest: None, reason: "processing was interrupted".to_owned() };
+        let trouble = Trouble {
+            attempt: self.message.attempt,
+            plugin: None,
+            digest: None,
+            reason: "processing was interrupted".to_owned(),
+        };
         let succeeded = self.succeeded().to_vec();
         self.finish(Outcome::Retry { after: Duration::ZERO, trouble, succeeded });
     }

@@ -15,7 +15,9 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such program.
-    #[error("`redis = \"embedded\"` needs `redis-server` or `valkey-server` on the PATH; on Debian or Ubuntu: apt-get install redis-server")]
+    #[error(
+        "`redis = \"embedded\"` needs `redis-server` or `valkey-server` on the PATH; on Debian or Ubuntu: apt-get install redis-server"
+    )]
     Missing,
     /// Its directory cannot be used.
     #[error("cannot use `{dir}` for the embedded server's data")]

@@ -44,7 +44,13 @@ mod tests {
     #[test]
     fn any_payload_comes_back_as_it_was() {
         let trouble = Trouble { attempt: 1, plugin: Some("http".into()), digest: None, reason: "503\nbusy".into() };
-        let envelope = Envelope { id: "x-1".into(), attempts: 1, received_ms: 7, troubles: vec![trouble], succeeded: vec!["a".into()] };
+        let envelope = Envelope {
+            id: "x-1".into(),
+            attempts: 1,
+            received_ms: 7,
+            troubles: vec![trouble],
+            succeeded: vec!["a".into()],
+        };
         for payload in [&b""[..], b"\n", b"\0\xff\n{}", b"{\"a\":1}"] {
             let sealed = Bytes::from(envelope.seal(payload));
             assert_eq!(Envelope::open(&sealed), Some((envelope.clone(), Bytes::copy_from_slice(payload))));

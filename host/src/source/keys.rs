@@ -56,7 +56,6 @@ pub(super) fn slow(lane: &str) -> String {
     format!("{lane}:slow")
 }
 
-
 /// What goes between braces so that our key hashes to the slot of `name`.
 /// Source: Redis Cluster specification, "Hash tags".
 fn tag(name: &str) -> String {

@@ -127,7 +127,8 @@ pub(super) enum Work {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: String, content: Content, register: Register) -> Arc<Self> {
         let tail = register.head;
-        let state = State { register, tail, batches: VecDeque::new(), parked: BTreeMap::new(), closed: false, lost: false };
+        let state =
+            State { register, tail, batches: VecDeque::new(), parked: BTreeMap::new(), closed: false, lost: false };
         Arc::new(Self {
             key,
             content,
@@ -246,7 +247,9 @@ impl Lane {
             payload: entry.payload.clone(),
         };
         let entries = batch.entries.iter().enumerate();
-        entries.map(|(index, entry)| Delivery::new(message(entry), Arc::clone(self), Arc::clone(batch), index)).collect()
+        entries
+            .map(|(index, entry)| Delivery::new(message(entry), Arc::clone(self), Arc::clone(batch), index))
+            .collect()
     }
 
     /// What is to be settled now.

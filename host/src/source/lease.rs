@@ -204,7 +204,11 @@ async fn resume(shared: Arc<Shared>, lane: Arc<Lane>, adopted: bool) {
     let mut backoff = Backoff::new();
     let mut parked = adopted;
     while !shared.shutdown.quiet().is_cancelled() && !lane.is_lost() {
-        let read = if parked { deliver_parked(&shared, &lane).await.map(|()| None) } else { deliver_unread(&shared, &lane).await };
+        let read = if parked {
+            deliver_parked(&shared, &lane).await.map(|()| None)
+        } else {
+            deliver_unread(&shared, &lane).await
+        };
         match read {
             Ok(None) => parked = false,
             Ok(Some(0)) if Instant::now() >= until => break,

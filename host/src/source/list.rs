@@ -1,12 +1,6 @@
 //! A Redis list, taken through lanes so that nothing in flight is ever only in this process.
 
-use super::{
-    Opening,
-    lane::Content,
-    lease,
-    shared::Shared,
-    take,
-};
+use super::{Opening, lane::Content, lease, shared::Shared, take};
 use crate::shutdown::Shutdown;
 use std::{sync::Arc, time::Duration};
 

@@ -1,9 +1,6 @@
 //! What all the tasks of one source have in common: its keys, its connection for short commands, its health.
 
-use super::{
-    connection::Connector,
-    keys::Keys,
-};
+use super::{connection::Connector, keys::Keys};
 use crate::{event, shutdown::Shutdown};
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{

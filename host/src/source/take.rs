@@ -2,9 +2,8 @@
 
 use super::{
     connection::server_error,
-    lease,
     lane::{Content, Lane, Register},
-    settle,
+    lease, settle,
     shared::{Backoff, Shared},
 };
 use crate::event;
@@ -99,7 +98,11 @@ impl<'a> Taker<'a> {
                 }
                 Err(Trouble::Broken(error)) => {
                     self.shared.failed(&error).await;
-                    return self.leave(lease::recover(Arc::clone(self.shared), Arc::clone(&self.lane), self.connection.id.clone()));
+                    return self.leave(lease::recover(
+                        Arc::clone(self.shared),
+                        Arc::clone(&self.lane),
+                        self.connection.id.clone(),
+                    ));
                 }
                 Err(Trouble::Lost) => {
                     event::lane_lost(&self.shared.source, &self.lane.key, self.lane.lose());
@@ -118,7 +121,9 @@ impl<'a> Taker<'a> {
     async fn permits(&self) -> usize {
         let permits = &self.shared.permits;
         // The semaphore is never closed.
-        let acquire = |count: usize| async move { permits.acquire_many(count as u32).await.map(|permit| permit.forget()).is_ok() };
+        let acquire = |count: usize| async move {
+            permits.acquire_many(count as u32).await.map(|permit| permit.forget()).is_ok()
+        };
         let chunk = self.want.min(self.shared.in_flight / 8).max(1);
         let mut held = chunk;
         if chunk == 1 || tokio::time::timeout(GATHER, acquire(chunk)).await.is_err() {
@@ -227,4 +232,3 @@ async fn within<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Resul
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
-

@@ -291,7 +291,10 @@ async fn a_dead_letter_tells_its_story_and_can_be_replayed_or_dropped() {
     assert!(dead.replay(&letters[0]).await.unwrap());
     assert!(!dead.replay(&letters[0]).await.unwrap(), "a letter is replayed once");
     let again = node.next().await;
-    assert_eq!((&*again.message.id, again.message.attempt, again.succeeded()), (&*letters[0].id, 1, &["x".to_owned()][..]));
+    assert_eq!(
+        (&*again.message.id, again.message.attempt, again.succeeded()),
+        (&*letters[0].id, 1, &["x".to_owned()][..])
+    );
     again.settle(Outcome::Done);
     assert!(dead.drop(&letters[1]).await.unwrap());
     assert_eq!(dead.count().await.unwrap(), 0);

@@ -25,10 +25,7 @@ fn durations_are_a_whole_number_and_a_unit() {
 fn other_durations_are_refused_with_how_to_write_them() {
     for text in ["", "s", "1.5s", "1m30s", "15 s", "-1s", "15S", "half", "١s"] {
         let wrong = duration(text).expect_err(text);
-        assert_eq!(
-            (wrong.what, wrong.help),
-            ("is not a duration", DURATION_HELP)
-        );
+        assert_eq!((wrong.what, wrong.help), ("is not a duration", DURATION_HELP));
     }
     assert_eq!(duration("15").expect_err("no unit").what, "has no unit");
     for text in ["99999999999999999999ms", "18446744073709551615d"] {
@@ -55,14 +52,8 @@ fn redis_addresses_over_tcp_and_sockets_are_taken() {
 fn other_redis_addresses_say_what_is_supported() {
     for (text, what) in [
         ("rediss://host", "asks for TLS, which is not supported yet"),
-        (
-            "redis+cluster://a:1,b:2",
-            "asks for Cluster or Sentinel, which are not supported yet",
-        ),
-        (
-            "redis+sentinel://a:1/master",
-            "asks for Cluster or Sentinel, which are not supported yet",
-        ),
+        ("redis+cluster://a:1,b:2", "asks for Cluster or Sentinel, which are not supported yet"),
+        ("redis+sentinel://a:1/master", "asks for Cluster or Sentinel, which are not supported yet"),
         ("http://host", "has an unknown scheme"),
         ("localhost:6379", "is not an address of a Redis server"),
         ("Embedded", "is not an address of a Redis server"),
@@ -73,14 +64,8 @@ fn other_redis_addresses_say_what_is_supported() {
         ("redis://a b", "names no host"),
         ("redis://::1", "names no host"),
         ("redis://host:0", "has a port that is not from 1 to 65535"),
-        (
-            "redis://host:65536",
-            "has a port that is not from 1 to 65535",
-        ),
-        (
-            "redis://host:port",
-            "has a port that is not from 1 to 65535",
-        ),
+        ("redis://host:65536", "has a port that is not from 1 to 65535"),
+        ("redis://host:port", "has a port that is not from 1 to 65535"),
         ("redis://host/cache", "has a database that is not a number"),
     ] {
         assert_eq!(redis_url(text).expect_err(text).what, what, "{text}");
@@ -90,10 +75,7 @@ fn other_redis_addresses_say_what_is_supported() {
 #[test]
 fn a_host_is_granted_with_or_without_a_port() {
     assert_eq!(grant("api.example.com"), (exact("api.example.com"), None));
-    assert_eq!(
-        grant("API.Example.com:8443"),
-        (exact("api.example.com"), Some(8443))
-    );
+    assert_eq!(grant("API.Example.com:8443"), (exact("api.example.com"), Some(8443)));
     assert_eq!(grant("localhost:1"), (exact("localhost"), Some(1)));
     assert_eq!(grant("10.0.0.7:65535"), (exact("10.0.0.7"), Some(65535)));
     assert_eq!(grant("my_service-1"), (exact("my_service-1"), None));
@@ -158,38 +140,22 @@ fn what_is_no_host_is_not_granted() {
 #[test]
 fn plugin_names_are_written_with_hyphens() {
     assert_eq!(plugin_name("drop_fields"), Ok("drop-fields".to_owned()));
-    assert_eq!(
-        plugin_name("drop-fields.v2"),
-        Ok("drop-fields.v2".to_owned())
-    );
+    assert_eq!(plugin_name("drop-fields.v2"), Ok("drop-fields.v2".to_owned()));
 }
 
 #[test]
 fn names_that_would_not_do_as_files_keys_or_labels_are_refused() {
     let long = "a".repeat(101);
-    for name in [
-        "", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\nb", "a\"b", "{a}", &long,
-    ] {
+    for name in ["", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\nb", "a\"b", "{a}", &long] {
         assert!(plugin_name(name).is_err(), "{name:?} is taken");
     }
-    assert_eq!(
-        plugin_name("pusher.wasm").expect_err("file").what,
-        "names a file"
-    );
+    assert_eq!(plugin_name("pusher.wasm").expect_err("file").what, "names a file");
 }
 
 #[test]
 fn a_plugins_file_lies_in_the_directory_itself() {
     assert_eq!(wasm_file("other.wasm"), Ok(()));
-    for file in [
-        "",
-        "other",
-        ".wasm",
-        "../other.wasm",
-        "a/b.wasm",
-        "a\\b.wasm",
-        "/x.wasm",
-    ] {
+    for file in ["", "other", ".wasm", "../other.wasm", "a/b.wasm", "a\\b.wasm", "/x.wasm"] {
         assert!(wasm_file(file).is_err(), "{file:?} is taken");
     }
 }

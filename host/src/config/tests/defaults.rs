@@ -12,9 +12,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
         lease: Duration::from_secs(15),
         pipelines: BTreeMap::new(),
         plugins: BTreeMap::new(),
-        shutdown: Shutdown {
-            grace: Duration::from_secs(30),
-        },
+        shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);
     let warnings = messages(&loaded.warnings).join("\n");
@@ -29,11 +27,7 @@ fn a_pipeline_needs_only_its_source() {
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight: 256,
-        retry: Retry {
-            attempts: 8,
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(300),
-        },
+        retry: Retry { attempts: 8, first: Duration::from_secs(1), longest: Duration::from_secs(300) },
         dead_letters: None,
     };
     assert_eq!(config.pipelines.get("p"), Some(&expected));

@@ -29,8 +29,5 @@ fn it_has_every_default_and_no_value_of_the_environment() {
         "redis = \"redis://${REDIS_HOST}\"\n[pipeline.p]\nfrom = { list = \"${QUEUE}\" }\n\
          retry = { attempts = 2 }\n[plugin.out]\nconfig = { key = \"${SECRET}\" }\n",
     );
-    assert_eq!(
-        written,
-        include_str!("../../../tests/config/effective.toml")
-    );
+    assert_eq!(written, include_str!("../../../tests/config/effective.toml"));
 }

@@ -40,15 +40,9 @@ fn an_unknown_key_comes_with_the_one_that_was_meant() {
     for (text, advice) in [
         ("plugin_dir = \"x\"", "did you mean `plugins_dir`?"),
         ("[pipelines.p]", "did you mean `pipeline`?"),
-        (
-            "[pipeline.p]\nin-flight = 1\nfrom.list = \"q\"\npublish = [\"o\"]",
-            "did you mean `in_flight`?",
-        ),
+        ("[pipeline.p]\nin-flight = 1\nfrom.list = \"q\"\npublish = [\"o\"]", "did you mean `in_flight`?"),
         ("[plugin.p]\nmemory = 1", "did you mean `memory_mib`?"),
-        (
-            "[shutdown]\nlease = \"9s\"",
-            "`lease` belongs at the top of the file, before the first table",
-        ),
+        ("[shutdown]\nlease = \"9s\"", "`lease` belongs at the top of the file, before the first table"),
         ("timeout = \"1s\"", "`timeout` belongs under [plugin.NAME]"),
         ("[shutdown]\nfoo = 1", "the keys here are `grace`"),
     ] {
@@ -62,22 +56,13 @@ fn an_unknown_key_comes_with_the_one_that_was_meant() {
 #[test]
 fn a_source_is_a_table_that_names_a_list() {
     let from = |from: &str| refused(&format!("[pipeline.p]\n{from}\npublish = [\"o\"]\n"));
-    assert_eq!(
-        from(""),
-        ["[pipeline.p] does not say where its messages come from"]
-    );
+    assert_eq!(from(""), ["[pipeline.p] does not say where its messages come from"]);
     assert_eq!(from("from = \"q\""), ["`from` is a string, not a table"]);
-    assert_eq!(
-        from("from = [\"a\", \"b\"]"),
-        ["`from` is a list, not a table"]
-    );
+    assert_eq!(from("from = [\"a\", \"b\"]"), ["`from` is a list, not a table"]);
     assert_eq!(from("from = {}"), ["`from` names no list"]);
     assert_eq!(from("from = { list = \"\" }"), ["`list` is empty"]);
     assert_eq!(from("from = { list = \"${EMPTY}\" }"), ["`list` is empty"]);
-    assert_eq!(
-        from("from = { list = [\"a\"] }"),
-        ["`list` is a list, not a string"]
-    );
+    assert_eq!(from("from = { list = [\"a\"] }"), ["`list` is a list, not a string"]);
     assert_eq!(from("from = { lists = \"q\" }").len(), 2);
     for other in ["stream", "channel", "pattern", "resque", "thoonk"] {
         let expected = format!("this version does not take from `{other}`");
@@ -87,38 +72,17 @@ fn a_source_is_a_table_that_names_a_list() {
 
 #[test]
 fn numbers_out_of_range_or_in_quotes_are_refused() {
-    for value in [
-        "0",
-        "-1",
-        "100001",
-        "99999999999999999999999999999999999999999999",
-    ] {
+    for value in ["0", "-1", "100001", "99999999999999999999999999999999999999999999"] {
         let refused = pipeline_refused(&format!("in_flight = {value}"));
         assert_eq!(refused, ["`in_flight` is out of range"], "{value}");
     }
-    for (value, kind) in [
-        ("\"9\"", "a string"),
-        ("1.5", "a fraction"),
-        ("true", "true or false"),
-    ] {
+    for (value, kind) in [("\"9\"", "a string"), ("1.5", "a fraction"), ("true", "true or false")] {
         let refused = pipeline_refused(&format!("in_flight = {value}"));
-        assert_eq!(
-            refused,
-            [format!("`in_flight` is {kind}, not a whole number")]
-        );
+        assert_eq!(refused, [format!("`in_flight` is {kind}, not a whole number")]);
     }
-    assert_eq!(
-        plugin_refused("memory_mib = 4097"),
-        ["`memory_mib` is out of range"]
-    );
-    assert_eq!(
-        plugin_refused("http_response_kib = 0"),
-        ["`http_response_kib` is out of range"]
-    );
-    assert_eq!(
-        pipeline_refused("retry = { attempts = 0 }"),
-        ["`attempts` is out of range"]
-    );
+    assert_eq!(plugin_refused("memory_mib = 4097"), ["`memory_mib` is out of range"]);
+    assert_eq!(plugin_refused("http_response_kib = 0"), ["`http_response_kib` is out of range"]);
+    assert_eq!(pipeline_refused("retry = { attempts = 0 }"), ["`attempts` is out of range"]);
     assert_eq!(refused("embedded.port = 65536"), ["`port` is out of range"]);
 }
 
@@ -127,32 +91,17 @@ fn durations_have_units_and_bounds() {
     assert_eq!(refused("lease = 15"), ["`lease` has no unit"]);
     assert_eq!(refused("lease = \"999ms\""), ["`lease` is out of range"]);
     assert_eq!(refused("lease = \"366d\""), ["`lease` is out of range"]);
-    assert_eq!(
-        refused("lease = [\"1s\"]"),
-        ["`lease` is a list, not a duration"]
-    );
-    assert_eq!(
-        plugin_refused("timeout = \"0ms\""),
-        ["`timeout` is out of range"]
-    );
-    assert_eq!(
-        good("shutdown.grace = \"0s\"").config.shutdown.grace,
-        Duration::ZERO
-    );
+    assert_eq!(refused("lease = [\"1s\"]"), ["`lease` is a list, not a duration"]);
+    assert_eq!(plugin_refused("timeout = \"0ms\""), ["`timeout` is out of range"]);
+    assert_eq!(good("shutdown.grace = \"0s\"").config.shutdown.grace, Duration::ZERO);
 }
 
 #[test]
 fn the_first_pause_is_not_longer_than_the_longest() {
     let expected = ["`first` is longer than `longest`"];
-    assert_eq!(
-        pipeline_refused("retry = { first = \"2s\", longest = \"1s\" }"),
-        expected
-    );
+    assert_eq!(pipeline_refused("retry = { first = \"2s\", longest = \"1s\" }"), expected);
     assert_eq!(pipeline_refused("retry = { first = \"6m\" }"), expected);
-    assert_eq!(
-        pipeline_refused("retry = { longest = \"999ms\" }"),
-        expected
-    );
+    assert_eq!(pipeline_refused("retry = { longest = \"999ms\" }"), expected);
     good("[pipeline.p]\nfrom.list = \"q\"\nretry = { first = \"1s\", longest = \"1s\" }\n");
 }
 
@@ -163,10 +112,7 @@ fn a_table_without_a_name_is_noticed() {
     let expected = "`timeout` stands in [plugin] itself, not in one with a name";
     assert_eq!(refused("[plugin]\ntimeout = \"1s\"\n"), [expected]);
     let expected = "`pipeline` is a list, not a group of named tables";
-    assert_eq!(
-        refused("[[pipeline]]\nfrom = { list = \"q\" }\n"),
-        [expected]
-    );
+    assert_eq!(refused("[[pipeline]]\nfrom = { list = \"q\" }\n"), [expected]);
     let nameless = refused("[pipeline.\"\"]\nfrom.list = \"q\"\npublish = [\"o\"]\n");
     assert_eq!(nameless, ["`pipeline` has an empty name"]);
     good("[pipeline.retry]\nfrom = { list = \"q\" }\n");
@@ -178,20 +124,14 @@ fn a_doublet_is_refused_however_it_is_spelled() {
     assert_eq!(refused(text), ["this publisher is listed twice"]);
     let text = format!("{MINIMAL}[plugin.o-u]\n[plugin.o_u]\n");
     let refused = refused(&text);
-    assert!(
-        refused.contains(&"[plugin.o-u] stands here twice".to_owned()),
-        "{refused:?}"
-    );
+    assert!(refused.contains(&"[plugin.o-u] stands here twice".to_owned()), "{refused:?}");
 }
 
 #[test]
 fn dead_letters_do_not_go_where_a_pipeline_takes_from() {
     let expected = ["`dead_letters` is a list that a pipeline takes from"];
     assert_eq!(pipeline_refused("dead_letters = \"q\""), expected);
-    assert_eq!(
-        pipeline_refused("dead_letters = \"\""),
-        ["`dead_letters` is empty"]
-    );
+    assert_eq!(pipeline_refused("dead_letters = \"\""), ["`dead_letters` is empty"]);
 }
 
 #[test]
@@ -217,10 +157,7 @@ fn numbers_that_json_does_not_have_are_refused_in_a_plugins_configuration() {
         let refused = plugin_refused(&format!("config = {{ n = [{number}] }}"));
         assert_eq!(refused.len(), 1, "{number}: {refused:?}");
     }
-    assert_eq!(
-        plugin_refused("config = \"x\""),
-        ["`config` is a string, not a table"]
-    );
+    assert_eq!(plugin_refused("config = \"x\""), ["`config` is a string, not a table"]);
 }
 
 #[test]
@@ -266,9 +203,5 @@ fn a_password_in_a_url_is_not_shown() {
     let said = faults.to_string();
     assert!(said.contains("redis://:**********@localhost:0"), "{said}");
     let faults = read("redis = \"redis://me:${SECRET}@localhost:0\"").expect_err("port");
-    assert!(
-        faults
-            .to_string()
-            .contains("redis://me:${SECRET}@localhost:0")
-    );
+    assert!(faults.to_string().contains("redis://me:${SECRET}@localhost:0"));
 }

@@ -30,11 +30,7 @@ fn a_file_that_is_not_there_says_how_to_get_one() {
 fn a_directory_is_not_a_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let faults = load(directory.path(), &environment).expect_err("refused");
-    assert!(
-        faults
-            .to_string()
-            .starts_with("error: this file cannot be read: ")
-    );
+    assert!(faults.to_string().starts_with("error: this file cannot be read: "));
 }
 
 #[test]
@@ -100,9 +96,5 @@ fn thousands_of_faults_are_counted_not_shown() {
 fn control_characters_do_not_reach_the_terminal() {
     let text = "\"\\u001b[31m\" = 1\n[pipeline.\"\\u001b[0m\\n\"]\nfrom = \"\\u001b\"\n";
     let said = read(text).expect_err("refused").to_string();
-    assert!(
-        said.chars()
-            .all(|letter| letter == '\n' || !letter.is_control()),
-        "{said:?}"
-    );
+    assert!(said.chars().all(|letter| letter == '\n' || !letter.is_control()), "{said:?}");
 }

@@ -76,10 +76,7 @@ fn a_plugins_own_configuration_becomes_json() {
         "yes": true,
         "list": [1, ["${SECRET}"], { "${SECRET}": {} }],
     });
-    assert_eq!(
-        config.plugins.get("out").expect("is there").config,
-        expected
-    );
+    assert_eq!(config.plugins.get("out").expect("is there").config, expected);
 }
 
 #[test]

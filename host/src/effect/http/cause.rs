@@ -33,10 +33,7 @@ fn innermost(error: &(dyn Error + 'static)) -> Cause {
 
 /// What `error` was made from. An `io::Error` counts only what is below the error that it wraps as its source.
 fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
@@ -59,10 +56,7 @@ fn telling(error: &(dyn Error + 'static)) -> Option<Cause> {
 fn of_dialling(error: &dial::Error) -> Option<Cause> {
     match error {
         dial::Error::Private(_) => Some(Cause::Private(error.to_string())),
-        dial::Error::Lookup(cause) => Some(Cause::Other(format!(
-            "{error}: {}",
-            lower(&cause.to_string())
-        ))),
+        dial::Error::Lookup(cause) => Some(Cause::Other(format!("{error}: {}", lower(&cause.to_string())))),
         dial::Error::NoAddress | dial::Error::TimedOut | dial::Error::NoRoots(_) => {
             Some(Cause::Other(error.to_string()))
         }
@@ -89,10 +83,7 @@ fn of_protocol(error: &hyper::Error) -> Option<Cause> {
     if error.is_parse_too_large() {
         Some(Cause::HeadTooLarge)
     } else if error.is_parse() {
-        Some(Cause::Other(format!(
-            "the reply is not HTTP: {}",
-            lower(&error.to_string())
-        )))
+        Some(Cause::Other(format!("the reply is not HTTP: {}", lower(&error.to_string()))))
     } else if error.is_incomplete_message() {
         Some(Cause::Other(CUT_SHORT.to_owned()))
     } else {
@@ -103,7 +94,5 @@ fn of_protocol(error: &hyper::Error) -> Option<Cause> {
 /// `text` as the end of a sentence: libraries begin theirs with a capital.
 fn lower(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next()
-        .map(|first| first.to_lowercase().chain(rest).collect())
-        .unwrap_or_default()
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
 }

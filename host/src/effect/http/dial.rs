@@ -61,11 +61,7 @@ pub(super) enum Error {
 
 impl Dial {
     pub(super) fn new(reach: Arc<Reach>, lookups: Arc<Lookups>, tls: Arc<Tls>) -> Self {
-        Self(Arc::new(Shared {
-            reach,
-            lookups,
-            tls,
-        }))
+        Self(Arc::new(Shared { reach, lookups, tls }))
     }
 
     async fn connect(self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
@@ -74,36 +70,23 @@ impl Dial {
         if let Some(address) = literal(host) {
             self.0.check(host, SocketAddr::new(address, port))?;
         }
-        let mut tcp = HttpConnector::new_with_resolver(Resolver {
-            dial: self.clone(),
-            port,
-        });
+        let mut tcp = HttpConnector::new_with_resolver(Resolver { dial: self.clone(), port });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(TCP));
         if to.scheme_str() == Some("https") {
             let config = self.0.tls.config().await?;
             let names = Arc::new(DefaultServerNameResolver::default());
-            HttpsConnector::new(tcp, config, true, names)
-                .call(to)
-                .await
-                .map_err(Error::Connect)
+            HttpsConnector::new(tcp, config, true, names).call(to).await.map_err(Error::Connect)
         } else {
-            tcp.call(to)
-                .await
-                .map(MaybeHttpsStream::Http)
-                .map_err(|cause| Error::Connect(cause.into()))
+            tcp.call(to).await.map(MaybeHttpsStream::Http).map_err(|cause| Error::Connect(cause.into()))
         }
     }
 }
 
 impl Shared {
     fn check(&self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
-        if self.reach.admits(name, address) {
-            Ok(address)
-        } else {
-            Err(Error::Private(address))
-        }
+        if self.reach.admits(name, address) { Ok(address) } else { Err(Error::Private(address)) }
     }
 
     /// The addresses of `name` that may be connected to. Others are passed over, so that a name with a public and a private face
@@ -119,11 +102,7 @@ impl Shared {
             }
         }
         admitted.reverse();
-        if admitted.is_empty() {
-            Err(refused)
-        } else {
-            Ok(admitted)
-        }
+        if admitted.is_empty() { Err(refused) } else { Ok(admitted) }
     }
 }
 

@@ -28,25 +28,18 @@ impl Grants {
     /// Whether a URL may name `host`, in brackets if it is an IPv6 address, and `port`. Allocates nothing.
     pub(super) fn admit(&self, host: &str, port: u16) -> bool {
         let address = literal(host);
-        self.0.iter().any(|grant| {
-            grant.port.is_none_or(|granted| granted == port) && grant.host.admits(host, address)
-        })
+        self.0.iter().any(|grant| grant.port.is_none_or(|granted| granted == port) && grant.host.admits(host, address))
     }
 }
 
 impl Grant {
     fn new(grant: &HttpGrant) -> Self {
         let host = match &grant.host {
-            HostPattern::Exact(host) => {
-                literal(host).map_or_else(|| Host::Name(host.as_str().into()), Host::Address)
-            }
+            HostPattern::Exact(host) => literal(host).map_or_else(|| Host::Name(host.as_str().into()), Host::Address),
             HostPattern::Below(suffix) => Host::Below(suffix.as_str().into()),
             HostPattern::Any => Host::Any,
         };
-        Self {
-            host,
-            port: grant.port,
-        }
+        Self { host, port: grant.port }
     }
 }
 
@@ -66,11 +59,7 @@ fn below(host: &str, suffix: &str) -> bool {
     let Some(rest) = host.len().checked_sub(suffix.len()) else {
         return false;
     };
-    rest > 0
-        && suffix.starts_with('.')
-        && host
-            .get(rest..)
-            .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    rest > 0 && suffix.starts_with('.') && host.get(rest..).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
 /// The address that `host` is, rather than names; an IPv6 one with or without brackets.
@@ -78,9 +67,5 @@ fn below(host: &str, suffix: &str) -> bool {
 /// Takes exactly the forms that the connector takes without a lookup. All others, such as `2130706433` or `0x7f.1`,
 /// are names to both, and it is what they resolve to that is checked.
 pub(super) fn literal(host: &str) -> Option<IpAddr> {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
-        .parse()
-        .ok()
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }

@@ -17,17 +17,10 @@ pub(super) enum Unusable {
 }
 
 /// All of `response`, if its body is no longer than `largest` bytes.
-pub(super) async fn whole(
-    response: Response<Incoming>,
-    largest: usize,
-) -> Result<HttpReply, Unusable> {
+pub(super) async fn whole(response: Response<Incoming>, largest: usize) -> Result<HttpReply, Unusable> {
     let (head, body) = response.into_parts();
     let body = collect(body, largest).await?;
-    Ok(HttpReply {
-        status: head.status.as_u16(),
-        headers: texts(&head.headers),
-        body,
-    })
+    Ok(HttpReply { status: head.status.as_u16(), headers: texts(&head.headers), body })
 }
 
 /// Almost every reply is one piece, which is then handed on as it was read.
@@ -42,11 +35,7 @@ async fn collect(mut body: Incoming, largest: usize) -> Result<Bytes, Unusable> 
         let Ok(piece) = frame.map_err(Unusable::Broken)?.into_data() else {
             continue;
         };
-        let before = if joined.is_empty() {
-            first.len()
-        } else {
-            joined.len()
-        };
+        let before = if joined.is_empty() { first.len() } else { joined.len() };
         if piece.len() > largest - before {
             return Err(Unusable::TooLarge);
         }
@@ -60,17 +49,10 @@ async fn collect(mut body: Incoming, largest: usize) -> Result<Bytes, Unusable> 
         }
         joined.extend_from_slice(&piece);
     }
-    Ok(if joined.is_empty() {
-        first
-    } else {
-        joined.freeze()
-    })
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
-    headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value.as_bytes())?)))
-        .collect()
+    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value.as_bytes())?))).collect()
 }

@@ -29,10 +29,7 @@ pub(super) struct Lookups {
 
 impl Lookups {
     pub(super) fn new() -> Self {
-        Self {
-            threads: Arc::new(Semaphore::new(THREADS)),
-            running: Mutex::default(),
-        }
+        Self { threads: Arc::new(Semaphore::new(THREADS)), running: Mutex::default() }
     }
 
     /// The addresses of `name`, in the order in which the system prefers them.
@@ -48,9 +45,7 @@ impl Lookups {
         if running.len() >= UNTIDY {
             running.retain(|_, lookup| lookup.upgrade().is_some());
         }
-        let lookup = look_up(self.threads.clone(), name.to_owned())
-            .boxed()
-            .shared();
+        let lookup = look_up(self.threads.clone(), name.to_owned()).boxed().shared();
         if let Some(weak) = lookup.downgrade() {
             running.insert(name.into(), weak);
         }
@@ -62,9 +57,7 @@ async fn look_up(threads: Arc<Semaphore>, name: String) -> Answer {
     // The permit goes along: a lookup that nobody waits for any more still occupies its thread.
     let permit = threads.acquire_owned().await.map_err(io::Error::other)?;
     let lookup = spawn_blocking(move || {
-        let found = (name.as_str(), 0)
-            .to_socket_addrs()
-            .map(|found| found.map(|address| address.ip()).collect());
+        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
         drop(permit);
         found
     });

@@ -13,8 +13,7 @@ use hyper::{
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("gristmill/", env!("CARGO_PKG_VERSION")));
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gristmill/", env!("CARGO_PKG_VERSION")));
 
 /// The request that `wanted` describes, and how failures name it.
 pub(super) fn prepare(
@@ -26,12 +25,7 @@ pub(super) fn prepare(
     let uri = uri(&method, &wanted.url)?;
     let place = Place { method, uri };
     check_target(&place, grants)?;
-    let headers = headers(
-        &place,
-        idempotency_key,
-        wanted.headers,
-        wanted.body.is_empty(),
-    )?;
+    let headers = headers(&place, idempotency_key, wanted.headers, wanted.body.is_empty())?;
     let mut request = Request::new(Full::new(wanted.body));
     *request.method_mut() = place.method.clone();
     *request.uri_mut() = place.uri.clone();
@@ -41,21 +35,16 @@ pub(super) fn prepare(
 
 /// The port that a connection for `uri` goes to.
 pub(super) fn port(uri: &Uri) -> u16 {
-    let usual = if uri.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     uri.port_u16().unwrap_or(usual)
 }
 
 fn method(wanted: &str) -> Result<Method, Failure> {
     match Method::from_bytes(wanted.as_bytes()) {
         // A tunnel is no exchange: it has no reply to hand back.
-        Ok(Method::CONNECT) | Err(_) => Err(Failure::Invalid(format!(
-            "`{}` is not a method that can be sent",
-            Cut(wanted)
-        ))),
+        Ok(Method::CONNECT) | Err(_) => {
+            Err(Failure::Invalid(format!("`{}` is not a method that can be sent", Cut(wanted))))
+        }
         Ok(method) => Ok(method),
     }
 }
@@ -63,34 +52,21 @@ fn method(wanted: &str) -> Result<Method, Failure> {
 fn uri(method: &Method, wanted: &str) -> Result<Uri, Failure> {
     Uri::try_from(wanted).map_err(|cause| {
         // Where user-info ends cannot be told in what is no URL, so nothing of one that may have any is shown.
-        let shown = if wanted.contains('@') {
-            "…"
-        } else {
-            wanted.split(['?', '#']).next().unwrap_or_default()
-        };
-        Failure::Invalid(format!(
-            "{}: `{}` is not a URL: {cause}",
-            Cut(method.as_str()),
-            Cut(shown)
-        ))
+        let shown = if wanted.contains('@') { "…" } else { wanted.split(['?', '#']).next().unwrap_or_default() };
+        Failure::Invalid(format!("{}: `{}` is not a URL: {cause}", Cut(method.as_str()), Cut(shown)))
     })
 }
 
 fn check_target(place: &Place, grants: &Grants) -> Result<(), Failure> {
     let uri = &place.uri;
-    let Some(authority) = uri
-        .authority()
-        .filter(|authority| !authority.host().is_empty())
-    else {
+    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
         return Err(place.invalid("the URL names no host"));
     };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(place.invalid("the URL is neither `http` nor `https`"));
     }
     if authority.as_str().contains('@') {
-        return Err(
-            place.invalid("the URL holds user-info, send an `authorization` header instead")
-        );
+        return Err(place.invalid("the URL holds user-info, send an `authorization` header instead"));
     }
     // A port that is no number up to 65535 would otherwise be taken for an absent one.
     let port_length = authority.port().map_or(0, |port| port.as_str().len() + 1);
@@ -99,10 +75,7 @@ fn check_target(place: &Place, grants: &Grants) -> Result<(), Failure> {
     }
     let (host, port) = (authority.host(), port(uri));
     if !grants.admit(host, port) {
-        return Err(place.denied(format_args!(
-            "`allow_http` does not name `{}:{port}`",
-            Cut(host)
-        )));
+        return Err(place.denied(format_args!("`allow_http` does not name `{}:{port}`", Cut(host))));
     }
     Ok(())
 }
@@ -120,29 +93,20 @@ fn headers(
         headers.try_append(name, value).map_err(too_many)?;
     }
     if !headers.contains_key(&IDEMPOTENCY_KEY) {
-        let key = HeaderValue::from_str(idempotency_key)
-            .map_err(|_| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
+        let key = HeaderValue::from_str(idempotency_key).map_err(|_| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
         headers.try_append(IDEMPOTENCY_KEY, key).map_err(too_many)?;
     }
     if !headers.contains_key(header::USER_AGENT) {
-        headers
-            .try_append(header::USER_AGENT, USER_AGENT)
-            .map_err(too_many)?;
+        headers.try_append(header::USER_AGENT, USER_AGENT).map_err(too_many)?;
     }
     // hyper says how long a body is only where there is one, but these methods are expected to have one (RFC 9110, section 8.6).
     if empty && matches!(place.method, Method::POST | Method::PUT | Method::PATCH) {
-        headers
-            .try_append(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
-            .map_err(too_many)?;
+        headers.try_append(header::CONTENT_LENGTH, HeaderValue::from_static("0")).map_err(too_many)?;
     }
     Ok(headers)
 }
 
-fn plugin_header(
-    place: &Place,
-    name: &str,
-    value: String,
-) -> Result<(HeaderName, HeaderValue), Failure> {
+fn plugin_header(place: &Place, name: &str, value: String) -> Result<(HeaderName, HeaderValue), Failure> {
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(place.invalid(format_args!("`{}` is not a header name", Cut(name))));
     };
@@ -155,10 +119,7 @@ fn plugin_header(
 
 /// Names the header only: its value may be a secret.
 fn unusable(place: &Place, name: &str) -> Failure {
-    place.invalid(format_args!(
-        "the value of the header `{}` cannot be sent",
-        Cut(name)
-    ))
+    place.invalid(format_args!("the value of the header `{}` cannot be sent", Cut(name)))
 }
 
 /// Headers that say where a message goes, where it ends, or how the connection is used (RFC 9110, section 7.6.1).

@@ -54,10 +54,6 @@ impl Display for Cut<'_> {
         for shown in rest.by_ref().take(SHOWN) {
             write!(f, "{}", shown.escape_debug())?;
         }
-        if rest.next().is_some() {
-            f.write_str("…")
-        } else {
-            Ok(())
-        }
+        if rest.next().is_some() { f.write_str("…") } else { Ok(()) }
     }
 }

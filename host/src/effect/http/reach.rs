@@ -41,11 +41,7 @@ impl Reach {
     pub(super) fn admits(&self, name: &str, address: SocketAddr) -> bool {
         let (ip, port) = (address.ip(), address.port());
         let here = |granted: &Option<u16>| granted.is_none_or(|granted| granted == port);
-        if self
-            .addresses
-            .iter()
-            .any(|(granted, at)| *granted == ip && here(at))
-        {
+        if self.addresses.iter().any(|(granted, at)| *granted == ip && here(at)) {
             return true;
         }
         if name.eq_ignore_ascii_case("localhost") {

@@ -38,9 +38,7 @@ struct Server {
 
 impl Server {
     /// Hands each connection to `script`.
-    async fn start<F: Future<Output = ()> + Send + 'static>(
-        script: impl Fn(Peer) -> F + Send + 'static,
-    ) -> Self {
+    async fn start<F: Future<Output = ()> + Send + 'static>(script: impl Fn(Peer) -> F + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -51,18 +49,10 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = log.lock().unwrap().len();
                 log.lock().unwrap().push(String::new());
-                connections.spawn(script(Peer {
-                    stream,
-                    number,
-                    heard: log.clone(),
-                }));
+                connections.spawn(script(Peer { stream, number, heard: log.clone() }));
             }
         });
-        Self {
-            address,
-            heard,
-            _accepting: accepting,
-        }
+        Self { address, heard, _accepting: accepting }
     }
 
     /// Answers every request with `reply` and keeps the connection.
@@ -131,37 +121,23 @@ impl Peer {
 }
 
 fn content_length(head: &str) -> usize {
-    head.lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse().unwrap())
+    head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap())
 }
 
 fn exact(host: &str) -> HttpGrant {
-    HttpGrant {
-        host: HostPattern::Exact(host.into()),
-        port: None,
-    }
+    HttpGrant { host: HostPattern::Exact(host.into()), port: None }
 }
 
 fn below(suffix: &str) -> HttpGrant {
-    HttpGrant {
-        host: HostPattern::Below(suffix.into()),
-        port: None,
-    }
+    HttpGrant { host: HostPattern::Below(suffix.into()), port: None }
 }
 
 fn at(port: u16, grant: HttpGrant) -> HttpGrant {
-    HttpGrant {
-        port: Some(port),
-        ..grant
-    }
+    HttpGrant { port: Some(port), ..grant }
 }
 
 fn any() -> HttpGrant {
-    HttpGrant {
-        host: HostPattern::Any,
-        port: None,
-    }
+    HttpGrant { host: HostPattern::Any, port: None }
 }
 
 fn settings(allow_http: Vec<HttpGrant>) -> config::Plugin {
@@ -183,30 +159,15 @@ fn loopback() -> Allowance {
 }
 
 fn request(method: &str, url: &str) -> HttpRequest {
-    HttpRequest {
-        method: method.into(),
-        url: url.into(),
-        headers: vec![],
-        body: Bytes::new(),
-        timeout: None,
-    }
+    HttpRequest { method: method.into(), url: url.into(), headers: vec![], body: Bytes::new(), timeout: None }
 }
 
 fn post(url: &str, body: &'static str) -> HttpRequest {
-    HttpRequest {
-        body: Bytes::from_static(body.as_bytes()),
-        ..request("POST", url)
-    }
+    HttpRequest { body: Bytes::from_static(body.as_bytes()), ..request("POST", url) }
 }
 
-async fn carry_out(
-    effects: &Effects,
-    allowance: &Allowance,
-    request: HttpRequest,
-) -> Result<HttpReply, Failure> {
-    let Reply::Http(reply) = effects
-        .carry_out(allowance, "message-1/pusher", Request::Http(request))
-        .await;
+async fn carry_out(effects: &Effects, allowance: &Allowance, request: HttpRequest) -> Result<HttpReply, Failure> {
+    let Reply::Http(reply) = effects.carry_out(allowance, "message-1/pusher", Request::Http(request)).await;
     reply
 }
 

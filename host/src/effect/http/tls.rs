@@ -27,11 +27,7 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(Error::Tls)?;
-        Ok(Self {
-            builder,
-            additional: roots(additional)?,
-            config: OnceCell::new(),
-        })
+        Ok(Self { builder, additional: roots(additional)?, config: OnceCell::new() })
     }
 
     /// The configuration for a new connection. A machine without roots is asked again at the next one, for they may be installed by then.
@@ -47,11 +43,7 @@ impl Tls {
         if roots.is_empty() {
             return Err(NoRoots);
         }
-        let mut config = self
-            .builder
-            .clone()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = self.builder.clone().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
@@ -61,9 +53,7 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
         let number = index + 1;
-        roots
-            .add(certificate.map_err(Error::Pem)?)
-            .map_err(|cause| Error::Root { number, cause })?;
+        roots.add(certificate.map_err(Error::Pem)?).map_err(|cause| Error::Root { number, cause })?;
     }
     Ok(roots)
 }

@@ -16,12 +16,7 @@ use std::{sync::Arc, time::Duration};
 /// What `wasm` says to one message.
 async fn verdict(wasm: &[u8]) -> Result<Verdict, Fault> {
     let version = Bench::new().load(wasm).await.unwrap();
-    version
-        .lend()
-        .await
-        .unwrap()
-        .filter(&message("hello"))
-        .await
+    version.lend().await.unwrap().filter(&message("hello")).await
 }
 
 /// Why `wasm` broke over one message.
@@ -35,14 +30,8 @@ async fn broken(wasm: &[u8]) -> String {
 #[tokio::test]
 async fn a_filter_passes_and_replaces() {
     assert_eq!(verdict(&guests::pass("")).await, Ok(Verdict::Pass));
-    let change = Change {
-        payload: Some(Bytes::from_static(b"bye")),
-        ..Change::default()
-    };
-    assert_eq!(
-        verdict(&guests::replace("bye")).await,
-        Ok(Verdict::Replace(change))
-    );
+    let change = Change { payload: Some(Bytes::from_static(b"bye")), ..Change::default() };
+    assert_eq!(verdict(&guests::replace("bye")).await, Ok(Verdict::Replace(change)));
 }
 
 #[tokio::test]
@@ -53,10 +42,7 @@ async fn a_filter_drops_and_faults_in_its_own_words() {
         data: "spam",
         ..PLAIN
     };
-    assert_eq!(
-        verdict(&drop.filter()).await,
-        Ok(Verdict::Drop(Some("spam".to_owned())))
-    );
+    assert_eq!(verdict(&drop.filter()).await, Ok(Verdict::Drop(Some("spam".to_owned()))));
     let retry = Guest {
         body: "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1032) (i32.const 1))
                (i32.store (i32.const 1036) (i32.const 1500)) (i32.store (i32.const 1040) (i32.const 2048))
@@ -64,10 +50,7 @@ async fn a_filter_drops_and_faults_in_its_own_words() {
         data: "busy",
         ..PLAIN
     };
-    let fault = Fault::Retry {
-        after: Some(Duration::from_millis(1500)),
-        reason: "busy".to_owned(),
-    };
+    let fault = Fault::Retry { after: Some(Duration::from_millis(1500)), reason: "busy".to_owned() };
     assert_eq!(verdict(&retry.filter()).await, Err(fault));
 }
 
@@ -86,22 +69,13 @@ async fn a_filter_reads_the_envelope() {
         data: "uSeR",
         ..PLAIN
     };
-    let change = Change {
-        payload: Some(Bytes::from_static(b"ann")),
-        ..Change::default()
-    };
+    let change = Change { payload: Some(Bytes::from_static(b"ann")), ..Change::default() };
     let version = Bench::new().load(&guest.filter()).await.unwrap();
     let mut lent = version.lend().await.unwrap();
-    assert_eq!(
-        lent.filter(&message("x")).await,
-        Ok(Verdict::Replace(change))
-    );
+    assert_eq!(lent.filter(&message("x")).await, Ok(Verdict::Replace(change)));
     let mut bare = message("x");
     bare.headers.clear();
-    assert_eq!(
-        lent.filter(&bare).await,
-        Ok(Verdict::Replace(Change::default()))
-    );
+    assert_eq!(lent.filter(&bare).await, Ok(Verdict::Replace(Change::default())));
 }
 
 #[tokio::test]
@@ -118,41 +92,23 @@ async fn a_publisher_describes_requests_and_judges_replies() {
     });
     assert_eq!(lent.publish(&message).await, Ok(vec![request]));
     let reply = |status| {
-        Reply::Http(Ok(HttpReply {
-            status,
-            headers: vec![("a".into(), "b".into())],
-            body: Bytes::from_static(b"ok"),
-        }))
+        Reply::Http(Ok(HttpReply { status, headers: vec![("a".into(), "b".into())], body: Bytes::from_static(b"ok") }))
     };
-    assert_eq!(lent.answered(&message, &[reply(200)]).await, Ok(Vec::new()));
-    let rejected = Err(Fault::Reject {
-        reason: "POST".to_owned(),
-    });
-    assert_eq!(lent.answered(&message, &[reply(503)]).await, rejected);
+    assert_eq!(lent.answered(&message, &[reply(200)], 1).await, Ok(Vec::new()));
+    let rejected = Err(Fault::Reject { reason: "POST".to_owned() });
+    assert_eq!(lent.answered(&message, &[reply(503)], 1).await, rejected);
     let failed = [Reply::Http(Err(Failure::Unreachable("refused".to_owned())))];
-    assert_eq!(lent.answered(&message, &failed).await, rejected);
-    assert!(matches!(
-        lent.filter(&message).await,
-        Err(Fault::Reject { .. })
-    ));
+    assert_eq!(lent.answered(&message, &failed, 1).await, rejected);
+    assert!(matches!(lent.filter(&message).await, Err(Fault::Reject { .. })));
 }
 
 #[tokio::test]
 async fn a_trap_says_what_it_was() {
-    assert_eq!(
-        broken(&guests::filter("(unreachable)")).await,
-        "trapped: unreachable"
-    );
+    assert_eq!(broken(&guests::filter("(unreachable)")).await, "trapped: unreachable");
     let far = "(drop (i32.load (i32.const -8))) (i32.const 1024)";
-    assert_eq!(
-        broken(&guests::filter(far)).await,
-        "trapped: out of bounds memory access"
-    );
+    assert_eq!(broken(&guests::filter(far)).await, "trapped: out of bounds memory access");
     let deep = "(call $call (local.get $ptr) (local.get $len))";
-    assert_eq!(
-        broken(&guests::filter(deep)).await,
-        "trapped: call stack exhausted"
-    );
+    assert_eq!(broken(&guests::filter(deep)).await, "trapped: call stack exhausted");
 }
 
 #[tokio::test]
@@ -223,19 +179,13 @@ async fn the_last_words_explain_a_trap() {
         data: "no luck",
         ..PLAIN
     };
-    assert_eq!(
-        broken(&guest.filter()).await,
-        "trapped: unreachable: no luck"
-    );
+    assert_eq!(broken(&guest.filter()).await, "trapped: unreachable: no luck");
 }
 
 #[tokio::test]
 async fn memory_beyond_the_limit_is_refused_by_name() {
     let grow = "(if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then (unreachable))) (i32.const 1024)";
-    assert_eq!(
-        broken(&guests::filter(grow)).await,
-        "needed more than memory_mib = 2"
-    );
+    assert_eq!(broken(&guests::filter(grow)).await, "needed more than memory_mib = 2");
 }
 
 #[tokio::test]
@@ -249,33 +199,19 @@ async fn a_payload_that_cannot_fit_is_rejected_and_the_instance_lives() {
     assert_eq!(version.idle_instances(), 1);
     let mut lent = version.lend().await.unwrap();
     let tight = message(&"x".repeat(2 << 20));
-    assert_eq!(
-        lent.filter(&tight).await,
-        Err(Fault::Broken {
-            reason: "needed more than memory_mib = 2".to_owned()
-        })
-    );
+    assert_eq!(lent.filter(&tight).await, Err(Fault::Broken { reason: "needed more than memory_mib = 2".to_owned() }));
 }
 
 #[tokio::test]
 async fn an_answer_has_its_limits() {
-    let split =
-        "(i32.store8 (i32.const 1028) (i32.const 2)) (i32.store (i32.const 1032) (i32.const 16384))
+    let split = "(i32.store8 (i32.const 1028) (i32.const 2)) (i32.store (i32.const 1032) (i32.const 16384))
                  (i32.store (i32.const 1036) (i32.const 1001)) (i32.const 1024)";
     let reason = broken(&guests::filter(split)).await;
-    assert_eq!(
-        reason,
-        "answered with 1001 messages, more than the 1000 that are allowed"
-    );
+    assert_eq!(reason, "answered with 1001 messages, more than the 1000 that are allowed");
     // Claims more bytes than it has memory for.
-    let lie =
-        "(i32.store8 (i32.const 1028) (i32.const 1)) (i32.store8 (i32.const 1052) (i32.const 1))
+    let lie = "(i32.store8 (i32.const 1028) (i32.const 1)) (i32.store8 (i32.const 1052) (i32.const 1))
                (i32.store (i32.const 1060) (i32.const -1)) (i32.const 1024)";
-    assert!(
-        broken(&guests::filter(lie))
-            .await
-            .starts_with("broke the plugin API: ")
-    );
+    assert!(broken(&guests::filter(lie)).await.starts_with("broke the plugin API: "));
 }
 
 #[tokio::test]
@@ -285,17 +221,9 @@ async fn an_answer_longer_than_allowed_is_refused() {
     let bench = Bench::new();
     let mut settings = settings();
     settings.memory_mib = 32;
-    let version = bench
-        .load_with(&guests::filter(long), &settings)
-        .await
-        .unwrap();
-    let reason =
-        "answered with a payload of 16777217 bytes, more than the 16777216 that are allowed"
-            .to_owned();
-    assert_eq!(
-        version.lend().await.unwrap().filter(&message("x")).await,
-        Err(Fault::Broken { reason })
-    );
+    let version = bench.load_with(&guests::filter(long), &settings).await.unwrap();
+    let reason = "answered with a payload of 16777217 bytes, more than the 16777216 that are allowed".to_owned();
+    assert_eq!(version.lend().await.unwrap().filter(&message("x")).await, Err(Fault::Broken { reason }));
     // It grew beyond half of what it may have, so it does not come back.
     assert_eq!(version.idle_instances(), 0);
 }
@@ -313,11 +241,7 @@ async fn an_instance_is_used_again_unless_it_broke() {
     assert_eq!(version.idle_instances(), 1);
     let mut lent = version.lend().await.unwrap();
     assert!(lent.filter(&message("!")).await.is_err());
-    assert_eq!(
-        lent.filter(&message("fine")).await,
-        Ok(Verdict::Pass),
-        "a loan outlives its first instance"
-    );
+    assert_eq!(lent.filter(&message("fine")).await, Ok(Verdict::Pass), "a loan outlives its first instance");
     assert!(lent.filter(&message("!")).await.is_err());
     drop(lent);
     assert_eq!(version.idle_instances(), 0);
@@ -347,13 +271,7 @@ async fn more_instances_than_there_is_room_for_heal_with_time() {
         assert!(lent.len() < 2_000);
     };
     let reason = "all instances of plugins are in use".to_owned();
-    assert_eq!(
-        fault,
-        Fault::Retry {
-            after: None,
-            reason
-        }
-    );
+    assert_eq!(fault, Fault::Retry { after: None, reason });
     lent.truncate(10);
     assert!(version.lend().await.is_ok());
 }
@@ -370,10 +288,7 @@ async fn with_isolation_each_message_meets_a_fresh_instance() {
 
     let mut settings = settings();
     settings.isolation = Isolation::Message;
-    let isolated = bench
-        .load_with(&guests::filter(once), &settings)
-        .await
-        .unwrap();
+    let isolated = bench.load_with(&guests::filter(once), &settings).await.unwrap();
     let mut lent = isolated.lend().await.unwrap();
     for id in ["m-1", "m-2", "m-3"] {
         let mut message = message("a");
@@ -391,15 +306,7 @@ async fn many_tasks_share_a_version() {
         let version = Arc::clone(&version);
         async move {
             for _ in 0..500 {
-                assert!(
-                    version
-                        .lend()
-                        .await
-                        .unwrap()
-                        .filter(&message("x"))
-                        .await
-                        .is_ok()
-                );
+                assert!(version.lend().await.unwrap().filter(&message("x")).await.is_ok());
             }
         }
     });

@@ -32,32 +32,16 @@ pub(super) fn component(wit: &str, world: &str, module: &str) -> Vec<u8> {
     let (resolve, world) = resolve(wit, world);
     let mut module = wat::parse_str(module).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
 /// A component that has the shape of `world` and traps whatever it is asked.
 pub(super) fn hollow(world: &str) -> Vec<u8> {
-    let (resolve, world) = resolve(
-        "package test:none;",
-        &format!("gristmill:plugin/{world}@0.1.0"),
-    );
-    let mut module = wit_component::dummy_module(
-        &resolve,
-        world,
-        ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync),
-    );
+    let (resolve, world) = resolve("package test:none;", &format!("gristmill:plugin/{world}@0.1.0"));
+    let mut module =
+        wit_component::dummy_module(&resolve, world, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
 fn resolve(wit: &str, world: &str) -> (Resolve, WorldId) {
@@ -84,14 +68,8 @@ pub(super) struct Guest<'a> {
     pub(super) pages: u32,
 }
 
-pub(super) const PLAIN: Guest<'static> = Guest {
-    wit: "",
-    imports: "",
-    init: "(i32.const 1024)",
-    body: "(i32.const 1024)",
-    data: "",
-    pages: 1,
-};
+pub(super) const PLAIN: Guest<'static> =
+    Guest { wit: "", imports: "", init: "(i32.const 1024)", body: "(i32.const 1024)", data: "", pages: 1 };
 
 impl Guest<'_> {
     pub(super) fn filter(&self) -> Vec<u8> {
@@ -106,22 +84,11 @@ impl Guest<'_> {
              }}",
             self.wit
         );
-        component(
-            &wit,
-            "guest",
-            &self.module(FILTERING, "(param $ptr i32) (param $len i32)"),
-        )
+        component(&wit, "guest", &self.module(FILTERING, "(param $ptr i32) (param $len i32)"))
     }
 
     fn module(&self, export: &str, params: &str) -> String {
-        let Self {
-            imports,
-            init,
-            body,
-            data,
-            pages,
-            ..
-        } = self;
+        let Self { imports, init, body, data, pages, .. } = self;
         format!(
             r#"(module
                  {imports}
@@ -164,12 +131,7 @@ pub(super) fn replace(data: &str) -> Vec<u8> {
          (i32.const 1024)",
         data.len()
     );
-    Guest {
-        body: &body,
-        data,
-        ..PLAIN
-    }
-    .filter()
+    Guest { body: &body, data, ..PLAIN }.filter()
 }
 
 /// A publisher that asks for one request with the payload as its body, and for nothing more once the reply is 200.
@@ -205,11 +167,7 @@ pub(super) fn publisher() -> Vec<u8> {
           (if (i32.eqz (i32.load8_u (i32.const 1024)))
             (then (i32.store (i32.const 1028) (i32.const 1100))))
           (i32.const 1024)))"#;
-    component(
-        "package test:none;",
-        "gristmill:plugin/publisher@0.1.0",
-        module,
-    )
+    component("package test:none;", "gristmill:plugin/publisher@0.1.0", module)
 }
 
 /// Wraps `module` as the world `filter` of `wit`, which has nothing to do with the real API.
@@ -219,10 +177,5 @@ pub(super) fn alone(wit: &str, module: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("filter")).unwrap();
     let mut module = wat::parse_str(module).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }

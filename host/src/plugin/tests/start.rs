@@ -13,10 +13,7 @@ async fn the_host_speaks_what_the_wit_package_describes() {
     let bench = Bench::new();
     for world in ["filter", "publisher"] {
         let refusal = bench.refusal(&guests::hollow(world)).await;
-        assert!(
-            refusal.contains("cannot be used: it did not start: trapped: unreachable"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("cannot be used: it did not start: trapped: unreachable"), "{refusal}");
     }
 }
 
@@ -24,10 +21,7 @@ async fn the_host_speaks_what_the_wit_package_describes() {
 async fn kind_and_version_are_found_in_the_component() {
     let bench = Bench::new();
     let filter = bench.load(&guests::pass("")).await.unwrap();
-    assert_eq!(
-        (filter.kind(), filter.api(), filter.digest().len()),
-        (Kind::Filter, "0.1.0", 12)
-    );
+    assert_eq!((filter.kind(), filter.api(), filter.digest().len()), (Kind::Filter, "0.1.0", 12));
     let publisher = bench.load(&guests::publisher()).await.unwrap();
     assert_eq!(publisher.kind(), Kind::Publisher);
 }
@@ -38,23 +32,13 @@ async fn what_is_no_plugin_is_refused_in_one_sentence() {
     let core = wat::parse_str("(module)").unwrap();
     let refusal = bench.refusal(&core).await;
     assert!(
-        refusal.contains(
-            "plugin `it` cannot be used: it is a core WebAssembly module, not a component"
-        ),
+        refusal.contains("plugin `it` cannot be used: it is a core WebAssembly module, not a component"),
         "{refusal}"
     );
-    assert!(
-        bench
-            .refusal(b"#!/bin/sh")
-            .await
-            .contains("not WebAssembly")
-    );
+    assert!(bench.refusal(b"#!/bin/sh").await.contains("not WebAssembly"));
     assert!(bench.refusal(b"").await.contains("not WebAssembly"));
     let refusal = bench.refusal(&wat::parse_str("(component)").unwrap()).await;
-    assert!(
-        refusal.contains("it is a component but no plugin"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("it is a component but no plugin"), "{refusal}");
     let whole = guests::pass("");
     let refusal = bench.refusal(&whole[..whole.len() / 2]).await;
     assert!(refusal.contains("it does not compile"), "{refusal}");
@@ -62,14 +46,10 @@ async fn what_is_no_plugin_is_refused_in_one_sentence() {
 
 #[tokio::test]
 async fn another_version_of_the_api_is_named() {
-    let component = wat::parse_str(
-        r#"(component (instance $i) (export "gristmill:plugin/filtering@0.2.0" (instance $i)))"#,
-    );
+    let component =
+        wat::parse_str(r#"(component (instance $i) (export "gristmill:plugin/filtering@0.2.0" (instance $i)))"#);
     let refusal = Bench::new().refusal(&component.unwrap()).await;
-    assert!(
-        refusal.contains("speaks version 0.2.0 of the plugin API and this host speaks 0.1.0"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("speaks version 0.2.0 of the plugin API and this host speaks 0.1.0"), "{refusal}");
 }
 
 #[tokio::test]
@@ -81,15 +61,9 @@ async fn two_kinds_at_once_and_missing_functions_are_refused() {
              (export "gristmill:plugin/publishing@0.1.0" (instance $i)))"#,
     );
     assert!(bench.refusal(&both.unwrap()).await.contains("exports both"));
-    let empty = wat::parse_str(
-        r#"(component (instance $i) (export "gristmill:plugin/filtering@0.1.0" (instance $i)))"#,
-    );
-    assert!(
-        bench
-            .refusal(&empty.unwrap())
-            .await
-            .contains("does not export `filter`")
-    );
+    let empty =
+        wat::parse_str(r#"(component (instance $i) (export "gristmill:plugin/filtering@0.1.0" (instance $i)))"#);
+    assert!(bench.refusal(&empty.unwrap()).await.contains("does not export `filter`"));
 }
 
 #[tokio::test]
@@ -106,10 +80,7 @@ async fn a_function_of_the_wrong_type_is_refused() {
             (func (export "gristmill:plugin/filtering@0.1.0#filter") (param i32 i32) (result i32) (i32.const 1024)))"#,
     );
     let refusal = Bench::new().refusal(&component).await;
-    assert!(
-        refusal.contains("it did not start: broke the plugin API"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("it did not start: broke the plugin API"), "{refusal}");
 }
 
 #[tokio::test]
@@ -120,10 +91,7 @@ async fn an_import_that_plugins_do_not_get_is_named() {
         ..PLAIN
     };
     let refusal = Bench::new().refusal(&guest.filter()).await;
-    assert!(
-        refusal.contains("it imports `wasi:http/types@0.2.0`, which plugins do not get"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("it imports `wasi:http/types@0.2.0`, which plugins do not get"), "{refusal}");
 }
 
 #[tokio::test]
@@ -135,84 +103,52 @@ async fn init_may_refuse_the_config() {
         ..PLAIN
     };
     let refusal = Bench::new().refusal(&guest.filter()).await;
-    assert!(
-        refusal.starts_with("plugin `it` refused its config: no fields ("),
-        "{refusal}"
-    );
+    assert!(refusal.starts_with("plugin `it` refused its config: no fields ("), "{refusal}");
 }
 
 #[tokio::test]
 async fn init_gets_the_config_as_json() {
     // Refuses everything that is longer than `{}`.
-    let guest = Guest {
-        init: "(if (i32.gt_u (local.get $len) (i32.const 2)) (then (unreachable))) (i32.const 1024)",
-        ..PLAIN
-    };
+    let guest =
+        Guest { init: "(if (i32.gt_u (local.get $len) (i32.const 2)) (then (unreachable))) (i32.const 1024)", ..PLAIN };
     let bench = Bench::new();
     assert!(bench.load(&guest.filter()).await.is_ok());
     let mut settings = settings();
     settings.config = serde_json::json!({"a": 1});
-    assert!(matches!(
-        bench
-            .load_with(&guest.filter(), &settings)
-            .await
-            .unwrap_err()
-            .cause,
-        Cause::Start(_)
-    ));
+    assert!(matches!(bench.load_with(&guest.filter(), &settings).await.unwrap_err().cause, Cause::Start(_)));
 }
 
 #[tokio::test]
 async fn an_init_that_never_ends_is_ended() {
-    let guest = Guest {
-        init: "(loop (br 0)) (i32.const 1024)",
-        ..PLAIN
-    };
+    let guest = Guest { init: "(loop (br 0)) (i32.const 1024)", ..PLAIN };
     let refusal = Bench::new().refusal(&guest.filter()).await;
-    assert!(
-        refusal.contains("ran longer than its timeout of 1s"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("ran longer than its timeout of 1s"), "{refusal}");
 }
 
 #[tokio::test]
 async fn a_plugin_that_starts_with_more_memory_than_it_may_have_is_refused() {
-    let guest = Guest {
-        pages: 100,
-        ..PLAIN
-    };
+    let guest = Guest { pages: 100, ..PLAIN };
     let refusal = Bench::new().refusal(&guest.filter()).await;
-    assert!(
-        refusal.contains("needed more than memory_mib = 2"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("needed more than memory_mib = 2"), "{refusal}");
 }
 
 #[tokio::test]
 async fn a_compiled_plugin_is_kept_and_a_damaged_one_compiled_again() {
     let bench = Bench::new();
     bench.load(&guests::pass("")).await.unwrap();
-    let [entry] = &names(&bench.cache())[..] else {
-        panic!("one entry")
-    };
+    let [entry] = &names(&bench.cache())[..] else { panic!("one entry") };
     let entry = bench.cache().join(entry);
     let made = fs::read(&entry).unwrap();
 
     let again = Plugins::new(&bench.cache()).unwrap();
-    again
-        .load("it", &bench.dir().join("it.wasm"), &settings())
-        .await
-        .unwrap();
+    again.load("it", &bench.dir().join("it.wasm"), &settings()).await.unwrap();
     assert_eq!(names(&bench.cache()).len(), 1);
 
     let mut damaged = made.clone();
     damaged[100] ^= 1;
     for damage in [&damaged[..], &made[..made.len() / 2], &[]] {
         fs::write(&entry, damage).unwrap();
-        again
-            .load("it", &bench.dir().join("it.wasm"), &settings())
-            .await
-            .unwrap();
+        again.load("it", &bench.dir().join("it.wasm"), &settings()).await.unwrap();
         assert_eq!(fs::read(&entry).unwrap().len(), made.len());
     }
 }
@@ -242,23 +178,10 @@ async fn a_cache_that_others_can_write_is_not_trusted() {
 async fn a_file_that_is_too_large_or_not_there_is_refused() {
     let bench = Bench::new();
     let file = bench.put("it", b"");
-    fs::File::options()
-        .write(true)
-        .open(&file)
-        .unwrap()
-        .set_len(65 << 20)
-        .unwrap();
-    let refusal = bench
-        .plugins
-        .load("it", &file, &settings())
-        .await
-        .unwrap_err();
+    fs::File::options().write(true).open(&file).unwrap().set_len(65 << 20).unwrap();
+    let refusal = bench.plugins.load("it", &file, &settings()).await.unwrap_err();
     assert_eq!(refusal.cause, Cause::TooLarge(65 << 20));
-    let refusal = bench
-        .plugins
-        .load("it", &bench.dir().join("no.wasm"), &settings())
-        .await
-        .unwrap_err();
+    let refusal = bench.plugins.load("it", &bench.dir().join("no.wasm"), &settings()).await.unwrap_err();
     assert_eq!(refusal.cause, Cause::NoFile);
 }
 

@@ -22,11 +22,7 @@ impl Dir {
         let config = home.path().join("gristmill.toml");
         fs::create_dir(home.path().join("plugins")).unwrap();
         let (watcher, changes) = Watcher::new(&home.path().join("plugins"), Some(&config)).unwrap();
-        Self {
-            home,
-            _watcher: watcher,
-            changes,
-        }
+        Self { home, _watcher: watcher, changes }
     }
 
     fn path(&self, name: &str) -> PathBuf {

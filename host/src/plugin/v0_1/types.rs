@@ -131,11 +131,7 @@ impl Fault {
 
 impl Change {
     fn into_host(self) -> message::Change {
-        message::Change {
-            topic: self.topic,
-            headers: self.headers,
-            payload: self.payload.map(Into::into),
-        }
+        message::Change { topic: self.topic, headers: self.headers, payload: self.payload.map(Into::into) }
     }
 }
 
@@ -144,9 +140,7 @@ impl Verdict {
         match self {
             Self::Pass => message::Verdict::Pass,
             Self::Replace(change) => message::Verdict::Replace(change.into_host()),
-            Self::Split(changes) => {
-                message::Verdict::Split(changes.into_iter().map(Change::into_host).collect())
-            }
+            Self::Split(changes) => message::Verdict::Split(changes.into_iter().map(Change::into_host).collect()),
             Self::Drop(reason) => message::Verdict::Drop(reason),
         }
     }
@@ -174,11 +168,7 @@ impl<'a> From<&'a request::Reply> for Reply<'a> {
     fn from(reply: &'a request::Reply) -> Self {
         let request::Reply::Http(outcome) = reply;
         Self::Http(match outcome {
-            Ok(reply) => Ok(HttpReply {
-                status: reply.status,
-                headers: &reply.headers,
-                body: &reply.body,
-            }),
+            Ok(reply) => Ok(HttpReply { status: reply.status, headers: &reply.headers, body: &reply.body }),
             Err(failure) => Err(failure.into()),
         })
     }

@@ -7,9 +7,7 @@ async fn exchanges_one_after_the_other_share_a_connection() {
     let server = Server::answering(OK).await;
     let (effects, allowance) = (Effects::new().unwrap(), loopback());
     for _ in 0..3 {
-        carry_out(&effects, &allowance, post(&server.url("/"), "x"))
-            .await
-            .unwrap();
+        carry_out(&effects, &allowance, post(&server.url("/"), "x")).await.unwrap();
     }
     assert_eq!(server.heard().len(), 1);
 }
@@ -23,12 +21,8 @@ async fn a_request_that_may_have_arrived_is_never_sent_again() {
     })
     .await;
     let (effects, allowance) = (Effects::new().unwrap(), loopback());
-    carry_out(&effects, &allowance, post(&server.url("/first"), "x"))
-        .await
-        .unwrap();
-    let failure = carry_out(&effects, &allowance, post(&server.url("/second"), "x"))
-        .await
-        .unwrap_err();
+    carry_out(&effects, &allowance, post(&server.url("/first"), "x")).await.unwrap();
+    let failure = carry_out(&effects, &allowance, post(&server.url("/second"), "x")).await.unwrap_err();
     assert!(matches!(failure, Failure::Unreachable(_)), "{failure:?}");
     assert_eq!(server.heard().concat().matches("/second").count(), 1);
 }
@@ -38,9 +32,7 @@ async fn a_connection_closed_while_idle_costs_no_request() {
     let server = Server::answering_once(OK).await;
     let (effects, allowance) = (Effects::new().unwrap(), loopback());
     for _ in 0..20 {
-        carry_out(&effects, &allowance, post(&server.url("/"), "x"))
-            .await
-            .unwrap();
+        carry_out(&effects, &allowance, post(&server.url("/"), "x")).await.unwrap();
         // The server has hung up by now; its client cannot be asked whether it has noticed.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -61,15 +53,8 @@ async fn dropping_an_exchange_hangs_up() {
     .await;
     let (effects, allowance) = (Effects::new().unwrap(), loopback());
     let exchange = carry_out(&effects, &allowance, post(&server.url("/"), "x"));
-    assert!(
-        tokio::time::timeout(Duration::from_millis(100), exchange)
-            .await
-            .is_err()
-    );
-    tokio::time::timeout(Duration::from_secs(2), seen.recv())
-        .await
-        .unwrap()
-        .unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(100), exchange).await.is_err());
+    tokio::time::timeout(Duration::from_secs(2), seen.recv()).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,10 +47,7 @@ fn a_suffix_grants_what_is_below_it() {
     ] {
         assert!(!named(&grants, host, 80), "{host}");
     }
-    assert!(
-        !named(&[below(".0.0.1")], "127.0.0.1", 80),
-        "an address has no parts"
-    );
+    assert!(!named(&[below(".0.0.1")], "127.0.0.1", 80), "an address has no parts");
 }
 
 #[test]
@@ -62,33 +59,19 @@ fn a_port_narrows_every_kind_of_grant() {
         (any(), "example.com"),
     ] {
         let grants = [at(8443, grant)];
-        assert!(
-            named(&grants, host, 8443) && !named(&grants, host, 443),
-            "{host}"
-        );
+        assert!(named(&grants, host, 8443) && !named(&grants, host, 443), "{host}");
     }
 }
 
 #[test]
 fn addresses_are_granted_however_they_are_written() {
     for written in ["::1", "[::1]", "0:0:0:0:0:0:0:1"] {
-        assert!(
-            named(&[exact(written)], "[::1]", 80) && named(&[exact(written)], "[0::1]", 80),
-            "{written}"
-        );
+        assert!(named(&[exact(written)], "[::1]", 80) && named(&[exact(written)], "[0::1]", 80), "{written}");
     }
     let grants = [exact("127.0.0.1")];
     assert!(named(&grants, "127.0.0.1", 80));
-    for host in [
-        "127.0.0.2",
-        "127.1",
-        "2130706433",
-        "0x7f.1",
-        "0177.0.0.1",
-        "localhost",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
-    ] {
+    for host in ["127.0.0.2", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"]
+    {
         assert!(!named(&grants, host, 80), "{host}");
     }
 }
@@ -96,18 +79,12 @@ fn addresses_are_granted_however_they_are_written() {
 #[tokio::test]
 async fn a_host_that_is_not_granted_is_denied_by_name() {
     let allowance = Allowance::new(&settings(vec![exact("example.com")]));
-    let failure = carry_out(
-        &Effects::new().unwrap(),
-        &allowance,
-        post("https://example.org/in?token=secret", "x"),
-    )
-    .await
-    .unwrap_err();
+    let failure = carry_out(&Effects::new().unwrap(), &allowance, post("https://example.org/in?token=secret", "x"))
+        .await
+        .unwrap_err();
     assert_eq!(
         failure,
-        Failure::Denied(
-            "POST https://example.org/in: `allow_http` does not name `example.org:443`".into()
-        )
+        Failure::Denied("POST https://example.org/in: `allow_http` does not name `example.org:443`".into())
     );
 }
 
@@ -115,10 +92,7 @@ async fn a_host_that_is_not_granted_is_denied_by_name() {
 async fn no_way_of_writing_an_address_gets_around_the_check() {
     let server = Server::answering(OK).await;
     let port = server.address.port();
-    let (effects, allowance) = (
-        Effects::new().unwrap(),
-        Allowance::new(&settings(vec![any()])),
-    );
+    let (effects, allowance) = (Effects::new().unwrap(), Allowance::new(&settings(vec![any()])));
     let hosts = [
         "127.0.0.1",
         "127.1",
@@ -145,18 +119,15 @@ async fn no_way_of_writing_an_address_gets_around_the_check() {
     for host in hosts {
         for scheme in ["http", "https"] {
             let url = format!("{scheme}://{host}:{port}/");
-            let failure = carry_out(&effects, &allowance, request("GET", &url))
-                .await
-                .unwrap_err();
+            let failure = carry_out(&effects, &allowance, request("GET", &url)).await.unwrap_err();
             match &failure {
                 Failure::Denied(text) => {
                     assert!(text.contains("is not a public address"), "{text}")
                 }
                 // A form that the system's resolver does not know, or that is no URL or none for TLS, leads nowhere either.
-                Failure::Unreachable(text) => assert!(
-                    text.contains("cannot be looked up") || text.ends_with("invalid dns name"),
-                    "{text}"
-                ),
+                Failure::Unreachable(text) => {
+                    assert!(text.contains("cannot be looked up") || text.ends_with("invalid dns name"), "{text}")
+                }
                 Failure::Invalid(text) => assert!(text.contains("is not a URL"), "{text}"),
                 Failure::TooLarge(_) => panic!("{failure}"),
             }
@@ -172,16 +143,8 @@ async fn localhost_is_reached_by_its_name_if_that_is_granted() {
     let allowance = Allowance::new(&settings(vec![at(port, exact("localhost"))]));
     let effects = Effects::new().unwrap();
     let url = |host: &str| format!("http://{host}:{port}/");
-    assert_eq!(
-        carry_out(&effects, &allowance, request("GET", &url("localhost")))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
-    let failure = carry_out(&effects, &allowance, request("GET", &url("127.0.0.1")))
-        .await
-        .unwrap_err();
+    assert_eq!(carry_out(&effects, &allowance, request("GET", &url("localhost"))).await.unwrap().status, 200);
+    let failure = carry_out(&effects, &allowance, request("GET", &url("127.0.0.1"))).await.unwrap_err();
     assert!(matches!(failure, Failure::Denied(_)), "{failure:?}");
 }
 
@@ -193,22 +156,12 @@ async fn a_name_that_leads_to_a_granted_address_works_at_the_granted_port_only()
     let url = format!("http://2130706433:{port}/");
     let effects = Effects::new().unwrap();
     let right = Allowance::new(&settings(vec![any(), at(port, exact("127.0.0.1"))]));
-    assert_eq!(
-        carry_out(&effects, &right, request("GET", &url))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(carry_out(&effects, &right, request("GET", &url)).await.unwrap().status, 200);
     let wrong = Allowance::new(&settings(vec![any(), at(1, exact("127.0.0.1"))]));
-    let failure = carry_out(&effects, &wrong, request("GET", &url))
-        .await
-        .unwrap_err();
+    let failure = carry_out(&effects, &wrong, request("GET", &url)).await.unwrap_err();
     assert_eq!(
         failure,
-        Failure::Denied(format!(
-            "GET {url}: `127.0.0.1:{port}` is not a public address, `allow_http` has to name it"
-        ))
+        Failure::Denied(format!("GET {url}: `127.0.0.1:{port}` is not a public address, `allow_http` has to name it"))
     );
 }
 
@@ -236,9 +189,5 @@ async fn lookups_of_one_name_at_once_are_one() {
     let addresses = one.await.unwrap();
     assert!(!addresses.is_empty() && addresses.iter().all(|address| address.is_loopback()));
     assert_eq!(addresses, other.await.unwrap());
-    assert_eq!(
-        addresses,
-        lookups.addresses("localhost").await.unwrap(),
-        "and again"
-    );
+    assert_eq!(addresses, lookups.addresses("localhost").await.unwrap(), "and again");
 }

@@ -12,20 +12,9 @@ async fn the_shorter_of_both_timeouts_ends_an_exchange() {
             http_timeout: Duration::from_millis(limit),
             ..settings(vec![exact("127.0.0.1")])
         });
-        let request = HttpRequest {
-            timeout: wish.map(Duration::from_millis),
-            ..post(&silent.url("/x"), "y")
-        };
-        let failure = carry_out(&Effects::new().unwrap(), &allowance, request)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            failure,
-            Failure::Unreachable(format!(
-                "POST {}: no complete reply within 100ms",
-                silent.url("/x")
-            ))
-        );
+        let request = HttpRequest { timeout: wish.map(Duration::from_millis), ..post(&silent.url("/x"), "y") };
+        let failure = carry_out(&Effects::new().unwrap(), &allowance, request).await.unwrap_err();
+        assert_eq!(failure, Failure::Unreachable(format!("POST {}: no complete reply within 100ms", silent.url("/x"))));
         assert!(started.elapsed() < Duration::from_secs(2));
     }
 }
@@ -40,18 +29,9 @@ async fn a_body_that_drips_for_ever_runs_into_the_timeout() {
         }
     })
     .await;
-    let request = HttpRequest {
-        timeout: Some(Duration::from_millis(200)),
-        ..request("GET", &server.url("/"))
-    };
+    let request = HttpRequest { timeout: Some(Duration::from_millis(200)), ..request("GET", &server.url("/")) };
     let failure = reply_to(request).await.unwrap_err();
-    assert_eq!(
-        failure,
-        Failure::Unreachable(format!(
-            "GET {}: no complete reply within 200ms",
-            server.url("/")
-        ))
-    );
+    assert_eq!(failure, Failure::Unreachable(format!("GET {}: no complete reply within 200ms", server.url("/"))));
 }
 
 #[tokio::test]
@@ -75,18 +55,14 @@ async fn a_body_is_read_up_to_the_limit_and_not_beyond() {
         })
         .await;
         match reply_to(request("GET", &server.url("/"))).await {
-            Ok(reply) => assert!(
-                fits && reply.body.len() == sent && reply.body.iter().all(|byte| *byte == b'x'),
-                "{sent}"
-            ),
+            Ok(reply) => {
+                assert!(fits && reply.body.len() == sent && reply.body.iter().all(|byte| *byte == b'x'), "{sent}")
+            }
             Err(failure) => {
                 assert!(!fits, "{failure}");
                 assert_eq!(
                     failure,
-                    Failure::TooLarge(format!(
-                        "GET {}: the reply is longer than 64 KiB",
-                        server.url("/")
-                    ))
+                    Failure::TooLarge(format!("GET {}: the reply is longer than 64 KiB", server.url("/")))
                 );
             }
         }
@@ -97,14 +73,11 @@ async fn a_body_is_read_up_to_the_limit_and_not_beyond() {
 async fn a_body_without_end_is_given_up_at_the_limit() {
     let server = Server::start(|mut peer| async move {
         peer.request().await;
-        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-            .await;
+        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
         while peer.stream.write_all(b"a\r\n0123456789\r\n").await.is_ok() {}
     })
     .await;
-    let failure = reply_to(request("GET", &server.url("/")))
-        .await
-        .unwrap_err();
+    let failure = reply_to(request("GET", &server.url("/"))).await.unwrap_err();
     assert!(matches!(failure, Failure::TooLarge(_)), "{failure:?}");
 }
 
@@ -118,24 +91,12 @@ async fn headers_without_end_are_given_up() {
     .await;
     let too_many = Server::start(|mut peer| async move {
         peer.request().await;
-        peer.say(&format!(
-            "HTTP/1.1 200 OK\r\n{}\r\n",
-            "x: 1\r\n".repeat(101)
-        ))
-        .await;
+        peer.say(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: 1\r\n".repeat(101))).await;
         peer.hung_up().await;
     })
     .await;
     for server in [too_long, too_many] {
-        let failure = reply_to(request("GET", &server.url("/")))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            failure,
-            Failure::TooLarge(format!(
-                "GET {}: the head of the reply is too large",
-                server.url("/")
-            ))
-        );
+        let failure = reply_to(request("GET", &server.url("/"))).await.unwrap_err();
+        assert_eq!(failure, Failure::TooLarge(format!("GET {}: the head of the reply is too large", server.url("/"))));
     }
 }

@@ -87,84 +87,37 @@ const SPECIAL: [&str; 48] = [
 
 #[test]
 fn nothing_special_is_reached_unless_named() {
-    let others = [
-        any(),
-        below(".example.com"),
-        exact("example.com"),
-        exact("localhost"),
-        exact("10.1.2.3"),
-        exact("fd00::99"),
-    ];
+    let others =
+        [any(), below(".example.com"), exact("example.com"), exact("localhost"), exact("10.1.2.3"), exact("fd00::99")];
     for special in SPECIAL {
         let address = SocketAddr::new(special.parse().unwrap(), 80).to_string();
-        assert!(
-            !reached(&others, "example.com", &address),
-            "{address} by name"
-        );
+        assert!(!reached(&others, "example.com", &address), "{address} by name");
         assert!(!reached(&others, special, &address), "{address} by itself");
-        assert!(
-            reached(&[exact(special)], "example.com", &address),
-            "{address} granted"
-        );
-        assert!(
-            reached(&[at(80, exact(special))], special, &address),
-            "{address} granted with its port"
-        );
-        assert!(
-            !reached(&[at(81, exact(special))], special, &address),
-            "{address} granted with another port"
-        );
+        assert!(reached(&[exact(special)], "example.com", &address), "{address} granted");
+        assert!(reached(&[at(80, exact(special))], special, &address), "{address} granted with its port");
+        assert!(!reached(&[at(81, exact(special))], special, &address), "{address} granted with another port");
     }
 }
 
 #[test]
 fn localhost_leads_to_loopback_alone_and_only_if_named() {
     let grants = [at(8080, exact("LocalHost"))];
-    assert!(
-        reached(&grants, "localhost", "127.0.0.1:8080")
-            && reached(&grants, "LOCALHOST", "[::1]:8080")
-    );
-    assert!(
-        !reached(&grants, "localhost", "127.0.0.1:8081"),
-        "another port"
-    );
-    assert!(
-        !reached(&grants, "localhost", "10.0.0.1:8080"),
-        "not loopback"
-    );
-    assert!(
-        !reached(&grants, "localhost", "1.1.1.1:8080"),
-        "not loopback"
-    );
-    assert!(
-        !reached(&grants, "example.com", "127.0.0.1:8080"),
-        "another name"
-    );
-    assert!(
-        !reached(&grants, "localhost.", "127.0.0.1:8080"),
-        "another name"
-    );
-    assert!(
-        !reached(&[any()], "localhost", "127.0.0.1:8080"),
-        "not named"
-    );
+    assert!(reached(&grants, "localhost", "127.0.0.1:8080") && reached(&grants, "LOCALHOST", "[::1]:8080"));
+    assert!(!reached(&grants, "localhost", "127.0.0.1:8081"), "another port");
+    assert!(!reached(&grants, "localhost", "10.0.0.1:8080"), "not loopback");
+    assert!(!reached(&grants, "localhost", "1.1.1.1:8080"), "not loopback");
+    assert!(!reached(&grants, "example.com", "127.0.0.1:8080"), "another name");
+    assert!(!reached(&grants, "localhost.", "127.0.0.1:8080"), "another name");
+    assert!(!reached(&[any()], "localhost", "127.0.0.1:8080"), "not named");
 }
 
 #[test]
 fn reaches_are_equal_where_they_lead_to_the_same() {
     let one = Reach::new(&[exact("10.0.0.1"), any(), exact("::1"), exact("a.example")]);
-    let other = Reach::new(&[
-        exact("[::1]"),
-        exact("10.0.0.1"),
-        exact("10.0.0.1"),
-        exact("1.1.1.1"),
-    ]);
+    let other = Reach::new(&[exact("[::1]"), exact("10.0.0.1"), exact("10.0.0.1"), exact("1.1.1.1")]);
     assert_eq!(one, other);
     assert_ne!(one, Reach::new(&[at(80, exact("10.0.0.1")), exact("::1")]));
-    assert_ne!(
-        one,
-        Reach::new(&[exact("10.0.0.1"), exact("::1"), exact("localhost")])
-    );
+    assert_ne!(one, Reach::new(&[exact("10.0.0.1"), exact("::1"), exact("localhost")]));
     assert_eq!(Reach::new(&[any()]), Reach::new(&[]));
 }
 

@@ -35,15 +35,9 @@ impl Secure {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let (io, answer) = (TokioIo::new(stream), service_fn(answer));
                 if h2 {
-                    http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(io, answer)
-                        .await
-                        .ok();
+                    http2::Builder::new(TokioExecutor::new()).serve_connection(io, answer).await.ok();
                 } else {
-                    http1::Builder::new()
-                        .serve_connection(io, answer)
-                        .await
-                        .ok();
+                    http1::Builder::new().serve_connection(io, answer).await.ok();
                 }
             }
         })
@@ -70,38 +64,24 @@ fn identity() -> (String, ServerConfig) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".into()])
-        .unwrap()
-        .signed_by(&key, &root)
-        .unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&key, &root).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
         .unwrap();
     (root.pem(), config)
 }
 
 /// Tells how the request came, or does as its path says.
-async fn answer(
-    request: Incoming<body::Incoming>,
-) -> Result<Response<BoxBody<Bytes, io::Error>>, Infallible> {
+async fn answer(request: Incoming<body::Incoming>) -> Result<Response<BoxBody<Bytes, io::Error>>, Infallible> {
     let whole = |bytes: Bytes| Full::new(bytes).map_err(|never| match never {}).boxed();
     let piece = |bytes: &'static [u8]| Ok::<_, io::Error>(Frame::data(Bytes::from_static(bytes)));
     let path = request.uri().path().to_owned();
-    let told = format!(
-        "{:?} {}",
-        request.version(),
-        request.headers().contains_key("idempotency-key")
-    );
+    let told = format!("{:?} {}", request.version(), request.headers().contains_key("idempotency-key"));
     let body = match path.as_str() {
-        "/endless" => BodyExt::boxed(StreamBody::new(futures_util::stream::repeat_with(
-            move || piece(&[b'x'; 4096]),
-        ))),
+        "/endless" => BodyExt::boxed(StreamBody::new(futures_util::stream::repeat_with(move || piece(&[b'x'; 4096])))),
         "/broken" => {
             let pieces = [piece(b"abc"), Err(io::Error::other("on purpose"))];
             BodyExt::boxed(StreamBody::new(futures_util::stream::iter(pieces)))
@@ -129,13 +109,8 @@ async fn the_best_common_protocol_is_spoken() {
         let secure = Secure::start(alpn).await;
         let effects = secure.effects();
         for _ in 0..3 {
-            let reply = carry_out(&effects, &allowance(), post(&secure.url("/"), "body"))
-                .await
-                .unwrap();
-            assert_eq!(
-                (reply.status, reply.body.as_ref()),
-                (200, expected.as_bytes())
-            );
+            let reply = carry_out(&effects, &allowance(), post(&secure.url("/"), "body")).await.unwrap();
+            assert_eq!((reply.status, reply.body.as_ref()), (200, expected.as_bytes()));
         }
         assert_eq!(secure.connections(), 1, "{alpn:?}");
     }
@@ -146,35 +121,18 @@ async fn a_root_that_is_not_trusted_is_refused() {
     let secure = Secure::start(&["h2"]).await;
     let (other, _) = identity();
     let effects = Effects::with_roots(other.as_bytes()).unwrap();
-    let failure = carry_out(&effects, &allowance(), post(&secure.url("/a?secret"), "x"))
-        .await
-        .unwrap_err();
-    let Failure::Unreachable(text) = failure else {
-        panic!("{failure:?}")
-    };
-    assert!(
-        text.starts_with(&format!(
-            "POST {}: tls: invalid peer certificate: ",
-            secure.url("/a")
-        )),
-        "{text}"
-    );
+    let failure = carry_out(&effects, &allowance(), post(&secure.url("/a?secret"), "x")).await.unwrap_err();
+    let Failure::Unreachable(text) = failure else { panic!("{failure:?}") };
+    assert!(text.starts_with(&format!("POST {}: tls: invalid peer certificate: ", secure.url("/a"))), "{text}");
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let secure = Secure::start(&["h2"]).await;
     let url = secure.url("/").replace("localhost", "127.0.0.1");
-    let failure = carry_out(&secure.effects(), &loopback(), post(&url, "x"))
-        .await
-        .unwrap_err();
-    let Failure::Unreachable(text) = failure else {
-        panic!("{failure:?}")
-    };
-    assert!(
-        text.starts_with(&format!("POST {url}: tls: invalid peer certificate: ")),
-        "{text}"
-    );
+    let failure = carry_out(&secure.effects(), &loopback(), post(&url, "x")).await.unwrap_err();
+    let Failure::Unreachable(text) = failure else { panic!("{failure:?}") };
+    assert!(text.starts_with(&format!("POST {url}: tls: invalid peer certificate: ")), "{text}");
 }
 
 #[tokio::test]
@@ -182,16 +140,9 @@ async fn a_server_that_does_not_speak_tls_is_named() {
     let plain = Server::answering_once("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let url = plain.url("/").replace("http:", "https:");
     let (root, _) = identity();
-    let failure = carry_out(
-        &Effects::with_roots(root.as_bytes()).unwrap(),
-        &loopback(),
-        post(&url, "x"),
-    )
-    .await
-    .unwrap_err();
-    let Failure::Unreachable(text) = failure else {
-        panic!("{failure:?}")
-    };
+    let failure =
+        carry_out(&Effects::with_roots(root.as_bytes()).unwrap(), &loopback(), post(&url, "x")).await.unwrap_err();
+    let Failure::Unreachable(text) = failure else { panic!("{failure:?}") };
     assert!(text.starts_with(&format!("POST {url}: ")), "{text}");
 }
 
@@ -199,18 +150,12 @@ async fn a_server_that_does_not_speak_tls_is_named() {
 async fn many_exchanges_share_one_http2_connection() {
     let secure = Secure::start(&["h2"]).await;
     let (effects, allowance) = (secure.effects(), allowance());
-    carry_out(&effects, &allowance, request("GET", &secure.url("/")))
-        .await
-        .unwrap();
+    carry_out(&effects, &allowance, request("GET", &secure.url("/"))).await.unwrap();
     let url = secure.url("/");
-    let replies = futures_util::future::join_all(
-        (0..300).map(|_| carry_out(&effects, &allowance, post(&url, "x"))),
-    )
-    .await;
+    let replies =
+        futures_util::future::join_all((0..300).map(|_| carry_out(&effects, &allowance, post(&url, "x")))).await;
     assert!(
-        replies.iter().all(|reply| reply
-            .as_ref()
-            .is_ok_and(|reply| reply.body.as_ref() == b"HTTP/2.0 true x")),
+        replies.iter().all(|reply| reply.as_ref().is_ok_and(|reply| reply.body.as_ref() == b"HTTP/2.0 true x")),
         "{replies:?}"
     );
     assert_eq!(secure.connections(), 1);
@@ -220,52 +165,26 @@ async fn many_exchanges_share_one_http2_connection() {
 async fn a_failed_http2_exchange_leaves_the_others_of_its_connection_alone() {
     let secure = Secure::start(&["h2"]).await;
     let (effects, allowance) = (secure.effects(), allowance());
-    carry_out(&effects, &allowance, request("GET", &secure.url("/")))
-        .await
-        .unwrap();
+    carry_out(&effects, &allowance, request("GET", &secure.url("/"))).await.unwrap();
     for _ in 0..5 {
-        let failure = carry_out(
-            &effects,
-            &allowance,
-            request("GET", &secure.url("/endless")),
-        )
-        .await
-        .unwrap_err();
+        let failure = carry_out(&effects, &allowance, request("GET", &secure.url("/endless"))).await.unwrap_err();
         assert_eq!(
             failure,
-            Failure::TooLarge(format!(
-                "GET {}: the reply is longer than 64 KiB",
-                secure.url("/endless")
-            ))
+            Failure::TooLarge(format!("GET {}: the reply is longer than 64 KiB", secure.url("/endless")))
         );
-        let failure = carry_out(&effects, &allowance, request("GET", &secure.url("/broken")))
-            .await
-            .unwrap_err();
+        let failure = carry_out(&effects, &allowance, request("GET", &secure.url("/broken"))).await.unwrap_err();
         assert!(matches!(failure, Failure::Unreachable(_)), "{failure:?}");
-        let silent = HttpRequest {
-            timeout: Some(Duration::from_millis(20)),
-            ..request("GET", &secure.url("/silent"))
-        };
+        let silent = HttpRequest { timeout: Some(Duration::from_millis(20)), ..request("GET", &secure.url("/silent")) };
         let failure = carry_out(&effects, &allowance, silent).await.unwrap_err();
         assert!(matches!(failure, Failure::Unreachable(_)), "{failure:?}");
-        assert_eq!(
-            carry_out(&effects, &allowance, request("GET", &secure.url("/")))
-                .await
-                .unwrap()
-                .status,
-            200
-        );
+        assert_eq!(carry_out(&effects, &allowance, request("GET", &secure.url("/"))).await.unwrap().status, 200);
     }
     assert_eq!(secure.connections(), 1);
 }
 
 #[test]
 fn roots_that_are_none_are_refused() {
-    let refusal = |pem: &str| {
-        Effects::with_roots(pem.as_bytes())
-            .err()
-            .map(|error| error.to_string())
-    };
+    let refusal = |pem: &str| Effects::with_roots(pem.as_bytes()).err().map(|error| error.to_string());
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let (root, _) = identity();
     assert_eq!(refusal(&root), None);

@@ -1,0 +1,133 @@
+//! Between the generated bindings and the plugin's traits: one plugin per instance, kept in a slot. Components only.
+
+pub use crate::bindings::types as wire;
+use crate::{
+    Body, Change, Error, Failure, Filter, HttpReply, Message, Publisher, Reply, Request, Result, Verdict, config,
+};
+use serde::de::DeserializeOwned;
+use std::{cell::RefCell, thread::LocalKey, time::Duration};
+
+/// Where an instance keeps its plugin.
+pub type Slot<P> = RefCell<Option<P>>;
+
+/// What a publisher answers.
+pub type Asked = Result<Vec<wire::Request>, wire::Fault>;
+
+/// Makes the plugin of this instance.
+///
+/// # Errors
+/// Why the config will not do.
+pub fn init<P, C: DeserializeOwned>(
+    slot: &'static LocalKey<Slot<P>>,
+    config: &str,
+    new: fn(C) -> Result<P>,
+) -> Result<(), String> {
+    let config = config::parse(config).map_err(|fault| fault.to_string())?;
+    let plugin = new(config).map_err(|error| error.to_string())?;
+    slot.set(Some(plugin));
+    Ok(())
+}
+
+/// One call of a filter.
+///
+/// # Errors
+/// As the plugin says.
+pub fn filter<P: Filter>(slot: &'static LocalKey<Slot<P>>, payload: Vec<u8>) -> Result<wire::Verdict, wire::Fault> {
+    let verdict = with(slot, |plugin| plugin.filter(Message::of_call(payload)))?;
+    Ok(verdict.into())
+}
+
+/// The first call of a publisher for a message.
+///
+/// # Errors
+/// As the plugin says.
+pub fn publish<P: Publisher>(slot: &'static LocalKey<Slot<P>>, payload: Vec<u8>) -> Asked {
+    let requests = with(slot, |plugin| plugin.publish(&Message::of_call(payload)))?;
+    Ok(requests.into_iter().map(Into::into).collect())
+}
+
+/// The further calls of a publisher for a message.
+///
+/// # Errors
+/// As the plugin says.
+pub fn answered<P: Publisher>(slot: &'static LocalKey<Slot<P>>, payload: Vec<u8>, replies: Vec<wire::Reply>) -> Asked {
+    let replies: Vec<Reply> = replies.into_iter().map(Into::into).collect();
+    let requests = with(slot, |plugin| plugin.answered(&Message::of_call(payload), &replies))?;
+    Ok(requests.into_iter().map(Into::into).collect())
+}
+
+fn with<P, T>(slot: &'static LocalKey<Slot<P>>, call: impl FnOnce(&mut P) -> Result<T>) -> Result<T> {
+    slot.with_borrow_mut(|plugin| {
+        plugin.as_mut().map_or_else(|| Err(Error::reject("a message came before `init`")), call)
+    })
+}
+
+/// Milliseconds as the host counts them; what does not fit is as good as for ever.
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+impl From<Error> for wire::Fault {
+    fn from(error: Error) -> Self {
+        if error.is_retry() {
+            Self::Retry(wire::Advice { after_ms: error.pause().map(millis), reason: error.into_reason() })
+        } else {
+            Self::Reject(error.into_reason())
+        }
+    }
+}
+
+impl From<Verdict> for wire::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Pass,
+            Verdict::Replace(change) => Self::Replace(change.into()),
+            Verdict::Split(children) => Self::Split(children.into_iter().map(Into::into).collect()),
+            Verdict::Drop(reason) => Self::Drop(reason),
+        }
+    }
+}
+
+impl From<Change> for wire::Change {
+    fn from(change: Change) -> Self {
+        Self { topic: change.topic, headers: change.headers, payload: change.payload }
+    }
+}
+
+impl From<Request> for wire::Request {
+    fn from(request: Request) -> Self {
+        let Request { method, url, headers, body, timeout } = request;
+        Self::Http(wire::HttpRequest { method, url, headers, body: body.into(), timeout_ms: timeout.map(millis) })
+    }
+}
+
+impl From<Body> for wire::Body {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Payload => Self::Payload,
+            Body::Bytes(bytes) => Self::Bytes(bytes),
+            Body::Empty => Self::Empty,
+        }
+    }
+}
+
+impl From<wire::Reply> for Reply {
+    fn from(reply: wire::Reply) -> Self {
+        let wire::Reply::Http(reply) = reply;
+        Self::Http(match reply {
+            Ok(wire::HttpReply { status, headers, body }) => Ok(HttpReply { status, headers, body }),
+            Err(failure) => Err(failure.into()),
+        })
+    }
+}
+
+impl From<wire::Failure> for Failure {
+    fn from(failure: wire::Failure) -> Self {
+        match failure {
+            wire::Failure::Denied(reason) => Self::Denied(reason),
+            wire::Failure::Invalid(reason) => Self::Invalid(reason),
+            wire::Failure::Unreachable(reason) => Self::Unreachable(reason),
+            wire::Failure::TooLarge(reason) => Self::TooLarge(reason),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a publisher asks the host to send.
+
+use crate::Result;
+use std::time::Duration;
+
+/// An HTTP request for the host to send; the operator's grants and limits hold for it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Request {
+    /// Such as `POST`.
+    pub method: String,
+    /// Absolute, `http` or `https`.
+    pub url: String,
+    /// In the order they were added.
+    pub headers: Vec<(String, String)>,
+    /// What it carries.
+    pub body: Body,
+    /// For the whole exchange; never longer than what the operator allows.
+    pub timeout: Option<Duration>,
+}
+
+/// The bytes a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The payload of the message, which the host has already: nothing is copied.
+    Payload,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// None.
+    Empty,
+}
+
+impl Request {
+    /// A request that carries the message's payload, unless the method is one that carries nothing (`GET`, `HEAD`, `DELETE`).
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        let method = method.into();
+        let body = if matches!(method.as_str(), "GET" | "HEAD" | "DELETE") { Body::Empty } else { Body::Payload };
+        Self { method, url: url.into(), headers: Vec::new(), body, timeout: None }
+    }
+
+    /// A `GET`.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self::new("GET", url)
+    }
+
+    /// A `POST` that carries the message's payload unless it is given another body.
+    pub fn post(url: impl Into<String>) -> Self {
+        Self::new("POST", url)
+    }
+
+    /// A `PUT` that carries the message's payload unless it is given another body.
+    pub fn put(url: impl Into<String>) -> Self {
+        Self::new("PUT", url)
+    }
+
+    /// A `DELETE`.
+    pub fn delete(url: impl Into<String>) -> Self {
+        Self::new("DELETE", url)
+    }
+
+    /// With this header, beside those it has.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// With these bytes as the body.
+    #[must_use]
+    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// Without a body.
+    #[must_use]
+    pub fn without_body(mut self) -> Self {
+        self.body = Body::Empty;
+        self
+    }
+
+    /// With `value` as the body, in JSON, and a `content-type` that says so unless there is one.
+    ///
+    /// # Errors
+    /// A rejection if `value` has no form in JSON, such as a map whose keys are not strings.
+    pub fn json(self, value: &impl serde::Serialize) -> Result<Self> {
+        let request = self.body(serde_json::to_vec(value)?);
+        let typed = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        Ok(if typed { request } else { request.header("content-type", "application/json") })
+    }
+
+    /// With a limit on the whole exchange, to the millisecond; the operator's own limit holds beside it.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// So that a publisher with one request ends in `Ok(request.into())`.
+impl From<Request> for Vec<Request> {
+    fn from(request: Request) -> Self {
+        vec![request]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_carries_the_payload_and_a_get_nothing() {
+        assert_eq!(Request::post("http://a/").body, Body::Payload);
+        assert_eq!(Request::get("http://a/").body, Body::Empty);
+    }
+
+    #[test]
+    fn json_names_its_type_once() {
+        let request = Request::post("http://a/").json(&[1]).unwrap();
+        assert_eq!(request.body, Body::Bytes(b"[1]".to_vec()));
+        assert_eq!(request.headers, [("content-type".to_owned(), "application/json".to_owned())]);
+        let own = Request::post("http://a/").header("Content-Type", "application/ld+json").json(&[1]).unwrap();
+        assert_eq!(own.headers.len(), 1);
+    }
+}
