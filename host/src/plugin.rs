@@ -169,7 +169,10 @@ impl Plugins {
         for refusal in &refused {
             self.tell_refused(refusal);
         }
-        let kept = |name: &str| refused.iter().any(|refusal| refusal.plugin == name);
+        let kept = |name: &str| {
+            let broken = |refusal: &Refusal| refusal.plugin == name && refusal.cause != Cause::NoFile;
+            refused.iter().any(broken)
+        };
         let gone: Vec<String> =
             self.read().keys().filter(|&name| !versions.contains_key(name) && !kept(name)).cloned().collect();
         for name in gone {

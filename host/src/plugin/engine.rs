@@ -63,9 +63,14 @@ impl Engine {
         &self.wasm
     }
 
-    /// The time since the engine was made, to the tick; costs next to nothing.
-    pub(super) fn now(&self) -> Duration {
-        Duration::from_nanos(self.ticks.load(Ordering::Relaxed).saturating_mul(TICK_NANOS))
+    /// The ticks since the engine was made.
+    pub(super) fn now(&self) -> u64 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    /// What has passed since it was `start`, to the tick.
+    pub(super) fn since(&self, start: u64) -> Duration {
+        Duration::from_nanos(self.now().saturating_sub(start).saturating_mul(TICK_NANOS))
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Blueprint {
     /// The plugin's config as JSON.
     pub(super) config: String,
     pub(super) timeout: Duration,
+    /// The timeout in ticks, because dividing for each call would cost.
+    deadline: u64,
     pub(super) memory_mib: u32,
     pub(super) isolation: Isolation,
 }
@@ -64,6 +66,7 @@ impl Blueprint {
             voice: Arc::new(voice),
             config: settings.config.to_string(),
             timeout: settings.timeout,
+            deadline: ticks(settings.timeout),
             memory_mib: settings.memory_mib,
             isolation: settings.isolation,
         }
@@ -192,7 +195,7 @@ impl Guest {
             self.message = Some(Arc::clone(&message.id));
         }
         self.store.data_mut().begin(message, plan.exports.reads_headers);
-        self.store.set_epoch_deadline(ticks(plan.timeout));
+        self.store.set_epoch_deadline(plan.deadline);
         Ok(())
     }
 
@@ -219,7 +222,7 @@ async fn within<T>(
     if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
         return Ok(answer?);
     }
-    let left = time.saturating_sub(engine.now().saturating_sub(start));
+    let left = time.saturating_sub(engine.since(start));
     match tokio::time::timeout(left, call).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Stop::Time),

@@ -64,14 +64,21 @@ impl State {
         self.memory.denied = false;
         self.console.begin(&message.id);
         let envelope = &mut self.envelope;
-        envelope.source = Some(Arc::clone(&message.source));
-        envelope.topic = Some(Arc::clone(&message.topic));
+        keep(&mut envelope.source, &message.source);
+        keep(&mut envelope.topic, &message.topic);
         envelope.attempt = message.attempt;
         envelope.round = 0;
         envelope.received_ms = message.received_ms;
         if with_headers && *envelope.headers != message.headers {
             envelope.headers = Arc::new(message.headers.clone());
         }
+    }
+}
+
+/// Makes `kept` be `text`; from message to message it is mostly the same one, and counting references is not free.
+fn keep(kept: &mut Option<Arc<str>>, text: &Arc<str>) {
+    if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, text)) {
+        *kept = Some(Arc::clone(text));
     }
 }
 

@@ -171,13 +171,16 @@ impl Lent {
         guest.answered(plan, message, replies, round).await
     }
 
+    /// An instance that may take `message`; the one at hand stays where it is if it is fit, moving it would cost.
     async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest), Fault> {
         let plan = &self.version.plan;
-        let guest = match self.guest.take().filter(|guest| guest.fit(plan, message)) {
-            Some(guest) => guest,
-            None => self.version.fresh().await?,
-        };
-        Ok((plan, self.guest.insert(guest)))
+        if self.guest.as_ref().is_none_or(|guest| !guest.fit(plan, message)) {
+            // Its place in the pool is free before the next one needs one.
+            self.guest = None;
+            self.guest = Some(self.version.fresh().await?);
+        }
+        let guest = self.guest.as_mut().expect("there is one, or it was just made");
+        Ok((plan, guest))
     }
 }
 
