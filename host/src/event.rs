@@ -130,6 +130,11 @@ pub(crate) fn ended(finished: bool) {
     }
 }
 
+/// No more files and connections can be open at once than before.
+pub(crate) fn descriptors_limited(limit: Option<u64>, reason: &dyn Display) {
+    warn!(limit, "the limit of open files stays as it is, and with it the requests in flight: {reason}");
+}
+
 /// Files are not watched.
 pub(crate) fn not_watching(reason: &dyn Display) {
     warn!("changed files go unnoticed until SIGHUP: {reason}");

@@ -125,7 +125,7 @@ impl Plugins {
     /// # Errors
     /// Whatever is wrong with the file, in one sentence.
     pub async fn load(&self, name: &str, file: &Path, settings: &config::Plugin) -> Result<Arc<Version>, Refusal> {
-        self.loader.load(name, file, settings, None).await
+        self.loader.load(name, file, settings, None, None).await
     }
 
     /// The place of the plugin `name`.
@@ -228,8 +228,8 @@ impl Plugins {
     async fn bring_up(&self, name: &str, file: &Path, wanted: &Wanted) -> Result<Arc<Version>, Refusal> {
         let current = self.slot(name).map(|slot| slot.current());
         let settings = wanted.settings(name);
-        let outcome = self.loader.load(name, file, settings, current.clone()).await;
         let required = wanted.required.get(name);
+        let outcome = self.loader.load(name, file, settings, required.copied(), current.clone()).await;
         let version = match (outcome, current) {
             (Ok(version), _) => version,
             (Err(refusal), Some(current))

@@ -9,6 +9,7 @@ mod jobs;
 mod layout;
 mod misbehave;
 mod native;
+mod readme;
 mod reload;
 mod retry;
 mod shared_build;

@@ -9,6 +9,7 @@ use crate::{
     shutdown::Shutdown,
 };
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -20,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let loaded = talk::load(path)?;
     log_to_stderr()?;
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Runtime::new().context("no threads for the runtime")?;
     runtime.block_on(async {
         let shutdown = Shutdown::default();
@@ -113,6 +115,15 @@ async fn next((terminate, interrupt): &mut (Signal, Signal)) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+/// A request in flight holds a descriptor, and the usual soft limit of 1,024 is there for programs that use `select`.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        event::descriptors_limited(limit.current, &error);
     }
 }
 

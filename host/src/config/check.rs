@@ -16,6 +16,7 @@ pub(super) fn together(reading: &mut Reading<'_>, pipelines: &[Draft<'_>], plugi
         doubled_publishers(reading, pipeline);
         without_effect(reading, pipeline);
     }
+    two_kinds(reading, pipelines);
     shared_lists(reading, pipelines);
     dead_letters_in_lists(reading, pipelines);
     doubled_plugins(reading, plugins);
@@ -63,6 +64,24 @@ fn doubled_publishers(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
             .and_at(first, "first here")
             .help("list it once, or give it a second name with `file` in a `[plugin.NAME]` of its own");
         reading.faults.push(fault);
+    }
+}
+
+/// A plugin is either a filter or a publisher, so one of the places that name it is wrong.
+fn two_kinds(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
+    let mut publishers = BTreeMap::new();
+    for pipeline in pipelines {
+        publishers.extend(pipeline.publish.iter().flatten().zip(items(pipeline.entry, "publish")));
+    }
+    for pipeline in pipelines {
+        for (name, value) in pipeline.filters.iter().flatten().zip(items(pipeline.entry, "filters")) {
+            let Some(publisher) = publishers.get(name) else { continue };
+            let fault = Fault::error("this is named as a filter and as a publisher, and no plugin is both")
+                .at(&value.span)
+                .and_at(&publisher.span, "as a publisher here")
+                .help("`gristmill check` says what it is when it is named as only one of them");
+            reading.faults.push(fault);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     guest::Blueprint,
     refusal::{Cause, FILE_BYTES, Refusal},
     state::State,
-    v0_1::{self, Exports},
+    v0_1::{self, Exports, Kind},
     version::{Origin, Version},
 };
 use crate::config;
@@ -24,7 +24,7 @@ use std::{
 use wasmtime::component::{Component, Linker};
 
 /// The interfaces that plugins may import; nothing behind them reaches outside of the instance but clocks, chance and the log.
-const GRANTED: [&str; 23] = [
+const GRANTED: [&str; 30] = [
     "gristmill:plugin/types",
     "gristmill:plugin/envelope",
     "gristmill:plugin/log",
@@ -48,6 +48,14 @@ const GRANTED: [&str; 23] = [
     "wasi:cli/terminal-stderr",
     "wasi:filesystem/types",
     "wasi:filesystem/preopens",
+    // Rust's standard library imports these for a plugin that merely names a type of `std::net`; every use is denied.
+    "wasi:sockets/network",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
 ];
 
 /// What turns files into versions.
@@ -66,11 +74,13 @@ impl Loader {
     }
 
     /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
+    /// One that is not of the `wanted` kind is refused before it is started.
     pub(super) async fn load(
         &self,
         name: &str,
         file: &Path,
         settings: &config::Plugin,
+        wanted: Option<Kind>,
         current: Option<Arc<Version>>,
     ) -> Result<Arc<Version>, Refusal> {
         let start = Instant::now();
@@ -85,16 +95,19 @@ impl Loader {
             return Ok(current);
         }
         let origin = Origin { name: name.into(), file: file.to_owned(), digest, settings: settings.clone() };
-        let version = self.bring_up(bytes, origin).await;
+        let version = self.bring_up(bytes, origin, wanted).await;
         let mut version = version.map_err(|cause| refusal(Some(digest), cause))?;
         version.took = start.elapsed();
         Ok(Arc::new(version))
     }
 
-    async fn bring_up(&self, bytes: Bytes, origin: Origin) -> Result<Version, Cause> {
+    async fn bring_up(&self, bytes: Bytes, origin: Origin, wanted: Option<Kind>) -> Result<Version, Cause> {
         let component = self.compiler.component(bytes, origin.digest).await?;
         let engine = self.engine.wasm();
         let exports = Exports::of(&component, engine)?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != exports.kind()) {
+            return Err(Cause::OtherKind { found: exports.kind(), wanted });
+        }
         granted(&component, engine)?;
         let pre = self.linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
@@ -111,7 +124,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Refuses a component that imports what plugins do not get, such as sockets, which the linker would know.
+/// Refuses a component that imports what plugins do not get, and names it better than the linker would.
 fn granted(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
     for (import, _) in component.component_type().imports(engine) {
         let interface = import.split_once('@').map_or(import, |(interface, _)| interface);

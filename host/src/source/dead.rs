@@ -81,7 +81,19 @@ static REPLAY: LazyLock<Script> = LazyLock::new(|| {
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[1])
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
 return 1
+",
+    )
+});
+
+/// Key: dead. Argument: entry. Returns 1 when the letter was there. An empty stream would stay as a key.
+static DROP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local dropped = redis.call('XDEL', KEYS[1], ARGV[1])
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+return dropped
 ",
     )
 });
@@ -129,7 +141,7 @@ impl DeadLetters {
 
     /// Forgets a letter for good. False when it is no longer there.
     pub async fn drop(&mut self, letter: &Letter) -> Result<bool, Error> {
-        Ok(redis::cmd("XDEL").arg(&self.stream).arg(&letter.entry).query_async(&mut self.link).await?)
+        Ok(DROP.key(&self.stream).arg(&letter.entry).invoke_async(&mut self.link).await?)
     }
 
     /// All of them, oldest first, up to those that are there now.

@@ -1,0 +1,49 @@
+//! What the README shows is what there is.
+
+use gristmill_tests::{built, mill::Mill};
+use std::fs;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(built::repository().join(path)).unwrap()
+}
+
+/// The README's code blocks in `language`.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = read("README.md");
+    let opening = format!("```{language}\n");
+    readme.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_plugins_it_shows_are_the_files_that_are_built_and_tested() {
+    let shown = blocks("rust");
+    let files = ["examples/first-filter/src/lib.rs", "examples/first-publisher/src/lib.rs"];
+    assert_eq!(shown, files.map(read));
+}
+
+#[test]
+fn the_configuration_it_shows_is_one() {
+    let mill = Mill::new();
+    let [config] = &blocks("toml")[..] else { panic!("one configuration") };
+    mill.write_raw_config(config);
+    let effective = mill.run(&["config", "effective"]);
+    assert_eq!(effective.code, 0, "{}", effective.stderr);
+    assert!(effective.stdout.contains("hooks.example.com"), "{}", effective.stdout);
+}
+
+#[test]
+fn its_commands_are_verbs_that_ci_runs_or_tests() {
+    let ci = read(".ci/run");
+    for command in blocks("sh") {
+        assert!(ci.contains(command.trim()), "`{}` is not in .ci/run", command.trim());
+    }
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let readme = read("README.md");
+    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http")) {
+        assert!(built::repository().join(link).exists(), "{link}");
+    }
+}
