@@ -317,7 +317,8 @@ async fn cut_connections_lose_nothing_and_repeat_nothing() {
     let mut node = Node::start(&server, "a", 64);
     let seen = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
     let count = Arc::clone(&seen);
-    let collector = tokio::task::spawn(async move {
+    let shutdown = node.shutdown.clone();
+    let collector = shutdown.track(async move {
         while let Some(delivery) = node.taken.recv().await {
             let payload = String::from_utf8(delivery.message.payload.to_vec()).unwrap();
             *count.lock().unwrap().entry(payload).or_default() += 1;
