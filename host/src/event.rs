@@ -35,9 +35,16 @@ pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
     warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");
 }
 
+/// What a pipeline has said of its failures.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    retried: Sampler,
+    buried: Sampler,
+}
+
 /// Lets one line in five seconds through, and counts the others: a failing endpoint must not flood the log.
 #[derive(Debug, Default)]
-pub(crate) struct Sampler(Mutex<Sampled>);
+struct Sampler(Mutex<Sampled>);
 
 #[derive(Debug, Default)]
 struct Sampled {
@@ -61,13 +68,13 @@ impl Sampler {
 }
 
 /// A message has been through its pipeline.
-pub(crate) fn settled(failures: &Sampler, pipeline: &str, message: &Message, outcome: &Outcome) {
+pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, outcome: &Outcome) {
     let (id, attempt) = (&*message.id, message.attempt);
     match outcome {
         Outcome::Done => debug!(pipeline, id, attempt, "done"),
         Outcome::Retry { after, trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.admit() {
+            match failures.retried.admit() {
                 Some(more) => {
                     warn!(pipeline, id, attempt, ?after, plugin, digest, reason, more, "to be tried again");
                 }
@@ -76,7 +83,7 @@ pub(crate) fn settled(failures: &Sampler, pipeline: &str, message: &Message, out
         }
         Outcome::Dead { trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.admit() {
+            match failures.buried.admit() {
                 Some(more) => {
                     warn!(pipeline, id, attempt, plugin, digest, reason, more, "into the dead letters");
                 }

@@ -58,7 +58,7 @@ impl Pipeline {
             publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
             effects: parts.effects,
             retry: parts.config.retry.clone(),
-            failures: event::Sampler::default(),
+            failures: event::Failures::default(),
         });
         let tasks = shutdown.clone();
         let source = Source::open(Opening {
@@ -91,7 +91,7 @@ struct Line {
     publishers: Vec<Publisher>,
     effects: Effects,
     retry: Retry,
-    failures: event::Sampler,
+    failures: event::Failures,
 }
 
 /// A fault, and the plugin that had it.

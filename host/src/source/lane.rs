@@ -200,7 +200,8 @@ impl Lane {
         let mut state = self.state();
         let first = state.tail;
         state.tail += items.len() as u64;
-        let entries = (first..).zip(items).map(|(seq, raw)| self.entry(seq, raw, false)).collect();
+        let now = now_ms();
+        let entries = (first..).zip(items).map(|(seq, raw)| self.entry(seq, raw, now, false)).collect();
         let batch = Arc::new(Batch { taken: Instant::now(), entries });
         state.batches.push_back(Arc::clone(&batch));
         drop(state);
@@ -209,7 +210,8 @@ impl Lane {
 
     /// Appends what an earlier holder had put aside.
     pub(super) fn append_parked(self: &Arc<Self>, items: Vec<(u64, Vec<u8>)>) -> Vec<Delivery> {
-        let entries = items.into_iter().map(|(seq, raw)| self.entry(seq, raw, true)).collect();
+        let now = now_ms();
+        let entries = items.into_iter().map(|(seq, raw)| self.entry(seq, raw, now, true)).collect();
         let batch = Arc::new(Batch { taken: Instant::now(), entries });
         let mut state = self.state();
         for (index, entry) in batch.entries.iter().enumerate() {
@@ -219,14 +221,14 @@ impl Lane {
         self.deliveries(&batch)
     }
 
-    fn entry(&self, seq: u64, raw: Vec<u8>, parked: bool) -> Entry {
+    fn entry(&self, seq: u64, raw: Vec<u8>, received_ms: u64, parked: bool) -> Entry {
         let raw = Bytes::from(raw);
         let opened = match self.content {
             Content::Raw => None,
             Content::Sealed => Envelope::open(&raw),
         };
         let sealed = opened.is_some();
-        let (past, payload) = opened.unwrap_or_else(|| (Envelope::default(), raw.clone()));
+        let (past, payload) = opened.unwrap_or_else(|| (Envelope { received_ms, ..Envelope::default() }, raw.clone()));
         Entry::new(seq, raw, sealed, past, payload, parked)
     }
 
@@ -235,14 +237,13 @@ impl Lane {
             let state = self.state();
             (state.register.origin.clone(), state.register.takeovers)
         };
-        let now = now_ms();
         let source = &self.shared.source;
         let message = |entry: &Entry| Message {
             id: if entry.sealed { entry.past.id.as_str().into() } else { format!("{origin}-{}", entry.seq).into() },
             source: Arc::clone(source),
             topic: Arc::clone(source),
             attempt: 1 + entry.past.attempts + takeovers,
-            received_ms: if entry.sealed { entry.past.received_ms } else { now },
+            received_ms: entry.past.received_ms,
             headers: Vec::new(),
             payload: entry.payload.clone(),
         };
@@ -294,7 +295,6 @@ impl Lane {
         let mut envelope = entry.past.clone();
         if !entry.sealed {
             envelope.id = format!("{}-{}", register.origin, entry.seq);
-            envelope.received_ms = now_ms();
         }
         envelope.attempts = trouble.attempt;
         envelope.troubles.push(trouble.clone());
