@@ -75,6 +75,12 @@ fn build() {
     for words in [["build", "--release", "--package", "gristmill"].as_slice(), &["xtask", "plugins"]] {
         let mut command = Command::new(&cargo);
         command.args(words).current_dir(built::repository()).env("CARGO_TARGET_DIR", built::target_dir());
+        // What cargo told us about our own package makes build scripts that look at it, such as ring's, run again.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+                command.env_remove(name);
+            }
+        }
         let status = command.status().unwrap();
         assert!(status.success(), "{command:?} failed");
     }

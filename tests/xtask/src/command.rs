@@ -46,6 +46,12 @@ pub(crate) fn cargo(places: &Places, words: &[&str]) -> Command {
     let mut command = Command::new(&places.cargo);
     command.args(words).current_dir(&places.root);
     command.env("CARGO_TARGET_DIR", &places.target);
+    // What cargo told us about our own package makes build scripts that look at it, such as ring's, run again.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
