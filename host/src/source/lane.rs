@@ -71,8 +71,6 @@ pub(super) struct Lane {
     unparked: Mutex<Vec<u64>>,
     /// Something is there to be settled, or the lane is closed.
     work: Notify,
-    /// Settlements have been carried out.
-    room: Notify,
 }
 
 #[derive(Debug)]
@@ -82,6 +80,8 @@ struct State {
     tail: u64,
     batches: VecDeque<Arc<Batch>>,
     parked: BTreeMap<u64, (Arc<Batch>, usize)>,
+    /// How many messages Redis keeps for it, in the list or put aside.
+    held: usize,
     /// Nothing more will be taken.
     closed: bool,
     /// Another node has taken it over, or Redis has forgotten it.
@@ -96,6 +96,16 @@ pub(super) struct Settlement {
     /// Items at the head of the lane that are done with.
     pub(super) trim: u64,
     pub(super) steps: Vec<Step>,
+}
+
+impl Settlement {
+    /// How many messages Redis keeps less of afterwards.
+    fn gone(&self) -> usize {
+        let count = |of: fn(&Step) -> bool| self.steps.iter().filter(|step| of(step)).count();
+        let (parked, unparked) =
+            (count(|step| matches!(step, Step::Park { .. })), count(|step| matches!(step, Step::Unpark { .. })));
+        self.trim as usize - parked + unparked
+    }
 }
 
 /// One thing to do beside the trim.
@@ -127,8 +137,15 @@ pub(super) enum Work {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: String, content: Content, register: Register) -> Arc<Self> {
         let tail = register.head;
-        let state =
-            State { register, tail, batches: VecDeque::new(), parked: BTreeMap::new(), closed: false, lost: false };
+        let state = State {
+            register,
+            tail,
+            batches: VecDeque::new(),
+            parked: BTreeMap::new(),
+            held: 0,
+            closed: false,
+            lost: false,
+        };
         Arc::new(Self {
             key,
             content,
@@ -136,7 +153,6 @@ impl Lane {
             state: Mutex::new(state),
             unparked: Mutex::default(),
             work: Notify::new(),
-            room: Notify::new(),
         })
     }
 
@@ -160,13 +176,6 @@ impl Lane {
         self.work.notified().await;
     }
 
-    /// Waits until the lane is not too long: it grows while the settler cannot reach Redis.
-    pub(super) async fn room(&self) {
-        while self.unsettled() > 2 * self.shared.in_flight + 256 {
-            self.room.notified().await;
-        }
-    }
-
     /// The sequence of the next item.
     pub(super) fn tail(&self) -> u64 {
         self.state().tail
@@ -180,13 +189,13 @@ impl Lane {
     /// What was in the lane is no longer ours to settle; returns how many messages that are.
     pub(super) fn lose(&self) -> usize {
         let mut state = self.state();
-        let lost = (state.tail - state.register.head) as usize + state.parked.len();
+        let lost = std::mem::take(&mut state.held);
         state.batches.clear();
         state.parked.clear();
         state.register.head = state.tail;
         (state.lost, state.closed) = (true, true);
         drop(state);
-        self.room.notify_one();
+        self.shared.release(lost);
         self.work.notify_one();
         lost
     }
@@ -195,11 +204,12 @@ impl Lane {
         self.state().lost
     }
 
-    /// Appends what was taken, as deliveries; each holds a permit that was acquired before.
+    /// Appends what was taken, as deliveries; for each, a permit was acquired and room reserved before.
     pub(super) fn append(self: &Arc<Self>, items: Vec<Vec<u8>>) -> Vec<Delivery> {
         let mut state = self.state();
         let first = state.tail;
         state.tail += items.len() as u64;
+        self.keep(&mut state, items.len());
         let now = now_ms();
         let entries = (first..).zip(items).map(|(seq, raw)| self.entry(seq, raw, now, false)).collect();
         let batch = Arc::new(Batch { taken: Instant::now(), entries });
@@ -214,11 +224,21 @@ impl Lane {
         let entries = items.into_iter().map(|(seq, raw)| self.entry(seq, raw, now, true)).collect();
         let batch = Arc::new(Batch { taken: Instant::now(), entries });
         let mut state = self.state();
+        self.keep(&mut state, batch.entries.len());
         for (index, entry) in batch.entries.iter().enumerate() {
             state.parked.insert(entry.seq, (Arc::clone(&batch), index));
         }
         drop(state);
         self.deliveries(&batch)
+    }
+
+    /// Counts messages for which there is room as held by this lane, if it still holds anything.
+    fn keep(&self, state: &mut State, messages: usize) {
+        if state.lost {
+            self.shared.release(messages);
+        } else {
+            state.held += messages;
+        }
     }
 
     fn entry(&self, seq: u64, raw: Vec<u8>, received_ms: u64, parked: bool) -> Entry {
@@ -264,7 +284,7 @@ impl Lane {
                 steps.extend(batch.entries.get(index).and_then(|entry| self.copy(&state.register, entry)));
             }
         }
-        let crowded = state.tail - state.register.head > 2 * self.shared.in_flight as u64;
+        let crowded = self.shared.is_crowded();
         let (trim, wait) = state.pass(crowded, |register, entry| self.copy(register, entry), &mut steps);
         if trim == 0 && steps.is_empty() {
             let empty = state.batches.is_empty() && state.parked.is_empty();
@@ -280,9 +300,14 @@ impl Lane {
         Work::Settle(Settlement { before, after: state.register.to_string(), trim, steps })
     }
 
-    /// The settlement has been carried out.
-    pub(super) fn done(&self) {
-        self.room.notify_one();
+    /// `settlement` has been carried out.
+    pub(super) fn done(&self, settlement: &Settlement) {
+        let mut state = self.state();
+        // Nothing is held any more where the lane was lost meanwhile.
+        let gone = settlement.gone().min(state.held);
+        state.held -= gone;
+        drop(state);
+        self.shared.release(gone);
     }
 
     /// What Redis must keep of a settled entry.
@@ -306,11 +331,6 @@ impl Lane {
             }
             None => Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) },
         })
-    }
-
-    fn unsettled(&self) -> usize {
-        let state = self.state();
-        (state.tail - state.register.head) as usize
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -162,8 +162,13 @@ async fn adopt(shared: &Shared, lane: &str) -> Result<Option<(String, Register)>
     let mut link = shared.link().await?;
     let mut adoption = scripts::ADOPT.prepare_invoke();
     adoption.key(keys.lanes()).key(lane).key(keys::slow(lane)).key(lease).key(&key).key(keys::slow(&key));
-    let register: Option<String> = adoption.invoke_async(&mut link).await?;
-    Ok(register.as_deref().and_then(Register::parse).map(|register| (key, register)))
+    shared.begin(&key);
+    let adopted = adoption.invoke_async::<Option<String>>(&mut link).await;
+    let register = adopted.as_ref().ok().and_then(|register| Register::parse(register.as_deref()?));
+    if register.is_none() {
+        shared.end(&key);
+    }
+    adopted.map(|_| register.map(|register| (key, register)))
 }
 
 fn content(keys: &keys::Keys, lane: &str) -> Content {
@@ -232,6 +237,7 @@ async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<Option
     match result? {
         Some(items) if items.is_empty() => Ok(Some(0)),
         Some(items) => {
+            shared.hold(items.len());
             (shared.start)(lane.append(items));
             Ok(Some(taken))
         }
@@ -262,6 +268,7 @@ async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), Re
         let values = read.inspect_err(|_| shared.permits.add_permits(permits))?;
         let items: Vec<_> = seqs.into_iter().zip(values).filter_map(|(seq, value)| Some((seq, value?))).collect();
         shared.permits.add_permits(permits - items.len());
+        shared.hold(items.len());
         (shared.start)(lane.append_parked(items));
         seqs = rest;
     }

@@ -5,7 +5,7 @@ use crate::shutdown::Shutdown;
 use std::{sync::Arc, time::Duration};
 
 /// Connections that take from the list; two overlap client and server.
-const TAKERS: usize = 2;
+pub(super) const TAKERS: usize = 2;
 
 /// A list that is being taken from.
 #[derive(Debug)]

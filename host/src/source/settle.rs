@@ -10,9 +10,8 @@ use crate::event;
 use redis::{RedisError, ScriptInvocation};
 use std::sync::Arc;
 
-/// Settles `lane` until it is closed and empty, or lost.
+/// Settles `lane`, which has begun to be cared for, until it is closed and empty, or lost.
 pub(super) async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
-    shared.begin(&lane.key);
     settle_all(&shared, &lane).await;
     shared.end(&lane.key);
 }
@@ -25,10 +24,13 @@ async fn settle_all(shared: &Shared, lane: &Lane) {
                     event::lane_lost(&shared.source, &lane.key, lane.lose());
                     return;
                 }
-                lane.done();
+                lane.done(&settlement);
             }
-            // Whether something happened or the time is up, the next look tells.
-            Work::Wait(time) => drop(tokio::time::timeout(time, lane.work()).await),
+            Work::Wait(time) => tokio::select! {
+                () = lane.work() => {}
+                () = shared.crowding.notified() => {}
+                () = tokio::time::sleep(time) => {}
+            },
             Work::Idle => lane.work().await,
             Work::Finished if lane.is_lost() => return,
             Work::Finished => return retire(shared, lane).await,

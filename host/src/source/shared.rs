@@ -8,11 +8,11 @@ use std::{
     fmt::{self, Debug},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use super::Delivery;
 
@@ -36,6 +36,10 @@ pub(super) struct Shared {
     pub(super) connector: Connector,
     pub(super) shutdown: Shutdown,
     pub(super) start: Start,
+    /// Messages that Redis keeps for this node, and those that takers have asked for: in flight, or settled behind one that is.
+    held: AtomicUsize,
+    /// A taker has found no room: whatever holds settled messages back is to be put aside.
+    pub(super) crowding: Notify,
     link: Mutex<Option<MultiplexedConnection>>,
     lanes: AtomicU64,
     troubled: AtomicBool,
@@ -80,6 +84,8 @@ impl Shared {
             connector: opening.connector,
             shutdown: opening.shutdown,
             start: opening.start,
+            held: AtomicUsize::new(0),
+            crowding: Notify::new(),
             link: Mutex::new(None),
             lanes: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
@@ -113,12 +119,40 @@ impl Shared {
         }
     }
 
+    /// What a crash may repeat at most: twice what may be in flight.
+    fn most(&self) -> usize {
+        2 * self.in_flight
+    }
+
+    /// Whether nothing more can be taken before something is settled.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= self.most()
+    }
+
+    /// Room for up to `wanted` messages; 0 when there is none.
+    pub(super) fn reserve(&self, wanted: usize) -> usize {
+        let most = self.most();
+        let grow = |held: usize| Some(held + wanted.min(most.saturating_sub(held)));
+        let before = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).unwrap_or(most);
+        wanted.min(most.saturating_sub(before))
+    }
+
+    /// Messages that Redis kept for this node before it knew of them.
+    pub(super) fn hold(&self, messages: usize) {
+        self.held.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Redis keeps so many messages less for this node.
+    pub(super) fn release(&self, messages: usize) {
+        self.held.fetch_sub(messages, Ordering::Relaxed);
+    }
+
     /// Distinguishes the lanes of this node.
     pub(super) fn next_lane(&self) -> u64 {
         self.lanes.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Somebody cares for `lane` from now on.
+    /// Somebody cares for `lane` from now on; said before Redis knows of the lane, or `reap` could take it for an orphan.
     pub(super) fn begin(&self, lane: &str) {
         self.live().insert(lane.to_owned());
     }

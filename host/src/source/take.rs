@@ -15,6 +15,8 @@ use std::{
 
 /// How long the server waits for a message before it answers that there is none, in seconds.
 const BLOCK: u64 = 1;
+/// The same where there are fewer permits than takers, which then take turns.
+const SHORT_BLOCK: f64 = 0.02;
 /// A server that has not answered by then is taken for dead.
 const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 /// Messages of one round.
@@ -80,7 +82,9 @@ impl<'a> Taker<'a> {
     async fn register(&mut self) -> Result<(), RedisError> {
         let mut pipe = redis::pipe();
         self.announce(&mut pipe);
-        within(pipe.exec_async(&mut self.connection.redis)).await?;
+        self.shared.begin(&self.lane.key);
+        let registered = within(pipe.exec_async(&mut self.connection.redis)).await;
+        registered.inspect_err(|_| self.shared.end(&self.lane.key))?;
         self.shared.shutdown.track_until_stop(settle::run(Arc::clone(self.shared), Arc::clone(&self.lane)));
         Ok(())
     }
@@ -88,7 +92,6 @@ impl<'a> Taker<'a> {
     /// Takes round after round until the connection or the lane is of no more use.
     async fn run(&mut self, backoff: &mut Backoff) {
         while !self.shared.shutdown.quiet().is_cancelled() {
-            self.lane.room().await;
             let permits = self.permits().await;
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
@@ -117,8 +120,28 @@ impl<'a> Taker<'a> {
         self.shared.shutdown.track_until_stop(rest);
     }
 
-    /// Acquires permits for the next round: at least one, and as many as are wanted and free.
+    /// Permits and room for the next round: at least one, and as many as are wanted and there.
     async fn permits(&self) -> usize {
+        let permits = self.free_permits().await;
+        loop {
+            let room = self.shared.reserve(permits);
+            if room > 0 {
+                self.shared.permits.add_permits(permits - room);
+                return room;
+            }
+            // Settlers that wait for a slow message need not wait longer; one that is just about to is told again.
+            self.shared.crowding.notify_waiters();
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    /// Gives back what a round did not use.
+    fn give_back(&self, unused: usize) {
+        self.shared.permits.add_permits(unused);
+        self.shared.release(unused);
+    }
+
+    async fn free_permits(&self) -> usize {
         let permits = &self.shared.permits;
         // The semaphore is never closed.
         let acquire = |count: usize| async move {
@@ -147,10 +170,10 @@ impl<'a> Taker<'a> {
         let replied = within(pipe.query_async::<Vec<Value>>(&mut self.connection.redis)).await;
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
-        let replies = replied.inspect_err(|_| self.shared.permits.add_permits(permits)).map_err(Trouble::Broken)?;
+        let replies = replied.inspect_err(|_| self.give_back(permits)).map_err(Trouble::Broken)?;
         let registered_anew = matches!(replies.first(), Some(Value::Int(1)));
         if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
-            self.shared.permits.add_permits(permits);
+            self.give_back(permits);
             return Err(Trouble::Lost);
         }
         let refused = server_error(&replies);
@@ -176,7 +199,8 @@ impl<'a> Taker<'a> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         self.announce(&mut pipe);
-        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg("LEFT").arg("RIGHT").arg(BLOCK);
+        let block = if self.shared.in_flight > super::list::TAKERS { BLOCK as f64 } else { SHORT_BLOCK };
+        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg("LEFT").arg("RIGHT").arg(block);
         for _ in 1..want {
             pipe.cmd("LMOVE").arg(&*self.from).arg(&*self.lane.key).arg("LEFT").arg("RIGHT");
         }
@@ -200,7 +224,7 @@ impl<'a> Taker<'a> {
         };
         let items: Vec<Vec<u8>> = replies.into_iter().skip(1).filter_map(bulk).collect();
         let taken = items.len();
-        self.shared.permits.add_permits(permits.saturating_sub(taken));
+        self.give_back(permits.saturating_sub(taken));
         if taken > 0 {
             (self.shared.start)(self.lane.append(items));
         }
