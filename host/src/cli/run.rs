@@ -2,8 +2,7 @@
 
 use super::talk;
 use crate::{
-    config::{self, Loaded},
-    event,
+    config, event,
     node::{Error, Node},
     plugin::watch::{Changes, Watcher},
     shutdown::Shutdown,
@@ -19,9 +18,12 @@ use tracing_subscriber::EnvFilter;
 
 /// Runs the node that the file at `path` describes.
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
-    let loaded = talk::load(path)?;
+    let plugins_dir = talk::load(path)?.config.plugins_dir;
     log_to_stderr()?;
     raise_descriptor_limit();
+    let watch = Watch::new(&plugins_dir, path);
+    // Read once more: a change from now on is noticed, and one made before the watch began is in here.
+    let loaded = config::load(path, &config::process_environment)?;
     let runtime = tokio::runtime::Runtime::new().context("no threads for the runtime")?;
     runtime.block_on(async {
         let shutdown = Shutdown::default();
@@ -30,13 +32,12 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
             node = Node::start(&loaded, shutdown.clone()) => node?,
             () = shutdown.quiet().cancelled() => return Ok(()),
         };
-        serve(node, path, &loaded, &shutdown).await
+        serve(node, path, watch, &shutdown).await
     })
 }
 
 /// Reloads what changes until the node is to end, then ends it.
-async fn serve(mut node: Node, path: &Path, loaded: &Loaded, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let mut watch = Watch::new(&loaded.config.plugins_dir, path);
+async fn serve(mut node: Node, path: &Path, mut watch: Watch, shutdown: &Shutdown) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
