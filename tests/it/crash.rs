@@ -1,4 +1,4 @@
-//! Whatever is killed, frozen or cut off: nothing is lost, and what comes twice is bounded by what was in flight.
+//! Whatever is killed, frozen or cut off: nothing is lost, and what comes twice is bounded by what a node may hold.
 
 use crate::jobs::{SOON, all_arrive, direct, jobs, nothing_is_left};
 use gristmill_tests::{Answer, Mill, Redis, eventually, eventually::pause};
