@@ -6,6 +6,7 @@ mod document;
 mod effective;
 mod expand;
 mod fault;
+mod from;
 mod load;
 mod notation;
 mod place;
@@ -16,6 +17,10 @@ mod tests;
 pub use effective::effective;
 pub use expand::{Environment, process_environment};
 pub use fault::{Fault, Faults, Severity, did_you_mean};
+pub use from::{
+    Backlog, ChannelKind, Channels, Done, End, From, KeepDead, Lists, Order, OrderBy, Resque, Start, Stream, Take,
+    Thoonk, ThoonkKind,
+};
 pub use load::{DEFAULT, Loaded, load};
 pub use place::Place;
 
@@ -63,17 +68,18 @@ pub struct Pipeline {
     pub publish: Vec<String>,
     /// Messages between reading and settling, 1 to 100,000.
     pub in_flight: usize,
+    /// Which message of a list is taken first.
+    pub take: Take,
+    /// A bound on what waits in each list, or in this process for a channel.
+    pub backlog: Option<Backlog>,
+    /// What is kept in order; nothing when absent.
+    pub order: Option<Order>,
     /// When again, and how often.
     pub retry: Retry,
     /// The Redis stream that holds what could not be delivered; one beside the source when absent.
     pub dead_letters: Option<String>,
-}
-
-/// What a pipeline takes from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum From {
-    /// A Redis list, oldest first: producers `RPUSH`.
-    List(String),
+    /// How many of those are kept.
+    pub keep_dead: KeepDead,
 }
 
 /// When a failed message is tried again, and when it is given up.
@@ -81,6 +87,8 @@ pub enum From {
 pub struct Retry {
     /// In all, the first one included; at least 1.
     pub attempts: u32,
+    /// How often a message may break a plugin, or end the node, before it is quarantined; at least 1.
+    pub crashes: u32,
     /// The pause after the first failure; doubles with each further one.
     pub first: Duration,
     /// The longest pause.

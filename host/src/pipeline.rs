@@ -50,7 +50,6 @@ impl Pipeline {
     /// Starts to take and to process.
     pub fn start(parts: Parts<'_>) -> Self {
         let shutdown = parts.shutdown.child();
-        let config::From::List(list) = &parts.config.from;
         let publishers = parts.config.publish.iter().zip(parts.publishers);
         let line = Arc::new(Line {
             name: parts.name.to_owned(),
@@ -63,11 +62,9 @@ impl Pipeline {
         let tasks = shutdown.clone();
         let source = Source::open(Opening {
             pipeline: parts.name,
-            list,
-            dead_letters: parts.config.dead_letters.as_deref(),
+            config: parts.config,
             node: parts.node,
             lease: parts.lease,
-            in_flight: parts.config.in_flight,
             connector: parts.connector,
             shutdown: shutdown.clone(),
             start: Arc::new(move |batch| drop(tasks.track_until_stop(Arc::clone(&line).process(batch)))),

@@ -16,6 +16,8 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+use crate::config;
+
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::List;
@@ -31,7 +33,11 @@ pub enum Source {
 impl Source {
     /// Starts to take.
     pub fn open(opening: Opening<'_>) -> Self {
-        Self::List(List::open(opening))
+        let list = match &opening.config.from {
+            config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
+            _ => "",
+        };
+        Self::List(List::open(opening, list))
     }
 
     /// Gives up what is left, once everything on the shutdown it was opened with has ended.

@@ -35,11 +35,11 @@ async fn check(loaded: &Loaded) -> anyhow::Result<String> {
 fn describe(config: &Config, prepared: &Prepared, redis: &str) -> String {
     let mut said = format!("redis     {redis}\n");
     for (name, pipeline) in &config.pipelines {
-        let config::From::List(list) = &pipeline.from;
         let way = [&pipeline.filters[..], &pipeline.publish[..]].concat().join(" → ");
         let way = if way.is_empty() { "nothing".to_owned() } else { way };
+        let promise = if pipeline.from.redelivers() { "at least once" } else { "at most once" };
         // Writing to a string cannot fail.
-        let _ok = writeln!(said, "pipeline  {name}: list `{list}` → {way} (at least once)").is_ok();
+        let _ok = writeln!(said, "pipeline  {name}: {} → {way} ({promise})", pipeline.from).is_ok();
     }
     for version in prepared.versions() {
         let _ok = writeln!(said, "plugin    {}: {} {}", version.name(), version.kind(), version.digest()).is_ok();

@@ -102,9 +102,8 @@ impl Of {
     async fn open(&self) -> anyhow::Result<DeadLetters> {
         let config = talk::load(&self.file.path)?.config;
         let pipeline = self.choose(&config)?;
-        let config::From::List(list) = &pipeline.from;
         let connector = Connector::new(&node::redis_url(&config))?;
-        Ok(DeadLetters::open(&connector, list, pipeline.dead_letters.as_deref()).await?)
+        Ok(DeadLetters::open(&connector, &pipeline.from, pipeline.dead_letters.as_deref()).await?)
     }
 
     fn choose<'a>(&self, config: &'a Config) -> anyhow::Result<&'a config::Pipeline> {

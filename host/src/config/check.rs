@@ -102,10 +102,10 @@ fn without_effect(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
 fn shared_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
     let mut owners: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
     for pipeline in pipelines {
-        let Some(From::List(list)) = &pipeline.from else {
+        let Some(From::Lists(lists)) = &pipeline.from else {
             continue;
         };
-        let Some(other) = owners.insert(list, pipeline) else {
+        let Some(other) = lists.names.iter().find_map(|list| owners.insert(list, pipeline)) else {
             continue;
         };
         let fault = Fault::warning(format!(
@@ -122,9 +122,17 @@ fn shared_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
     }
 }
 
+fn list_names(from: &From) -> impl Iterator<Item = &str> {
+    let lists = match from {
+        From::Lists(lists) => &lists.names[..],
+        _ => &[],
+    };
+    lists.iter().map(String::as_str)
+}
+
 fn dead_letters_in_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
     let lists: BTreeSet<&str> =
-        pipelines.iter().filter_map(|pipeline| pipeline.from.as_ref()).map(|From::List(list)| list.as_str()).collect();
+        pipelines.iter().filter_map(|pipeline| pipeline.from.as_ref()).flat_map(list_names).collect();
     for pipeline in pipelines {
         let Some(Some(dead)) = &pipeline.dead_letters else {
             continue;

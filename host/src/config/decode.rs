@@ -1,14 +1,17 @@
 //! Turns the tables of a file into the types, one function for each table.
 
 use super::{
-    Config, From, Isolation, Pipeline, Plugin, Redis, Retry, Shutdown, check,
+    Config, End, From, Isolation, KeepDead, Lists, Pipeline, Plugin, Redis, Retry, Shutdown, Take, check,
     document::{Entry, Value, find},
     fault::{Fault, did_you_mean, shown},
     notation,
     place::header,
     read::{Fields, Item, Reading},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What `from` does not take in this version.
 const OTHER_SOURCES: [&str; 6] = ["stream", "group", "channel", "pattern", "resque", "thoonk"];
@@ -92,6 +95,10 @@ impl Draft<'_> {
     fn finish(self) -> Option<(String, Pipeline)> {
         let pipeline = Pipeline {
             from: self.from?,
+            take: Take::Oldest,
+            backlog: None,
+            order: None,
+            keep_dead: KeepDead { most: 100_000, longest: Duration::from_secs(90 * 86_400) },
             filters: self.filters?,
             publish: self.publish?,
             in_flight: self.in_flight?,
@@ -204,7 +211,9 @@ fn from(reading: &mut Reading<'_>, entry: &Entry, fields: &Fields<'_>) -> Option
 fn list(reading: &mut Reading<'_>, from: Item<'_>, fields: &Fields<'_>) -> Option<From> {
     let fields = fields.table(reading, "from");
     match fields.written("list") {
-        Some(list) => reading.some_text(list).map(From::List),
+        Some(list) => reading
+            .some_text(list)
+            .map(|name| From::Lists(Lists { names: vec![name], weights: None, pushed: End::Right })),
         None => reading
             .refuse(Fault::error("`from` names no list").at(&from.value.span).help("write `from = { list = \"…\" }`")),
     }
@@ -222,7 +231,7 @@ fn retry(reading: &mut Reading<'_>, pipeline: &Fields<'_>) -> Option<Retry> {
     let attempts = reading.number(fields.item("attempts"), 1..=1_000_000);
     let first = reading.duration(fields.item("first"), "1ms");
     let longest = reading.duration(fields.item("longest"), "1ms");
-    let retry = Retry { attempts: attempts?, first: first?, longest: longest? };
+    let retry = Retry { attempts: attempts?, crashes: 3, first: first?, longest: longest? };
     check::pauses(reading, &fields, &retry);
     Some(retry)
 }

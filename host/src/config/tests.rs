@@ -13,6 +13,10 @@ mod values;
 
 const MINIMAL: &str = "[pipeline.p]\nfrom = { list = \"q\" }\npublish = [\"out\"]\n";
 
+fn from_list(name: &str) -> From {
+    From::Lists(Lists { names: vec![name.to_owned()], weights: None, pushed: End::Right })
+}
+
 fn environment(name: &str) -> Option<String> {
     match name {
         "SECRET" => Some("s3cr3t\" = [".to_owned()),

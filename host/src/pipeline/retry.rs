@@ -36,7 +36,7 @@ fn pause(retry: &Retry, attempt: u32, chance: f64) -> Duration {
 mod tests {
     use super::*;
 
-    const RETRY: Retry = Retry { attempts: 3, first: Duration::from_secs(1), longest: Duration::from_secs(5) };
+    const RETRY: Retry = Retry { attempts: 3, crashes: 2, first: Duration::from_secs(1), longest: Duration::from_secs(5) };
 
     fn decided(fault: &Fault, attempt: u32) -> Outcome {
         let trouble = Trouble { attempt, plugin: None, digest: None, reason: fault.reason().to_owned() };

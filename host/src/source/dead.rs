@@ -6,7 +6,7 @@ use super::{
     keys::Keys,
     shared::Shared,
 };
-use crate::message::Trouble;
+use crate::{config, message::Trouble};
 use redis::{RedisError, Script, aio::MultiplexedConnection, from_redis_value};
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -99,10 +99,14 @@ return dropped
 });
 
 impl DeadLetters {
-    /// Those of `list`, or in `stream` where the pipeline names one.
-    pub async fn open(connector: &Connector, list: &str, stream: Option<&str>) -> Result<Self, Error> {
+    /// Those of a pipeline that takes `from`, or in `stream` where it names one.
+    pub async fn open(connector: &Connector, from: &config::From, stream: Option<&str>) -> Result<Self, Error> {
         let link =
             connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
+        let list = match from {
+            config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
+            _ => "",
+        };
         let keys = Keys::new(list);
         let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
         Ok(Self { link, keys, stream })

@@ -17,8 +17,8 @@ pub struct List {
 
 impl List {
     /// Starts to take.
-    pub fn open(opening: Opening<'_>) -> Self {
-        let shared = Shared::new(opening);
+    pub fn open(opening: Opening<'_>, list: &str) -> Self {
+        let shared = Shared::new(opening, list);
         let keeper = Shutdown::default();
         keeper.track_until_stop(lease::keep(Arc::clone(&shared)));
         let shutdown = shared.shutdown.clone();

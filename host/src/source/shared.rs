@@ -1,7 +1,7 @@
 //! What all the tasks of one source have in common: its keys, its connection for short commands, its health.
 
 use super::{connection::Connector, keys::Keys};
-use crate::{event, shutdown::Shutdown};
+use crate::{config, event, shutdown::Shutdown};
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{
     collections::HashSet,
@@ -51,16 +51,12 @@ pub(super) struct Shared {
 pub struct Opening<'a> {
     /// The name of the pipeline.
     pub pipeline: &'a str,
-    /// The list.
-    pub list: &'a str,
-    /// The stream of dead letters, if not the usual one.
-    pub dead_letters: Option<&'a str>,
+    /// Its table in the configuration.
+    pub config: &'a config::Pipeline,
     /// This process: letters, digits and `-`.
     pub node: &'a str,
     /// How long it may be silent before others take over what it holds.
     pub lease: Duration,
-    /// Messages between reading and settling.
-    pub in_flight: usize,
     /// Where Redis is.
     pub connector: Connector,
     /// When to end.
@@ -70,17 +66,18 @@ pub struct Opening<'a> {
 }
 
 impl Shared {
-    pub(super) fn new(opening: Opening<'_>) -> Arc<Self> {
-        let keys = Keys::new(opening.list);
+    pub(super) fn new(opening: Opening<'_>, list: &str) -> Arc<Self> {
+        let keys = Keys::new(list);
+        let config = opening.config;
         Arc::new(Self {
             pipeline: opening.pipeline.to_owned(),
-            source: opening.list.into(),
-            dead: opening.dead_letters.map_or_else(|| keys.dead(), str::to_owned),
+            source: list.into(),
+            dead: config.dead_letters.clone().unwrap_or_else(|| keys.dead()),
             keys,
             node: opening.node.to_owned(),
             lease: opening.lease,
-            in_flight: opening.in_flight,
-            permits: Semaphore::new(opening.in_flight),
+            in_flight: config.in_flight,
+            permits: Semaphore::new(config.in_flight),
             connector: opening.connector,
             shutdown: opening.shutdown,
             start: opening.start,

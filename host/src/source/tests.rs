@@ -8,6 +8,7 @@ use super::{
     scripts,
 };
 use crate::{
+    config,
     message::{Outcome, Trouble},
     shutdown::Shutdown,
 };
@@ -67,6 +68,30 @@ impl Server {
     }
 }
 
+fn from() -> config::From {
+    config::From::Lists(config::Lists { names: vec![LIST.to_owned()], weights: None, pushed: config::End::Right })
+}
+
+fn pipeline(in_flight: usize) -> config::Pipeline {
+    config::Pipeline {
+        from: from(),
+        filters: Vec::new(),
+        publish: Vec::new(),
+        in_flight,
+        take: config::Take::Oldest,
+        backlog: None,
+        order: None,
+        retry: config::Retry {
+            attempts: 8,
+            crashes: 3,
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(9),
+        },
+        dead_letters: None,
+        keep_dead: config::KeepDead { most: 1_000, longest: Duration::from_secs(3_600) },
+    }
+}
+
 /// A source whose deliveries a test settles by hand.
 struct Node {
     source: Source,
@@ -80,11 +105,9 @@ impl Node {
         let shutdown = Shutdown::default();
         let source = Source::open(Opening {
             pipeline: "test",
-            list: LIST,
-            dead_letters: None,
+            config: &pipeline(in_flight),
             node: name,
             lease: Duration::from_secs(1),
-            in_flight,
             connector: server.connector(),
             shutdown: shutdown.clone(),
             start: Arc::new(move |batch| {
@@ -281,7 +304,7 @@ async fn a_dead_letter_tells_its_story_and_can_be_replayed_or_dropped() {
         let delivery = node.next().await;
         delivery.settle(Outcome::Dead { trouble: trouble(1, "no good"), succeeded: vec!["x".to_owned()] });
     }
-    let mut dead = DeadLetters::open(&server.connector(), LIST, None).await.unwrap();
+    let mut dead = DeadLetters::open(&server.connector(), &from(), None).await.unwrap();
     while dead.count().await.unwrap() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -23,11 +23,15 @@ fn a_file_that_says_nothing_has_the_defaults() {
 fn a_pipeline_needs_only_its_source() {
     let config = good("[pipeline.p]\nfrom = { list = \"q\" }\n").config;
     let expected = Pipeline {
-        from: From::List("q".to_owned()),
+        from: from_list("q"),
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight: 256,
-        retry: Retry { attempts: 8, first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+        take: Take::Oldest,
+        backlog: None,
+        order: None,
+        keep_dead: KeepDead { most: 100_000, longest: Duration::from_secs(90 * 86_400) },
+        retry: Retry { attempts: 8, crashes: 3, first: Duration::from_secs(1), longest: Duration::from_secs(300) },
         dead_letters: None,
     };
     assert_eq!(config.pipelines.get("p"), Some(&expected));

@@ -88,7 +88,7 @@ fn variables_are_replaced_in_every_kind_of_string() {
     assert_eq!(config.redis, redis);
     assert_eq!(config.lease, Duration::from_secs(20));
     let pipeline = config.pipelines.get("p").expect("is there");
-    assert_eq!(pipeline.from, From::List("s3cr3t-queue".to_owned()));
+    assert_eq!(pipeline.from, from_list("s3cr3t-queue"));
     assert_eq!(pipeline.publish, ["a-b"]);
 }
 
