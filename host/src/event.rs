@@ -35,6 +35,18 @@ pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
     warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");
 }
 
+/// More messages waited in a list than its pipeline keeps, and so many of them were dropped.
+pub(crate) fn backlog_dropped(sampler: &Sampler, source: &str, dropped: u64) {
+    if let Some(before) = sampler.admit(dropped) {
+        error!(source, dropped = dropped + before, "dropped messages: more were waiting than `backlog` keeps");
+    }
+}
+
+/// So many dead letters were forgotten, as there were too many of them or they were too old.
+pub(crate) fn dead_letters_expired(source: &str, expired: u64) {
+    warn!(source, expired, "forgot dead letters beyond what `keep_dead` allows");
+}
+
 /// What a pipeline has said of its failures.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
@@ -44,7 +56,7 @@ pub(crate) struct Failures {
 
 /// Lets one line in five seconds through, and counts the others: a failing endpoint must not flood the log.
 #[derive(Debug, Default)]
-struct Sampler(Mutex<Sampled>);
+pub(crate) struct Sampler(Mutex<Sampled>);
 
 #[derive(Debug, Default)]
 struct Sampled {
@@ -55,11 +67,11 @@ struct Sampled {
 impl Sampler {
     const EVERY: Duration = Duration::from_secs(5);
 
-    /// How many lines were held back since the last one, if this one is to be written.
-    fn admit(&self) -> Option<u64> {
+    /// How much was held back since the last line, if this one, which stands for `weight`, is to be written.
+    fn admit(&self, weight: u64) -> Option<u64> {
         let mut sampled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sampled.last.is_some_and(|last| last.elapsed() < Self::EVERY) {
-            sampled.suppressed += 1;
+            sampled.suppressed += weight;
             return None;
         }
         sampled.last = Some(Instant::now());
@@ -72,9 +84,10 @@ pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, ou
     let (id, attempt) = (&*message.id, message.attempt);
     match outcome {
         Outcome::Done => debug!(pipeline, id, attempt, "done"),
+        Outcome::Again { after } => debug!(pipeline, id, attempt, ?after, "put back untried"),
         Outcome::Retry { after, trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.retried.admit() {
+            match failures.retried.admit(1) {
                 Some(more) => {
                     warn!(pipeline, id, attempt, ?after, plugin, digest, reason, more, "to be tried again");
                 }
@@ -83,7 +96,7 @@ pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, ou
         }
         Outcome::Dead { trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.buried.admit() {
+            match failures.buried.admit(1) {
                 Some(more) => {
                     warn!(pipeline, id, attempt, plugin, digest, reason, more, "into the dead letters");
                 }

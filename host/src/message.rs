@@ -115,6 +115,11 @@ impl Fault {
 pub enum Outcome {
     /// Consumed: delivered or dropped on purpose.
     Done,
+    /// It was not tried; once more, as if this had not been.
+    Again {
+        /// From now, by the clock of Redis.
+        after: Duration,
+    },
     /// Once more, after a pause.
     Retry {
         /// From now, by the clock of Redis.
@@ -144,6 +149,9 @@ pub struct Trouble {
     /// The plugin's version: the first 12 hex digits of the SHA-256 of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Whether the plugin broke: a trap, a time-out, memory, an answer beyond its limits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broke: bool,
     /// Why, in words.
     pub reason: String,
 }

@@ -60,7 +60,7 @@ impl Pipeline {
             failures: event::Failures::default(),
         });
         let tasks = shutdown.clone();
-        let source = Source::open(Opening {
+        let source = Source::open(&Opening {
             pipeline: parts.name,
             config: parts.config,
             node: parts.node,
@@ -108,6 +108,7 @@ impl Failed {
             attempt,
             plugin: Some(self.plugin.clone()),
             digest: Some(self.digest.clone()),
+            broke: matches!(self.fault, Fault::Broken { .. }),
             reason: self.fault.reason().to_owned(),
         }
     }
@@ -121,15 +122,11 @@ impl Line {
     }
 
     async fn take(&self, delivery: Delivery) {
-        let outcome = if retry::is_spent(&self.retry, delivery.message.attempt) {
-            given_up(&delivery)
-        } else {
-            match self.run(&delivery).await {
-                Ok(()) => Outcome::Done,
-                Err((failed, succeeded)) => {
-                    let trouble = failed.trouble(delivery.message.attempt);
-                    retry::decide(&self.retry, &failed.fault, trouble, succeeded)
-                }
+        let outcome = match self.run(&delivery).await {
+            Ok(()) => Outcome::Done,
+            Err((failed, succeeded)) => {
+                let trouble = failed.trouble(delivery.message.attempt);
+                retry::decide(&self.retry, &failed.fault, trouble, succeeded, delivery.broken())
             }
         };
         event::settled(&self.failures, &self.name, &delivery.message, &outcome);
@@ -169,12 +166,4 @@ impl Line {
 
 async fn ask(version: &Arc<Version>, message: &Message) -> Result<Verdict, Fault> {
     version.lend().await?.filter(message).await
-}
-
-/// A message that was in flight whenever its node died.
-fn given_up(delivery: &Delivery) -> Outcome {
-    let attempt = delivery.message.attempt - 1;
-    let reason = format!("given up after {attempt} attempts: the node ended while the message was in flight");
-    let trouble = Trouble { attempt, plugin: None, digest: None, reason };
-    Outcome::Dead { trouble, succeeded: delivery.succeeded().to_vec() }
 }

@@ -3,47 +3,55 @@
 mod connection;
 pub mod dead;
 mod delivery;
+mod dialect;
 pub mod embedded;
 mod envelope;
+mod flow;
 mod keys;
 mod lane;
 mod lease;
 mod list;
+mod queue;
+mod recover;
+mod register;
 mod scripts;
 mod settle;
+mod settlement;
 mod shared;
+mod suspects;
 mod take;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod upkeep;
 
 use crate::config;
 
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;
-pub use list::List;
+pub use list::Lists;
 pub use shared::{Opening, Start};
 
 /// One of the kinds of source.
 #[derive(Debug)]
 pub enum Source {
-    /// A Redis list.
-    List(List),
+    /// Redis lists.
+    Lists(Lists),
 }
 
 impl Source {
     /// Starts to take.
-    pub fn open(opening: Opening<'_>) -> Self {
-        let list = match &opening.config.from {
-            config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
-            _ => "",
-        };
-        Self::List(List::open(opening, list))
+    pub fn open(opening: &Opening<'_>) -> Self {
+        match &opening.config.from {
+            config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
+            _ => unreachable!("the configuration refuses sources that are not there yet"),
+        }
     }
 
     /// Gives up what is left, once everything on the shutdown it was opened with has ended.
     pub async fn close(self) {
         match self {
-            Self::List(list) => list.close().await,
+            Self::Lists(lists) => lists.close().await,
         }
     }
 }

@@ -7,10 +7,21 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What becomes of a message whose attempt `trouble.attempt` ended with `fault`.
-pub(super) fn decide(retry: &Retry, fault: &Fault, trouble: Trouble, succeeded: Vec<String>) -> Outcome {
+/// What becomes of a message whose attempt `trouble.attempt` ended with `fault`, and that has broken a plugin or ended a
+/// node `broken` times before.
+pub(super) fn decide(
+    retry: &Retry,
+    fault: &Fault,
+    mut trouble: Trouble,
+    succeeded: Vec<String>,
+    broken: u32,
+) -> Outcome {
     match fault {
         Fault::Reject { .. } => Outcome::Dead { trouble, succeeded },
+        Fault::Broken { reason } if broken + 1 >= retry.crashes => {
+            trouble.reason = format!("quarantined after {} crashes: {reason}", broken + 1);
+            Outcome::Dead { trouble, succeeded }
+        }
         _ if trouble.attempt >= retry.attempts => Outcome::Dead { trouble, succeeded },
         Fault::Retry { after: Some(after), .. } => Outcome::Retry { after: *after, trouble, succeeded },
         Fault::Retry { after: None, .. } | Fault::Broken { .. } => {
@@ -18,11 +29,6 @@ pub(super) fn decide(retry: &Retry, fault: &Fault, trouble: Trouble, succeeded: 
             Outcome::Retry { after, trouble, succeeded }
         }
     }
-}
-
-/// Whether a message that nodes died with has had its attempts.
-pub(super) fn is_spent(retry: &Retry, attempt: u32) -> bool {
-    attempt > retry.attempts
 }
 
 /// The pause after failed attempt `attempt`, from 1: doubles up to the longest; `chance`, from 0 up to 1, takes up to a
@@ -36,11 +42,12 @@ fn pause(retry: &Retry, attempt: u32, chance: f64) -> Duration {
 mod tests {
     use super::*;
 
-    const RETRY: Retry = Retry { attempts: 3, crashes: 2, first: Duration::from_secs(1), longest: Duration::from_secs(5) };
+    const RETRY: Retry =
+        Retry { attempts: 3, crashes: 2, first: Duration::from_secs(1), longest: Duration::from_secs(5) };
 
-    fn decided(fault: &Fault, attempt: u32) -> Outcome {
-        let trouble = Trouble { attempt, plugin: None, digest: None, reason: fault.reason().to_owned() };
-        decide(&RETRY, fault, trouble, Vec::new())
+    fn decided(fault: &Fault, attempt: u32, broken: u32) -> Outcome {
+        let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason: fault.reason().to_owned() };
+        decide(&RETRY, fault, trouble, Vec::new(), broken)
     }
 
     #[test]
@@ -53,22 +60,28 @@ mod tests {
 
     #[test]
     fn a_rejected_message_is_not_tried_again() {
-        assert!(matches!(decided(&Fault::Reject { reason: "no".into() }, 1), Outcome::Dead { .. }));
+        assert!(matches!(decided(&Fault::Reject { reason: "no".into() }, 1, 0), Outcome::Dead { .. }));
     }
 
     #[test]
     fn the_last_attempt_is_the_last() {
+        let busy = Fault::Retry { after: None, reason: "busy".into() };
+        assert!(matches!(decided(&busy, 2, 0), Outcome::Retry { .. }));
+        assert!(matches!(decided(&busy, 3, 0), Outcome::Dead { .. }));
+    }
+
+    #[test]
+    fn what_breaks_plugins_has_fewer_chances() {
         let broken = Fault::Broken { reason: "trap".into() };
-        assert!(matches!(decided(&broken, 2), Outcome::Retry { .. }));
-        assert!(matches!(decided(&broken, 3), Outcome::Dead { .. }));
-        assert!(!is_spent(&RETRY, 3));
-        assert!(is_spent(&RETRY, 4));
+        assert!(matches!(decided(&broken, 1, 0), Outcome::Retry { .. }));
+        let Outcome::Dead { trouble, .. } = decided(&broken, 2, 1) else { panic!("two crashes are allowed") };
+        assert_eq!(trouble.reason, "quarantined after 2 crashes: trap");
     }
 
     #[test]
     fn the_plugins_advice_goes_before_our_own() {
         let advice = Some(Duration::from_secs(77));
-        let outcome = decided(&Fault::Retry { after: advice, reason: "busy".into() }, 1);
+        let outcome = decided(&Fault::Retry { after: advice, reason: "busy".into() }, 1, 0);
         assert!(matches!(outcome, Outcome::Retry { after, .. } if Some(after) == advice));
     }
 }

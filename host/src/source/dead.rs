@@ -7,6 +7,7 @@ use super::{
     shared::Shared,
 };
 use crate::{config, message::Trouble};
+use bytes::Bytes;
 use redis::{RedisError, Script, aio::MultiplexedConnection, from_redis_value};
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -40,6 +41,15 @@ pub struct Letter {
     pub troubles: Vec<Trouble>,
     /// Publishers that had succeeded; a replay does not run them again.
     pub succeeded: Vec<String>,
+    /// What it is about, where that is not its source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// As the source gave them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// Its id in the system it came from, where that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
     /// The original bytes.
     #[serde(skip)]
     pub payload: Vec<u8>,
@@ -52,25 +62,22 @@ impl Letter {
     }
 
     fn envelope(&self) -> Envelope {
-        let Self { id, received_ms, succeeded, .. } = self.clone();
-        Envelope { id, attempts: 0, received_ms, troubles: Vec::new(), succeeded }
+        let Self { id, received_ms, succeeded, topic, headers, item, .. } = self.clone();
+        Envelope { id, received_ms, succeeded, topic, headers, item, ..Envelope::default() }
     }
 }
 
-/// What a stream entry of a dead letter holds.
-pub(super) fn fields(shared: &Shared, envelope: &Envelope, payload: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let json = |value: serde_json::Result<Vec<u8>>| value.expect("strings and numbers always serialise");
+/// What a stream entry of a dead letter holds: `envelope` is for us, the others are for people who look with other tools.
+pub(super) fn fields(shared: &Shared, envelope: &Envelope, payload: &Bytes) -> Vec<(&'static str, Bytes)> {
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let reason = envelope.troubles.last().map_or("", |trouble| &trouble.reason);
     vec![
-        ("id", envelope.id.clone().into()),
-        ("pipeline", shared.pipeline.clone().into()),
-        ("source", shared.source.as_bytes().into()),
-        ("attempts", envelope.attempts.to_string().into()),
-        ("received_ms", envelope.received_ms.to_string().into()),
-        ("reason", reason.into()),
-        ("troubles", json(serde_json::to_vec(&envelope.troubles))),
-        ("succeeded", json(serde_json::to_vec(&envelope.succeeded))),
-        ("payload", payload.to_vec()),
+        ("id", text(&envelope.id)),
+        ("pipeline", text(&shared.pipeline)),
+        ("source", text(&shared.source)),
+        ("reason", text(reason)),
+        ("envelope", envelope.line().into()),
+        ("payload", payload.clone()),
     ]
 }
 
@@ -166,15 +173,20 @@ impl DeadLetters {
 fn letter(entry: String, fields: &HashMap<String, redis::Value>) -> Result<Letter, RedisError> {
     let bytes = |name: &str| fields.get(name).cloned().map_or(Ok(Vec::new()), from_redis_value::<Vec<u8>>);
     let text = |name: &str| bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let Envelope { id, attempts, crashes, received_ms, topic, headers, item, troubles, succeeded } =
+        serde_json::from_slice(&bytes("envelope")?).unwrap_or_default();
     Ok(Letter {
         entry,
-        id: text("id")?,
+        id,
         pipeline: text("pipeline")?,
         source: text("source")?,
-        attempts: text("attempts")?.parse().unwrap_or(0),
-        received_ms: text("received_ms")?.parse().unwrap_or(0),
-        troubles: serde_json::from_slice(&bytes("troubles")?).unwrap_or_default(),
-        succeeded: serde_json::from_slice(&bytes("succeeded")?).unwrap_or_default(),
+        attempts: attempts + crashes,
+        received_ms,
+        troubles,
+        succeeded,
+        topic,
+        headers,
+        item,
         payload: bytes("payload")?,
     })
 }

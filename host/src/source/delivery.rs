@@ -4,11 +4,12 @@ use super::{envelope::Envelope, lane::Lane};
 use crate::message::{Message, Outcome, Trouble};
 use bytes::Bytes;
 use std::{
+    borrow::Cow,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Nobody has said yet what became of it.
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     /// What was known of it when it was taken, and its payload.
     pub(super) past: Envelope,
     pub(super) payload: Bytes,
+    /// How often it was tried since a node ended with it in flight, this time included; 0 for what is not under suspicion.
+    pub(super) tried: u32,
     state: AtomicU8,
     /// Absent for the common outcome: done.
     outcome: OnceLock<Box<Outcome>>,
@@ -37,7 +40,12 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(seq: u64, raw: Bytes, sealed: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
         let state = AtomicU8::new(if parked { PARKED } else { OPEN });
-        Self { seq, raw, sealed, past, payload, state, outcome: OnceLock::new() }
+        Self { seq, raw, sealed, past, payload, tried: 0, state, outcome: OnceLock::new() }
+    }
+
+    /// The message's id, in a lane whose ids begin with `origin`.
+    pub(super) fn id(&self, origin: &str) -> Cow<'_, str> {
+        if self.sealed { Cow::Borrowed(&self.past.id) } else { Cow::Owned(format!("{origin}-{}", self.seq)) }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -55,7 +63,7 @@ impl Entry {
     }
 
     /// True when it had been parked.
-    fn settle(&self, outcome: Outcome) -> bool {
+    pub(super) fn settle(&self, outcome: Outcome) -> bool {
         if outcome != Outcome::Done {
             // Only the one `Delivery` of an entry settles it, so the cell is empty.
             self.outcome.get_or_init(|| Box::new(outcome));
@@ -64,11 +72,18 @@ impl Entry {
     }
 }
 
-/// Items taken in one round.
+/// Items taken in one round, by sequence.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) taken: Instant,
     pub(super) entries: Box<[Entry]>,
+}
+
+impl Batch {
+    /// The item `seq`, if it is one of these.
+    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+        let index = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.entries.get(index)
+    }
 }
 
 /// A message on loan. Settling consumes it; dropped unsettled, it is tried again.
@@ -93,6 +108,21 @@ impl Delivery {
         self.entry().map_or(&[], |entry| &entry.past.troubles)
     }
 
+    /// How often it was tried since a node ended with it in flight.
+    pub(super) fn tried(&self) -> u32 {
+        self.entry().map_or(0, |entry| entry.tried)
+    }
+
+    /// Tells when it is settled.
+    pub(super) fn watch(&self) -> Watch {
+        Watch { batch: Arc::clone(&self.batch), index: self.index }
+    }
+
+    /// How often the message has broken a plugin or ended a node.
+    pub fn broken(&self) -> u32 {
+        self.entry().map_or(0, |entry| entry.past.broken())
+    }
+
     /// Publishers that succeeded in an earlier attempt.
     pub fn succeeded(&self) -> &[String] {
         self.entry().map_or(&[], |entry| &entry.past.succeeded)
@@ -113,8 +143,21 @@ impl Delivery {
         }
         if let Some(entry) = self.batch.entries.get(self.index) {
             let was_parked = entry.settle(outcome);
-            self.lane.settled(was_parked.then_some(entry.seq));
+            self.lane.settled(Arc::clone(&self.batch), self.index, was_parked);
         }
+    }
+}
+
+/// Looks after a message that somebody else settles.
+#[derive(Debug)]
+pub(super) struct Watch {
+    batch: Arc<Batch>,
+    index: usize,
+}
+
+impl Watch {
+    pub(super) fn is_settled(&self) -> bool {
+        self.batch.entries.get(self.index).is_none_or(Entry::is_settled)
     }
 }
 
@@ -124,6 +167,7 @@ impl Drop for Delivery {
             attempt: self.message.attempt,
             plugin: None,
             digest: None,
+            broke: false,
             reason: "processing was interrupted".to_owned(),
         };
         let succeeded = self.succeeded().to_vec();

@@ -11,6 +11,17 @@ pub(super) struct Envelope {
     /// Attempts made so far.
     pub(super) attempts: u32,
     pub(super) received_ms: u64,
+    /// How often a node ended while it was being tried on its own account.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) crashes: u32,
+    /// What it is about, where that is not its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) headers: Vec<(String, String)>,
+    /// Its id in the system it came from, where that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) item: Option<String>,
     /// One for each failed attempt, oldest first.
     #[serde(default)]
     pub(super) troubles: Vec<Trouble>,
@@ -19,14 +30,35 @@ pub(super) struct Envelope {
     pub(super) succeeded: Vec<String>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Envelope {
+    /// How often it has broken a plugin or ended a node.
+    pub(super) fn broken(&self) -> u32 {
+        self.crashes + self.troubles.iter().filter(|trouble| trouble.broke).count() as u32
+    }
+
+    /// One more attempt has failed.
+    pub(super) fn failed(&mut self, trouble: &Trouble, succeeded: &[String]) {
+        self.attempts = trouble.attempt.saturating_sub(self.crashes);
+        self.troubles.push(trouble.clone());
+        self.succeeded = succeeded.to_vec();
+    }
+
     /// The envelope and `payload` as Redis keeps them.
     pub(super) fn seal(&self, payload: &[u8]) -> Vec<u8> {
-        let mut sealed = serde_json::to_vec(self).expect("strings and numbers always serialise");
+        let mut sealed = self.line();
         sealed.reserve_exact(payload.len() + 1);
         sealed.push(b'\n');
         sealed.extend_from_slice(payload);
         sealed
+    }
+
+    /// The envelope alone.
+    pub(super) fn line(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialise")
     }
 
     /// The envelope in `sealed`, and the payload behind it; none where it was not sealed by us.
@@ -43,11 +75,16 @@ mod tests {
 
     #[test]
     fn any_payload_comes_back_as_it_was() {
-        let trouble = Trouble { attempt: 1, plugin: Some("http".into()), digest: None, reason: "503\nbusy".into() };
+        let trouble =
+            Trouble { attempt: 1, plugin: Some("http".into()), digest: None, broke: true, reason: "503\nbusy".into() };
         let envelope = Envelope {
             id: "x-1".into(),
             attempts: 1,
             received_ms: 7,
+            crashes: 1,
+            topic: Some("news".into()),
+            headers: vec![("user".into(), "ü".into())],
+            item: Some("abc".into()),
             troubles: vec![trouble],
             succeeded: vec!["a".into()],
         };

@@ -35,6 +35,11 @@ impl Keys {
         format!("{}:dead", self.prefix)
     }
 
+    /// Hash: id of a message in flight when its node ended → how often it was tried since.
+    pub(super) fn tried(&self) -> String {
+        format!("{}:tried", self.prefix)
+    }
+
     /// String that lives as long as `node` does.
     pub(super) fn lease(&self, node: &str) -> String {
         format!("{}:lease:{node}", self.prefix)

@@ -1,23 +1,20 @@
 //! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it.
 
 use super::{
-    delivery::{Batch, Entry},
+    delivery::{Batch, Delivery, Entry},
+    dialect::Item,
     envelope::Envelope,
+    register::Register,
+    settlement::{Settlement, Step},
     shared::Shared,
 };
-use crate::message::{Message, Outcome};
-use bytes::Bytes;
+use crate::message::{Message, Outcome, Trouble};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::Notify;
-
-use super::delivery::Delivery;
-
-/// How long a message may hold back the settlement of those behind it before it is put aside.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What lies in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,38 +25,6 @@ pub(super) enum Content {
     Sealed,
 }
 
-/// Who holds a lane, as the register in Redis has it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Register {
-    pub(super) revision: u64,
-    /// Sequence of the oldest item.
-    pub(super) head: u64,
-    /// What the ids of its messages begin with.
-    pub(super) origin: String,
-    /// How often a node died with this lane in its hands.
-    pub(super) takeovers: u32,
-}
-
-impl Register {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(' ');
-        let register = Self {
-            revision: parts.next()?.parse().ok()?,
-            head: parts.next()?.parse().ok()?,
-            origin: parts.next()?.to_owned(),
-            takeovers: parts.next()?.parse().ok()?,
-        };
-        parts.next().is_none().then_some(register)
-    }
-}
-
-impl std::fmt::Display for Register {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { revision, head, origin, takeovers } = self;
-        write!(f, "{revision} {head} {origin} {takeovers}")
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -67,8 +32,7 @@ pub(super) struct Lane {
     pub(super) content: Content,
     shared: Arc<Shared>,
     state: Mutex<State>,
-    /// Sequences of parked entries that have been settled since the last look.
-    unparked: Mutex<Vec<u64>>,
+    finished: Mutex<Finished>,
     /// Something is there to be settled, or the lane is closed.
     work: Notify,
 }
@@ -78,47 +42,35 @@ struct State {
     register: Register,
     /// Sequence of the next item to be taken.
     tail: u64,
+    /// What is between the head and the tail.
     batches: VecDeque<Arc<Batch>>,
-    parked: BTreeMap<u64, (Arc<Batch>, usize)>,
-    /// How many messages Redis keeps for it, in the list or put aside.
-    held: usize,
+    /// Messages handed out and not yet collected.
+    open: usize,
     /// Nothing more will be taken.
     closed: bool,
-    /// Another node has taken it over, or Redis has forgotten it.
+}
+
+/// Messages that have an outcome, since the last look.
+#[derive(Debug, Default)]
+struct Finished {
+    entries: Vec<Done>,
+    /// Another node has taken the lane over, or Redis has forgotten it.
     lost: bool,
 }
 
-/// Settlements that one call of the script carries out.
-#[derive(Debug, PartialEq)]
-pub(super) struct Settlement {
-    pub(super) before: String,
-    pub(super) after: String,
-    /// Items at the head of the lane that are done with.
-    pub(super) trim: u64,
-    pub(super) steps: Vec<Step>,
+/// An entry with an outcome.
+#[derive(Debug)]
+struct Done {
+    batch: Arc<Batch>,
+    index: usize,
+    /// Whether it had been put aside.
+    parked: bool,
 }
 
-impl Settlement {
-    /// How many messages Redis keeps less of afterwards.
-    fn gone(&self) -> usize {
-        let count = |of: fn(&Step) -> bool| self.steps.iter().filter(|step| of(step)).count();
-        let (parked, unparked) =
-            (count(|step| matches!(step, Step::Park { .. })), count(|step| matches!(step, Step::Unpark { .. })));
-        self.trim as usize - parked + unparked
+impl Done {
+    fn entry(&self) -> Option<&Entry> {
+        self.batch.entries.get(self.index)
     }
-}
-
-/// One thing to do beside the trim.
-#[derive(Debug, PartialEq)]
-pub(super) enum Step {
-    /// Put aside: it takes long.
-    Park { seq: u64, raw: Bytes },
-    /// It had been put aside.
-    Unpark { seq: u64 },
-    /// Another attempt is due in so many milliseconds.
-    Later { after_ms: u64, sealed: Vec<u8> },
-    /// Into the dead letters, as fields and values.
-    Dead { fields: Vec<(&'static str, Vec<u8>)> },
 }
 
 /// What the settler finds.
@@ -126,8 +78,6 @@ pub(super) enum Step {
 pub(super) enum Work {
     /// This is to be carried out now.
     Settle(Settlement),
-    /// Nothing, but look again after so long: a slow message holds others back.
-    Wait(Duration),
     /// Nothing until something happens.
     Idle,
     /// Nothing ever again.
@@ -137,21 +87,13 @@ pub(super) enum Work {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: String, content: Content, register: Register) -> Arc<Self> {
         let tail = register.head;
-        let state = State {
-            register,
-            tail,
-            batches: VecDeque::new(),
-            parked: BTreeMap::new(),
-            held: 0,
-            closed: false,
-            lost: false,
-        };
+        let state = State { register, tail, batches: VecDeque::new(), open: 0, closed: false };
         Arc::new(Self {
             key,
             content,
             shared,
             state: Mutex::new(state),
-            unparked: Mutex::default(),
+            finished: Mutex::default(),
             work: Notify::new(),
         })
     }
@@ -162,12 +104,15 @@ impl Lane {
         self.work.notify_one();
     }
 
-    /// An entry has an outcome; `parked` is its sequence if it had been put aside.
-    pub(super) fn settled(&self, parked: Option<u64>) {
-        if let Some(seq) = parked {
-            lock(&self.unparked).push(seq);
+    /// Entry `index` of `batch` has an outcome; `parked` if it had been put aside.
+    pub(super) fn settled(&self, batch: Arc<Batch>, index: usize, parked: bool) {
+        let mut finished = lock(&self.finished);
+        if finished.lost {
+            drop(finished);
+            return self.shared.flow.release(1);
         }
-        self.shared.permits.add_permits(1);
+        finished.entries.push(Done { batch, index, parked });
+        drop(finished);
         self.work.notify_one();
     }
 
@@ -186,151 +131,165 @@ impl Lane {
         self.state().register.clone()
     }
 
-    /// What was in the lane is no longer ours to settle; returns how many messages that are.
+    /// What is in the lane is no longer ours to settle; returns how many messages that are.
     pub(super) fn lose(&self) -> usize {
         let mut state = self.state();
-        let lost = std::mem::take(&mut state.held);
+        let lost = std::mem::take(&mut state.open);
         state.batches.clear();
-        state.parked.clear();
-        state.register.head = state.tail;
-        (state.lost, state.closed) = (true, true);
+        state.closed = true;
         drop(state);
-        self.shared.release(lost);
+        let mut finished = lock(&self.finished);
+        finished.lost = true;
+        let settled = std::mem::take(&mut finished.entries).len();
+        drop(finished);
+        self.shared.flow.release(settled);
         self.work.notify_one();
         lost
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.state().lost
+        lock(&self.finished).lost
     }
 
-    /// Appends what was taken, as deliveries; for each, a permit was acquired and room reserved before.
-    pub(super) fn append(self: &Arc<Self>, items: Vec<Vec<u8>>) -> Vec<Delivery> {
+    /// Appends what was taken, as deliveries; for each, a permit was acquired.
+    pub(super) fn append(self: &Arc<Self>, items: Vec<Item>) -> Vec<Delivery> {
+        let now = now_ms();
         let mut state = self.state();
         let first = state.tail;
         state.tail += items.len() as u64;
-        self.keep(&mut state, items.len());
-        let now = now_ms();
-        let entries = (first..).zip(items).map(|(seq, raw)| self.entry(seq, raw, now, false)).collect();
-        let batch = Arc::new(Batch { taken: Instant::now(), entries });
+        let count = items.len();
+        // An earlier holder may have settled what lies behind its head.
+        let due = (first..).zip(items).filter(|(seq, _)| !state.register.is_done(*seq));
+        let entries = due.map(|(seq, item)| self.entry(seq, item, now, false)).collect();
+        let batch = Arc::new(Batch { entries });
         state.batches.push_back(Arc::clone(&batch));
-        drop(state);
-        self.deliveries(&batch)
+        self.hand_out(state, &batch, count)
     }
 
     /// Appends what an earlier holder had put aside.
-    pub(super) fn append_parked(self: &Arc<Self>, items: Vec<(u64, Vec<u8>)>) -> Vec<Delivery> {
-        let now = now_ms();
-        let entries = items.into_iter().map(|(seq, raw)| self.entry(seq, raw, now, true)).collect();
-        let batch = Arc::new(Batch { taken: Instant::now(), entries });
-        let mut state = self.state();
-        self.keep(&mut state, batch.entries.len());
-        for (index, entry) in batch.entries.iter().enumerate() {
-            state.parked.insert(entry.seq, (Arc::clone(&batch), index));
-        }
-        drop(state);
-        self.deliveries(&batch)
+    pub(super) fn append_parked(self: &Arc<Self>, items: Vec<(u64, Item)>) -> Vec<Delivery> {
+        let (now, count) = (now_ms(), items.len());
+        let entries = items.into_iter().map(|(seq, item)| self.entry(seq, item, now, true)).collect();
+        let batch = Arc::new(Batch { entries });
+        self.hand_out(self.state(), &batch, count)
     }
 
-    /// Counts messages for which there is room as held by this lane, if it still holds anything.
-    fn keep(&self, state: &mut State, messages: usize) {
-        if state.lost {
-            self.shared.release(messages);
-        } else {
-            state.held += messages;
-        }
-    }
-
-    fn entry(&self, seq: u64, raw: Vec<u8>, received_ms: u64, parked: bool) -> Entry {
-        let raw = Bytes::from(raw);
+    fn entry(&self, seq: u64, item: Item, received_ms: u64, parked: bool) -> Entry {
         let opened = match self.content {
             Content::Raw => None,
-            Content::Sealed => Envelope::open(&raw),
+            Content::Sealed => Envelope::open(&item.raw),
         };
         let sealed = opened.is_some();
-        let (past, payload) = opened.unwrap_or_else(|| (Envelope { received_ms, ..Envelope::default() }, raw.clone()));
-        Entry::new(seq, raw, sealed, past, payload, parked)
+        let Item { raw, payload, topic, item, attempts, tried, flaw } = item;
+        let (mut past, payload) = opened.unwrap_or_else(|| {
+            let past = Envelope { received_ms, topic, item, attempts, ..Envelope::default() };
+            (past, payload.unwrap_or_else(|| raw.clone()))
+        });
+        past.crashes += tried;
+        let mut entry = Entry::new(seq, raw, sealed, past, payload, parked);
+        entry.tried = tried;
+        if let Some(reason) = flaw {
+            let attempt = 1 + entry.past.attempts + entry.past.crashes;
+            let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason };
+            entry.settle(Outcome::Dead { trouble, succeeded: Vec::new() });
+        }
+        entry
     }
 
-    fn deliveries(self: &Arc<Self>, batch: &Arc<Batch>) -> Vec<Delivery> {
-        let (origin, takeovers) = {
-            let state = self.state();
-            (state.register.origin.clone(), state.register.takeovers)
-        };
+    /// Makes deliveries of `batch`, for which there are `permits`.
+    fn hand_out(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        batch: &Arc<Batch>,
+        permits: usize,
+    ) -> Vec<Delivery> {
+        state.open += batch.entries.len();
+        let origin = state.register.origin.clone();
+        drop(state);
+        self.shared.flow.release(permits - batch.entries.len());
+        let mut deliveries = Vec::with_capacity(batch.entries.len());
+        for (index, entry) in batch.entries.iter().enumerate() {
+            let message = self.message(&origin, entry);
+            if let Some(outcome) = entry.outcome() {
+                self.shared.flawed(&message, outcome);
+                self.settled(Arc::clone(batch), index, false);
+            } else {
+                deliveries.push(Delivery::new(message, Arc::clone(self), Arc::clone(batch), index));
+            }
+        }
+        deliveries
+    }
+
+    fn message(&self, origin: &str, entry: &Entry) -> Message {
         let source = &self.shared.source;
-        let message = |entry: &Entry| Message {
-            id: if entry.sealed { entry.past.id.as_str().into() } else { format!("{origin}-{}", entry.seq).into() },
+        Message {
+            id: entry.id(origin).into(),
             source: Arc::clone(source),
-            topic: Arc::clone(source),
-            attempt: 1 + entry.past.attempts + takeovers,
+            topic: entry.past.topic.as_deref().map_or_else(|| Arc::clone(source), Into::into),
+            attempt: 1 + entry.past.attempts + entry.past.crashes,
             received_ms: entry.past.received_ms,
-            headers: Vec::new(),
+            headers: entry.past.headers.clone(),
             payload: entry.payload.clone(),
-        };
-        let entries = batch.entries.iter().enumerate();
-        entries
-            .map(|(index, entry)| Delivery::new(message(entry), Arc::clone(self), Arc::clone(batch), index))
-            .collect()
+        }
     }
 
     /// What is to be settled now.
     pub(super) fn collect(&self) -> Work {
-        let unparked = std::mem::take(&mut *lock(&self.unparked));
+        let finished = std::mem::take(&mut lock(&self.finished).entries);
         let mut state = self.state();
-        let mut steps = Vec::new();
-        for seq in unparked {
-            if let Some((batch, index)) = state.parked.remove(&seq) {
-                steps.push(Step::Unpark { seq });
-                steps.extend(batch.entries.get(index).and_then(|entry| self.copy(&state.register, entry)));
-            }
-        }
-        let crowded = self.shared.is_crowded();
-        let (trim, wait) = state.pass(crowded, |register, entry| self.copy(register, entry), &mut steps);
-        if trim == 0 && steps.is_empty() {
-            let empty = state.batches.is_empty() && state.parked.is_empty();
-            return match wait {
-                Some(wait) => Work::Wait(wait),
-                None if state.closed && empty => Work::Finished,
-                None => Work::Idle,
-            };
+        if finished.is_empty() {
+            return if state.closed && state.open == 0 { Work::Finished } else { Work::Idle };
         }
         let before = state.register.to_string();
+        let mut steps = Vec::new();
+        for done in &finished {
+            let Some(entry) = done.entry() else { continue };
+            if done.parked {
+                steps.push(Step::Unpark { seq: entry.seq });
+            } else {
+                state.register.settle(entry.seq);
+            }
+            self.copy(&state.register, entry, &mut steps);
+        }
+        state.open = state.open.saturating_sub(finished.len());
+        let trim = state.register.pass() + state.put_aside(self.longest(), &mut steps);
         state.register.revision += 1;
-        state.register.head += trim;
-        Work::Settle(Settlement { before, after: state.register.to_string(), trim, steps })
+        state.forget_passed();
+        let after = state.register.to_string();
+        Work::Settle(Settlement { before, after, trim, steps, messages: finished.len() })
     }
 
-    /// `settlement` has been carried out.
+    /// `settlement` has been carried out, or the lane is lost.
     pub(super) fn done(&self, settlement: &Settlement) {
-        let mut state = self.state();
-        // Nothing is held any more where the lane was lost meanwhile.
-        let gone = settlement.gone().min(state.held);
-        state.held -= gone;
-        drop(state);
-        self.shared.release(gone);
+        self.shared.flow.release(settlement.messages);
+    }
+
+    /// How many items may lie between the head and the tail: settled ones behind one that is not stay in Redis.
+    fn longest(&self) -> u64 {
+        2 * self.shared.flow.in_flight as u64
     }
 
     /// What Redis must keep of a settled entry.
-    fn copy(&self, register: &Register, entry: &Entry) -> Option<Step> {
-        let (trouble, succeeded, again) = match entry.outcome()? {
-            Outcome::Done => return None,
-            Outcome::Retry { after, trouble, succeeded } => (trouble, succeeded, Some(after)),
-            Outcome::Dead { trouble, succeeded } => (trouble, succeeded, None),
-        };
-        let mut envelope = entry.past.clone();
-        if !entry.sealed {
-            envelope.id = format!("{}-{}", register.origin, entry.seq);
+    fn copy(&self, register: &Register, entry: &Entry, steps: &mut Vec<Step>) {
+        let outcome = entry.outcome();
+        if entry.tried > 0 {
+            let id = entry.id(&register.origin);
+            steps.push(Step::call([b"HDEL", self.shared.keys.tried().as_bytes(), id.as_bytes()]));
         }
-        envelope.attempts = trouble.attempt;
-        envelope.troubles.push(trouble.clone());
-        envelope.succeeded.clone_from(succeeded);
-        Some(match again {
-            Some(after) => {
-                let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
-                Step::Later { after_ms, sealed: envelope.seal(&entry.payload) }
+        self.shared.dialect.steps(entry, outcome, steps);
+        let mut envelope = Envelope { id: entry.id(&register.origin).into_owned(), ..entry.past.clone() };
+        steps.push(match outcome {
+            None | Some(Outcome::Done) => return,
+            Some(Outcome::Again { after }) => later(*after, &envelope, entry),
+            Some(Outcome::Retry { after, trouble, succeeded }) => {
+                envelope.failed(trouble, succeeded);
+                later(*after, &envelope, entry)
             }
-            None => Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) },
-        })
+            Some(Outcome::Dead { trouble, succeeded }) => {
+                envelope.failed(trouble, succeeded);
+                Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) }
+            }
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -338,49 +297,35 @@ impl Lane {
     }
 }
 
+fn later(after: Duration, envelope: &Envelope, entry: &Entry) -> Step {
+    let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
+    Step::Later { after_ms, sealed: envelope.seal(&entry.payload).into() }
+}
+
 impl State {
-    /// Passes over the settled entries at the head, and puts aside slow ones in front of settled ones.
-    /// Returns how many were passed, and how long to wait for the slow one at the head.
-    fn pass(
-        &mut self,
-        crowded: bool,
-        copy: impl Fn(&Register, &Entry) -> Option<Step>,
-        steps: &mut Vec<Step>,
-    ) -> (u64, Option<Duration>) {
+    /// Puts slow messages at the head aside while more than `longest` items lie in the lane; returns how many items the
+    /// head has moved by that.
+    fn put_aside(&mut self, longest: u64, steps: &mut Vec<Step>) -> u64 {
         let mut passed = 0;
-        loop {
-            let Some(batch) = self.batches.front().map(Arc::clone) else { return (passed, None) };
-            let first = batch.entries.first().map_or(0, |entry| entry.seq);
-            let begin = (self.register.head + passed).saturating_sub(first) as usize;
-            for (index, entry) in batch.entries.iter().enumerate().skip(begin) {
-                if entry.is_settled() {
-                    steps.extend(copy(&self.register, entry));
-                } else {
-                    let age = batch.taken.elapsed();
-                    if !self.holds_back(&batch, index) {
-                        return (passed, None);
-                    }
-                    if age < PATIENCE && !crowded {
-                        return (passed, Some(PATIENCE - age));
-                    }
-                    if entry.park() {
-                        steps.push(Step::Park { seq: entry.seq, raw: entry.raw.clone() });
-                        self.parked.insert(entry.seq, (Arc::clone(&batch), index));
-                    } else {
-                        // It was settled while we looked.
-                        steps.extend(copy(&self.register, entry));
-                    }
-                }
-                passed += 1;
+        while self.tail - self.register.head > longest {
+            let Some(entry) = self.batches.iter().find_map(|batch| batch.entry(self.register.head)) else { break };
+            if !entry.park() {
+                // It was settled while we looked, and comes with the next settlement.
+                break;
             }
-            self.batches.pop_front();
+            let (seq, raw) = (entry.seq, entry.raw.clone());
+            steps.push(Step::Park { seq, raw });
+            self.register.settle(seq);
+            passed += self.register.pass();
         }
+        passed
     }
 
-    /// Whether something behind entry `index` of the first batch is settled.
-    fn holds_back(&self, batch: &Batch, index: usize) -> bool {
-        let rest = batch.entries.iter().skip(index + 1);
-        rest.chain(self.batches.iter().skip(1).flat_map(|batch| batch.entries.iter())).any(Entry::is_settled)
+    fn forget_passed(&mut self) {
+        let head = self.register.head;
+        while self.batches.front().is_some_and(|batch| batch.entries.last().is_none_or(|entry| entry.seq < head)) {
+            self.batches.pop_front();
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Who holds what: keeps this node's lease, and takes over lanes whose holder is gone.
 
 use super::{
-    keys::{self},
-    lane::{Content, Lane, Register},
+    keys,
+    lane::{Content, Lane},
+    recover,
+    register::Register,
     scripts, settle,
     shared::{Backoff, Shared},
 };
@@ -14,23 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Items read from a lane at a time.
-const PAGE: usize = 64;
-/// A blocked command of a lost connection can still move an item until then.
-const ARMED: Duration = Duration::from_secs(3);
 /// How often what is due is looked for, at least.
 const DUE_AT_MOST: Duration = Duration::from_millis(250);
 const DUE_AT_LEAST: Duration = Duration::from_millis(5);
 /// Due items moved by one call.
 const DUE_PAGE: usize = 200;
-
-/// A connection as the server knows it.
-#[derive(Clone, Debug)]
-pub(super) struct ClientId {
-    pub(super) id: i64,
-    /// Unlike the number, never used again after the server was restarted.
-    pub(super) name: String,
-}
 
 /// Renews the lease until it is dropped.
 pub(super) async fn keep(shared: Arc<Shared>) {
@@ -45,7 +35,12 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 async fn renew(shared: &Shared) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
     let lease = shared.lease.as_millis() as u64;
-    redis::cmd("SET").arg(shared.keys.lease(&shared.node)).arg(1).arg("PX").arg(lease).exec_async(&mut link).await
+    let key = shared.keys.lease(&shared.node);
+    scripts::RENEW
+        .run(&mut link, |renewal| {
+            renewal.key(&*key).arg(lease);
+        })
+        .await
 }
 
 /// Gives the lease back, so that others need not wait for what this node left.
@@ -80,7 +75,12 @@ pub(super) async fn move_due(shared: Arc<Shared>) {
 
 async fn due(shared: &Shared) -> Result<(usize, i64), RedisError> {
     let mut link = shared.link().await?;
-    scripts::DUE.key(shared.keys.delayed()).key(shared.keys.retry()).arg(DUE_PAGE).invoke_async(&mut link).await
+    let (delayed, retry) = (shared.keys.delayed(), shared.keys.retry());
+    scripts::DUE
+        .run(&mut link, |due| {
+            due.key(&*delayed).key(&*retry).arg(DUE_PAGE);
+        })
+        .await
 }
 
 /// Takes over lanes of nodes that are gone, and lanes of this node that nobody cares for any more.
@@ -145,7 +145,7 @@ async fn take_over(shared: &Arc<Shared>, lane: String) {
             let content = content(&shared.keys, &key);
             let lane = Lane::new(Arc::clone(shared), key, content, register);
             shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&lane)));
-            shared.shutdown.track_until_stop(resume(Arc::clone(shared), lane, true));
+            shared.shutdown.track_until_stop(recover::resume(Arc::clone(shared), lane, recover::Why::Adopted));
         }
         Ok(None) => {}
         Err(error) => shared.failed(&error).await,
@@ -160,10 +160,12 @@ async fn adopt(shared: &Shared, lane: &str) -> Result<Option<(String, Register)>
     // A lane of our own that was left alone has no other lease than ours, which lives.
     let lease = if holder == shared.node { format!("{lane}:nobody") } else { keys.lease(holder) };
     let mut link = shared.link().await?;
-    let mut adoption = scripts::ADOPT.prepare_invoke();
-    adoption.key(keys.lanes()).key(lane).key(keys::slow(lane)).key(lease).key(&key).key(keys::slow(&key));
     shared.begin(&key);
-    let adopted = adoption.invoke_async::<Option<String>>(&mut link).await;
+    let adopted: Result<Option<String>, _> = scripts::ADOPT
+        .run(&mut link, |adoption| {
+            adoption.key(keys.lanes()).key(lane).key(keys::slow(lane)).key(&*lease).key(&key).key(keys::slow(&key));
+        })
+        .await;
     let register = adopted.as_ref().ok().and_then(|register| Register::parse(register.as_deref()?));
     if register.is_none() {
         shared.end(&key);
@@ -175,118 +177,6 @@ fn content(keys: &keys::Keys, lane: &str) -> Content {
     match keys.holder(lane) {
         Some((_, name)) if name.starts_with('r') => Content::Sealed,
         _ => Content::Raw,
-    }
-}
-
-/// The connection of `lane` broke: delivers what Redis has put into the lane without our knowing.
-pub(super) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>, client: ClientId) {
-    let mut backoff = Backoff::new();
-    while let Err(error) = disarm(&shared, &client).await {
-        shared.failed(&error).await;
-        tokio::time::sleep(backoff.next()).await;
-    }
-    resume(shared, lane, false).await;
-}
-
-/// Ends the old connection on the server's side: a blocked command may still be armed there.
-async fn disarm(shared: &Shared, client: &ClientId) -> Result<(), RedisError> {
-    let mut link = shared.link().await?;
-    // Where these commands are not allowed, the old connection is waited out instead.
-    let listed = redis::cmd("CLIENT").arg("LIST").arg("ID").arg(client.id).query_async::<String>(&mut link).await;
-    match listed {
-        Ok(line) if line.contains(&format!(" name={} ", client.name)) => {
-            let killed = redis::cmd("CLIENT").arg("KILL").arg("ID").arg(client.id).exec_async(&mut link).await;
-            killed.or_else(|error| if error.is_io_error() { Err(error) } else { Ok(()) })
-        }
-        Err(error) if error.is_io_error() => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Delivers what is in `lane` beyond what is known of it, then closes it.
-async fn resume(shared: Arc<Shared>, lane: Arc<Lane>, adopted: bool) {
-    let until = Instant::now() + if adopted { Duration::ZERO } else { ARMED };
-    let mut backoff = Backoff::new();
-    let mut parked = adopted;
-    while !shared.shutdown.quiet().is_cancelled() && !lane.is_lost() {
-        let read = if parked {
-            deliver_parked(&shared, &lane).await.map(|()| None)
-        } else {
-            deliver_unread(&shared, &lane).await
-        };
-        match read {
-            Ok(None) => parked = false,
-            Ok(Some(0)) if Instant::now() >= until => break,
-            Ok(Some(0)) => shared.pause(ARMED / 6).await,
-            Ok(Some(_)) => backoff.reset(),
-            Err(error) => {
-                shared.failed(&error).await;
-                shared.pause(backoff.next()).await;
-            }
-        }
-    }
-    lane.close();
-}
-
-/// Delivers one page; tells how many items there were.
-async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<Option<usize>, RedisError> {
-    let permits = page(shared).await;
-    let result = read_page(shared, lane, permits).await;
-    let taken = result.as_ref().map_or(0, |items| items.as_ref().map_or(0, Vec::len));
-    shared.permits.add_permits(permits - taken);
-    match result? {
-        Some(items) if items.is_empty() => Ok(Some(0)),
-        Some(items) => {
-            shared.hold(items.len());
-            (shared.start)(lane.append(items));
-            Ok(Some(taken))
-        }
-        None => {
-            lane.lose();
-            Ok(Some(0))
-        }
-    }
-}
-
-async fn read_page(shared: &Shared, lane: &Lane, count: usize) -> Result<Option<Vec<Vec<u8>>>, RedisError> {
-    let mut link = shared.link().await?;
-    let mut unread = scripts::UNREAD.prepare_invoke();
-    unread.key(shared.keys.lanes()).key(&*lane.key).arg(lane.tail()).arg(count);
-    unread.invoke_async(&mut link).await
-}
-
-/// Delivers what an earlier holder had put aside.
-async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), RedisError> {
-    let mut link = shared.link().await?;
-    let slow = keys::slow(&lane.key);
-    let mut seqs: Vec<u64> = redis::cmd("HKEYS").arg(&slow).query_async(&mut link).await?;
-    seqs.sort_unstable();
-    while !seqs.is_empty() {
-        let permits = page(shared).await;
-        let rest = seqs.split_off(permits.min(seqs.len()));
-        let read = redis::cmd("HMGET").arg(&slow).arg(&seqs).query_async::<Vec<Option<Vec<u8>>>>(&mut link).await;
-        let values = read.inspect_err(|_| shared.permits.add_permits(permits))?;
-        let items: Vec<_> = seqs.into_iter().zip(values).filter_map(|(seq, value)| Some((seq, value?))).collect();
-        shared.permits.add_permits(permits - items.len());
-        shared.hold(items.len());
-        (shared.start)(lane.append_parked(items));
-        seqs = rest;
-    }
-    Ok(())
-}
-
-/// Permits for one page: one at least, more if they are free.
-async fn page(shared: &Shared) -> usize {
-    if let Ok(permit) = shared.permits.acquire().await {
-        permit.forget();
-    }
-    let more = (PAGE - 1).min(shared.permits.available_permits());
-    match shared.permits.try_acquire_many(more as u32) {
-        Ok(permits) => {
-            permits.forget();
-            1 + more
-        }
-        Err(_) => 1,
     }
 }
 
@@ -303,7 +193,7 @@ async fn make_known(shared: &Shared, lane: &str) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
     let exists: bool = redis::cmd("EXISTS").arg(lane).query_async(&mut link).await?;
     if exists {
-        let register = Register { revision: 0, head: 0, origin: crate::random::unique(), takeovers: 0 };
+        let register = Register::fresh(0);
         redis::cmd("HSETNX").arg(shared.keys.lanes()).arg(lane).arg(register.to_string()).exec_async(&mut link).await?;
     }
     Ok(())

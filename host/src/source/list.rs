@@ -1,45 +1,54 @@
-//! A Redis list, taken through lanes so that nothing in flight is ever only in this process.
+//! Redis lists, taken through lanes so that nothing in flight is ever only in this process.
 
-use super::{Opening, lane::Content, lease, shared::Shared, take};
-use crate::shutdown::Shutdown;
-use std::{sync::Arc, time::Duration};
+use super::{
+    Opening,
+    dialect::Dialect,
+    flow::Flow,
+    queue::Queue,
+    shared::{Shared, Which},
+    turns::{Sharing, Turns},
+};
+use crate::config;
+use std::sync::Arc;
 
-/// Connections that take from the list; two overlap client and server.
-pub(super) const TAKERS: usize = 2;
-
-/// A list that is being taken from.
+/// Lists that are being taken from.
 #[derive(Debug)]
-pub struct List {
-    shared: Arc<Shared>,
-    /// Outlives the takers: what drains must stay ours.
-    keeper: Shutdown,
+pub struct Lists {
+    queues: Vec<Queue>,
 }
 
-impl List {
+impl Lists {
     /// Starts to take.
-    pub fn open(opening: Opening<'_>, list: &str) -> Self {
-        let shared = Shared::new(opening, list);
-        let keeper = Shutdown::default();
-        keeper.track_until_stop(lease::keep(Arc::clone(&shared)));
-        let shutdown = shared.shutdown.clone();
-        for _ in 0..TAKERS {
-            shutdown.track_until_stop(take::run(Arc::clone(&shared), Content::Raw));
-        }
-        shutdown.track_until_stop(take::run(Arc::clone(&shared), Content::Sealed));
-        shutdown.track_until_stop(lease::move_due(Arc::clone(&shared)));
-        shutdown.track_until_stop(lease::reap(Arc::clone(&shared)));
-        Self { shared, keeper }
+    pub(super) fn open(opening: &Opening<'_>, lists: &config::Lists) -> Self {
+        let sharing = if lists.weights.is_some() { Sharing::Weighted } else { Sharing::Strict };
+        let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(sharing)));
+        let ranks = (0..).map(|place| lists.weights.as_ref().map_or(place, |weights| weight(weights, place)));
+        let queues = lists.names.iter().zip(ranks).map(|(list, rank)| {
+            let which = Which { list, dialect: Dialect::Plain, rank, pushed: lists.pushed };
+            Shared::new(opening, &flow, which)
+        });
+        // All have entered before one begins, or the last would not be waited for.
+        let queues: Vec<_> = queues.collect();
+        let takers = if queues.len() == 1 { 2 } else { 1 };
+        Self { queues: queues.into_iter().map(|shared| Queue::open(shared, takers)).collect() }
     }
 
     /// Gives up what is left, once the takers have ended.
     pub async fn close(self) {
-        self.keeper.end(Duration::ZERO).await;
-        lease::release(&self.shared).await;
+        for queue in self.queues {
+            queue.close().await;
+        }
     }
 
     /// Leaves everything as a killed process does.
     #[cfg(test)]
     pub(super) async fn forget(self) {
-        self.keeper.end(Duration::ZERO).await;
+        for queue in self.queues {
+            queue.forget().await;
+        }
     }
+}
+
+fn weight(weights: &[u32], place: u32) -> u32 {
+    weights.get(place as usize).copied().unwrap_or(1)
 }

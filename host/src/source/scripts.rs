@@ -1,19 +1,54 @@
 //! The scripts that change who holds what: each is atomic, and can be sent again after a lost reply.
 //!
-//! A lane's register is the text `revision head origin takeovers`: every settlement raises the revision, `head` is the
-//! sequence of the lane's oldest item, `origin` the prefix of its messages' ids.
+//! `register.rs` says what a lane's register is.
 
-use redis::Script;
+use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
 use std::sync::LazyLock;
+
+/// A script that must do its work even when Redis is full, because it makes room or keeps what there is.
+pub(super) struct Needed {
+    usual: Script,
+    /// Refused by servers before Redis 7, which do not know such flags.
+    full: Script,
+}
+
+impl Needed {
+    fn new(code: &str) -> Self {
+        Self { usual: Script::new(code), full: Script::new(&format!("#!lua flags=allow-oom\n{code}")) }
+    }
+
+    /// Runs it with the keys and arguments that `fill` gives it.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        redis: &mut MultiplexedConnection,
+        fill: impl Fn(&mut ScriptInvocation<'_>),
+    ) -> Result<T, RedisError> {
+        let mut usual = self.usual.prepare_invoke();
+        fill(&mut usual);
+        match usual.invoke_async(redis).await {
+            Err(error) if is_full(&error) => {
+                let mut full = self.full.prepare_invoke();
+                fill(&mut full);
+                full.invoke_async(redis).await.map_err(|other| if other.is_io_error() { other } else { error })
+            }
+            answered => answered,
+        }
+    }
+}
+
+/// Whether Redis has refused because it has no memory left.
+pub(super) fn is_full(error: &RedisError) -> bool {
+    error.code() == Some("OOM") || error.to_string().contains("OOM command not allowed")
+}
 
 /// Settles the oldest items of a lane, if it is still held as the caller thinks.
 ///
 /// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items to trim, then
-/// operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`.
+/// operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`.
 /// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held.
 /// Copies are made before the trim: an error on the way leaves the item where it was.
-pub(super) static SETTLE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
         r"
 local held = redis.call('HGET', KEYS[1], KEYS[2])
 if held == ARGV[2] then return 1 end
@@ -32,6 +67,10 @@ while at <= #ARGV do
     local due = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[at + 1]
     redis.call('ZADD', KEYS[4], string.format('%.0f', due), ARGV[at + 2])
     at = at + 3
+  elseif op == 'call' then
+    local words = tonumber(ARGV[at + 1])
+    redis.call(unpack(ARGV, at + 2, at + 1 + words))
+    at = at + 2 + words
   else
     local fields = tonumber(ARGV[at + 1])
     redis.call('XADD', KEYS[5], '*', unpack(ARGV, at + 2, at + 1 + fields))
@@ -41,6 +80,25 @@ end
 if ARGV[3] ~= '0' then redis.call('LTRIM', KEYS[2], ARGV[3], -1) end
 redis.call('HSET', KEYS[1], KEYS[2], ARGV[2])
 return 1
+",
+    )
+});
+
+/// Takes what is there, as a round of a taker does, without waiting; for when the commands of a round are refused.
+///
+/// Keys: lanes, lane, lease, the list. Arguments: the lane's register, the lease in milliseconds, how many at most, the
+/// end to take from. Returns 1 if the lane was registered anew or else 0, then the items.
+pub(super) static TAKE: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
+        r"
+local taken = {redis.call('HSETNX', KEYS[1], KEYS[2], ARGV[1])}
+redis.call('SET', KEYS[3], 1, 'PX', ARGV[2])
+for _ = 1, ARGV[3] do
+  local item = redis.call('LMOVE', KEYS[4], KEYS[2], ARGV[4], 'RIGHT')
+  if not item then break end
+  taken[#taken + 1] = item
+end
+return taken
 ",
     )
 });
@@ -63,8 +121,8 @@ return redis.call('LRANGE', KEYS[2], from, from + ARGV[2] - 1)
 /// Takes a lane over from a node whose lease is gone.
 ///
 /// Keys: lanes, lane, slow, the lease, the new lane, its slow. Returns the new register, or nil when there was nothing to take.
-pub(super) static ADOPT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+pub(super) static ADOPT: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
         r"
 if redis.call('EXISTS', KEYS[4]) == 1 then return false end
 local held = redis.call('HGET', KEYS[1], KEYS[2])
@@ -74,10 +132,44 @@ if redis.call('EXISTS', KEYS[2]) == 1 then items = 1; redis.call('RENAME', KEYS[
 if redis.call('EXISTS', KEYS[3]) == 1 then items = 1; redis.call('RENAME', KEYS[3], KEYS[6]) end
 redis.call('HDEL', KEYS[1], KEYS[2])
 if items == 0 then return false end
-local head, origin, takeovers = string.match(held, '^%d+ (%d+) (%S+) (%d+)$')
-local register = '0 ' .. head .. ' ' .. origin .. ' ' .. (takeovers + 1)
+local head, origin, takeovers, done = string.match(held, '^%d+ (%d+) (%S+) (%d+) (%S+)$')
+local register = '0 ' .. head .. ' ' .. origin .. ' ' .. (takeovers + 1) .. ' ' .. done
 redis.call('HSET', KEYS[1], KEYS[5], register)
 return register
+",
+    )
+});
+
+/// Renews a lease. Keys: the lease. Arguments: milliseconds.
+pub(super) static RENEW: LazyLock<Needed> =
+    LazyLock::new(|| Needed::new("redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])"));
+
+/// Drops what is too much in a list. Keys: the list. Arguments: how many may stay, the end that goes first.
+/// Returns how many were dropped.
+pub(super) static BOUND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local over = redis.call('LLEN', KEYS[1]) - ARGV[1]
+if over <= 0 then return 0 end
+if ARGV[2] == 'LEFT' then redis.call('LTRIM', KEYS[1], over, -1)
+else redis.call('LTRIM', KEYS[1], 0, -over - 1) end
+return over
+",
+    )
+});
+
+/// Forgets entries of a stream. Keys: the stream. Arguments: how many may stay, and for how many milliseconds.
+/// Returns how many were forgotten.
+pub(super) static EXPIRE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local time = redis.call('TIME')
+local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
+local expired = redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', math.max(oldest, 0)))
+expired = expired + redis.call('XTRIM', KEYS[1], 'MAXLEN', ARGV[1])
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+return expired
 ",
     )
 });
@@ -95,8 +187,8 @@ return 1
 
 /// Moves what is due to where it is taken from. Keys: delayed, retry. Argument: how many at most.
 /// Returns how many were moved, and in how many milliseconds the next one is due, -1 for never.
-pub(super) static DUE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+pub(super) static DUE: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
         r"
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))

@@ -2,8 +2,9 @@
 
 use super::{
     keys,
-    lane::{Lane, Settlement, Step, Work},
+    lane::{Lane, Work},
     scripts,
+    settlement::Settlement,
     shared::{Backoff, Shared},
 };
 use crate::event;
@@ -20,17 +21,13 @@ async fn settle_all(shared: &Shared, lane: &Lane) {
     loop {
         match lane.collect() {
             Work::Settle(settlement) => {
-                if !carry_out(shared, lane, &settlement).await {
+                let held = carry_out(shared, lane, &settlement).await;
+                lane.done(&settlement);
+                if !held {
                     event::lane_lost(&shared.source, &lane.key, lane.lose());
                     return;
                 }
-                lane.done(&settlement);
             }
-            Work::Wait(time) => tokio::select! {
-                () = lane.work() => {}
-                () = shared.crowding.notified() => {}
-                () = tokio::time::sleep(time) => {}
-            },
             Work::Idle => lane.work().await,
             Work::Finished if lane.is_lost() => return,
             Work::Finished => return retire(shared, lane).await,
@@ -53,11 +50,9 @@ async fn retire(shared: &Shared, lane: &Lane) {
 
 /// False when the lane is no longer ours. Tries until Redis has answered: sending the same settlement twice does no harm.
 async fn carry_out(shared: &Shared, lane: &Lane, settlement: &Settlement) -> bool {
-    let mut invocation = scripts::SETTLE.prepare_invoke();
-    encode(shared, lane, settlement, &mut invocation);
     let mut backoff = Backoff::new();
     loop {
-        match send(shared, &invocation).await {
+        match send(shared, lane, settlement).await {
             Ok(held) => {
                 shared.healthy();
                 return held;
@@ -70,36 +65,18 @@ async fn carry_out(shared: &Shared, lane: &Lane, settlement: &Settlement) -> boo
     }
 }
 
-async fn send(shared: &Shared, invocation: &ScriptInvocation<'_>) -> Result<bool, RedisError> {
+async fn send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Result<bool, RedisError> {
     let mut link = shared.link().await?;
-    invocation.invoke_async(&mut link).await
+    scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation)).await
 }
 
-fn encode(shared: &Shared, lane: &Lane, settlement: &Settlement, invocation: &mut ScriptInvocation<'_>) {
+fn fill(shared: &Shared, lane: &Lane, settlement: &Settlement, invocation: &mut ScriptInvocation<'_>) {
     let keys = &shared.keys;
     invocation.key(keys.lanes()).key(&*lane.key).key(keys::slow(&lane.key)).key(keys.delayed()).key(&*shared.dead);
     invocation.arg(&*settlement.before).arg(&*settlement.after).arg(settlement.trim);
     for step in &settlement.steps {
-        encode_step(step, invocation);
-    }
-}
-
-fn encode_step(step: &Step, invocation: &mut ScriptInvocation<'_>) {
-    match step {
-        Step::Park { seq, raw } => {
-            invocation.arg("park").arg(*seq).arg(&raw[..]);
-        }
-        Step::Unpark { seq } => {
-            invocation.arg("unpark").arg(*seq);
-        }
-        Step::Later { after_ms, sealed } => {
-            invocation.arg("later").arg(*after_ms).arg(sealed);
-        }
-        Step::Dead { fields } => {
-            invocation.arg("dead").arg(2 * fields.len());
-            for (field, value) in fields {
-                invocation.arg(*field).arg(value);
-            }
+        for argument in step.arguments() {
+            invocation.arg(&argument[..]);
         }
     }
 }

@@ -1,18 +1,22 @@
-//! What all the tasks of one source have in common: its keys, its connection for short commands, its health.
+//! What all the tasks of one queue have in common: its keys, its connection for short commands, its health.
 
-use super::{connection::Connector, keys::Keys};
-use crate::{config, event, shutdown::Shutdown};
+use super::{connection::Connector, dialect::Dialect, flow::Flow, keys::Keys};
+use crate::{
+    config, event,
+    message::{Message, Outcome},
+    shutdown::Shutdown,
+};
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{
     collections::HashSet,
     fmt::{self, Debug},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::Mutex;
 
 use super::Delivery;
 
@@ -30,16 +34,21 @@ pub(super) struct Shared {
     /// This process, among all that share the list.
     pub(super) node: String,
     pub(super) lease: Duration,
-    pub(super) in_flight: usize,
-    /// One for each message that may still be taken.
-    pub(super) permits: Semaphore,
+    pub(super) flow: Arc<Flow>,
+    pub(super) dialect: Dialect,
+    /// Which end of the list is taken from.
+    pub(super) end: config::End,
+    /// Which end of it holds the message that was pushed first.
+    pub(super) oldest: config::End,
+    pub(super) backlog: Option<config::Backlog>,
+    pub(super) keep_dead: config::KeepDead,
+    /// How often a message may be in flight when a node ends.
+    pub(super) crashes: u32,
     pub(super) connector: Connector,
     pub(super) shutdown: Shutdown,
     pub(super) start: Start,
-    /// Messages that Redis keeps for this node, and those that takers have asked for: in flight, or settled behind one that is.
-    held: AtomicUsize,
-    /// A taker has found no room: whatever holds settled messages back is to be put aside.
-    pub(super) crowding: Notify,
+    ticket: u64,
+    failures: event::Failures,
     link: Mutex<Option<MultiplexedConnection>>,
     lanes: AtomicU64,
     troubled: AtomicBool,
@@ -65,24 +74,41 @@ pub struct Opening<'a> {
     pub start: Start,
 }
 
+/// One queue of a source.
+pub(super) struct Which<'a> {
+    /// The list.
+    pub(super) list: &'a str,
+    pub(super) dialect: Dialect,
+    /// Its place among the others, or its weight.
+    pub(super) rank: u32,
+    /// The end at which producers push.
+    pub(super) pushed: config::End,
+}
+
 impl Shared {
-    pub(super) fn new(opening: Opening<'_>, list: &str) -> Arc<Self> {
-        let keys = Keys::new(list);
+    pub(super) fn new(opening: &Opening<'_>, flow: &Arc<Flow>, which: Which<'_>) -> Arc<Self> {
+        let keys = Keys::new(which.list);
         let config = opening.config;
+        let ticket = flow.turns.enter(which.rank);
         Arc::new(Self {
             pipeline: opening.pipeline.to_owned(),
-            source: list.into(),
+            source: which.list.into(),
             dead: config.dead_letters.clone().unwrap_or_else(|| keys.dead()),
             keys,
             node: opening.node.to_owned(),
             lease: opening.lease,
-            in_flight: config.in_flight,
-            permits: Semaphore::new(config.in_flight),
-            connector: opening.connector,
-            shutdown: opening.shutdown,
-            start: opening.start,
-            held: AtomicUsize::new(0),
-            crowding: Notify::new(),
+            flow: Arc::clone(flow),
+            dialect: which.dialect,
+            end: end(which.pushed, config.take),
+            oldest: end(which.pushed, config::Take::Oldest),
+            backlog: config.backlog,
+            keep_dead: config.keep_dead.clone(),
+            crashes: config.retry.crashes,
+            connector: opening.connector.clone(),
+            shutdown: opening.shutdown.clone(),
+            start: Arc::clone(&opening.start),
+            ticket,
+            failures: event::Failures::default(),
             link: Mutex::new(None),
             lanes: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
@@ -116,32 +142,14 @@ impl Shared {
         }
     }
 
-    /// What a crash may repeat at most: twice what may be in flight.
-    fn most(&self) -> usize {
-        2 * self.in_flight
+    /// The ticket of this queue for its turn.
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket
     }
 
-    /// Whether nothing more can be taken before something is settled.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.most()
-    }
-
-    /// Room for up to `wanted` messages; 0 when there is none.
-    pub(super) fn reserve(&self, wanted: usize) -> usize {
-        let most = self.most();
-        let grow = |held: usize| Some(held + wanted.min(most.saturating_sub(held)));
-        let before = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).unwrap_or(most);
-        wanted.min(most.saturating_sub(before))
-    }
-
-    /// Messages that Redis kept for this node before it knew of them.
-    pub(super) fn hold(&self, messages: usize) {
-        self.held.fetch_add(messages, Ordering::Relaxed);
-    }
-
-    /// Redis keeps so many messages less for this node.
-    pub(super) fn release(&self, messages: usize) {
-        self.held.fetch_sub(messages, Ordering::Relaxed);
+    /// A message went straight into the dead letters.
+    pub(super) fn flawed(&self, message: &Message, outcome: &Outcome) {
+        event::settled(&self.failures, &self.pipeline, message, outcome);
     }
 
     /// Distinguishes the lanes of this node.
@@ -171,6 +179,20 @@ impl Shared {
     pub(super) async fn pause(&self, pause: Duration) {
         // Elapsing is what usually happens.
         let _ended = tokio::time::timeout(pause, self.shutdown.quiet().cancelled()).await.is_ok();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.flow.turns.leave(self.ticket);
+    }
+}
+
+/// The end of a list that holds the message to `take` first.
+fn end(pushed: config::End, take: config::Take) -> config::End {
+    match (pushed, take) {
+        (config::End::Right, config::Take::Oldest) | (config::End::Left, config::Take::Newest) => config::End::Left,
+        (config::End::Left, config::Take::Oldest) | (config::End::Right, config::Take::Newest) => config::End::Right,
     }
 }
 

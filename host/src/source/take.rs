@@ -2,11 +2,14 @@
 
 use super::{
     connection::server_error,
-    lane::{Content, Lane, Register},
-    lease, settle,
+    dialect::Item,
+    lane::{Content, Lane},
+    lease, recover,
+    register::Register,
+    scripts, settle,
     shared::{Backoff, Shared},
 };
-use crate::event;
+use crate::{config::End, event};
 use redis::{Pipeline, RedisError, Value, aio::MultiplexedConnection};
 use std::{
     sync::Arc,
@@ -26,11 +29,17 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// Takes until it is time to take nothing more. Every connection has a lane of its own.
 pub(super) async fn run(shared: Arc<Shared>, content: Content) {
+    shared.flow.join();
+    take(&shared, content).await;
+    shared.flow.leave();
+}
+
+async fn take(shared: &Arc<Shared>, content: Content) {
     let mut backoff = Backoff::new();
     while !shared.shutdown.quiet().is_cancelled() {
-        match connect(&shared).await {
+        match connect(shared).await {
             Ok(connection) => {
-                let mut taker = Taker::new(&shared, content, connection);
+                let mut taker = Taker::new(shared, content, connection);
                 match taker.register().await {
                     Ok(()) => taker.run(&mut backoff).await,
                     Err(error) => shared.failed(&error).await,
@@ -46,7 +55,7 @@ pub(super) async fn run(shared: Arc<Shared>, content: Content) {
 
 struct Connection {
     redis: MultiplexedConnection,
-    id: lease::ClientId,
+    id: recover::ClientId,
 }
 
 async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
@@ -54,12 +63,14 @@ async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
     let name = format!("gristmill:{}:{:x}", shared.node, shared.next_lane());
     let named = redis::pipe().cmd("CLIENT").arg("SETNAME").arg(&name).ignore().cmd("CLIENT").arg("ID").to_owned();
     let (id,): (i64,) = within(named.query_async(&mut redis)).await?;
-    Ok(Connection { redis, id: lease::ClientId { id, name } })
+    Ok(Connection { redis, id: recover::ClientId { id, name } })
 }
 
 struct Taker<'a> {
     shared: &'a Arc<Shared>,
     from: String,
+    /// The end of it that is taken from.
+    end: &'static str,
     lane: Arc<Lane>,
     connection: Connection,
     /// How many messages to ask for: doubles while rounds come back full.
@@ -68,22 +79,23 @@ struct Taker<'a> {
 
 impl<'a> Taker<'a> {
     fn new(shared: &'a Arc<Shared>, content: Content, connection: Connection) -> Self {
-        let (from, letter) = match content {
-            Content::Raw => (shared.keys.list.to_string(), 'q'),
-            Content::Sealed => (shared.keys.retry(), 'r'),
+        let (from, end, letter) = match content {
+            Content::Raw => (shared.keys.list.to_string(), shared.end, 'q'),
+            Content::Sealed => (shared.keys.retry(), End::Left, 'r'),
+        };
+        let end = match end {
+            End::Left => "LEFT",
+            End::Right => "RIGHT",
         };
         let key = shared.keys.lane(&shared.node, &format!("{letter}{:x}", shared.next_lane()));
-        let register = Register { revision: 0, head: 0, origin: crate::random::unique(), takeovers: 0 };
-        let lane = Lane::new(Arc::clone(shared), key, content, register);
-        Self { shared, from, lane, connection, want: 1 }
+        let lane = Lane::new(Arc::clone(shared), key, content, Register::fresh(0));
+        Self { shared, from, end, lane, connection, want: 1 }
     }
 
     /// Makes the lane known before anything is put into it, so that it is found if this node dies.
     async fn register(&mut self) -> Result<(), RedisError> {
-        let mut pipe = redis::pipe();
-        self.announce(&mut pipe);
         self.shared.begin(&self.lane.key);
-        let registered = within(pipe.exec_async(&mut self.connection.redis)).await;
+        let registered = self.take_when_full(0).await;
         registered.inspect_err(|_| self.shared.end(&self.lane.key))?;
         self.shared.shutdown.track_until_stop(settle::run(Arc::clone(self.shared), Arc::clone(&self.lane)));
         Ok(())
@@ -96,12 +108,15 @@ impl<'a> Taker<'a> {
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
+                    // Others need not wait for a queue that cannot be taken from.
+                    self.shared.flow.turns.took(self.shared.ticket(), 0, false);
                     self.shared.failed(&error).await;
                     self.shared.pause(backoff.next()).await;
                 }
                 Err(Trouble::Broken(error)) => {
+                    self.shared.flow.turns.took(self.shared.ticket(), 0, false);
                     self.shared.failed(&error).await;
-                    return self.leave(lease::recover(
+                    return self.leave(recover::recover(
                         Arc::clone(self.shared),
                         Arc::clone(&self.lane),
                         self.connection.id.clone(),
@@ -120,72 +135,78 @@ impl<'a> Taker<'a> {
         self.shared.shutdown.track_until_stop(rest);
     }
 
-    /// Permits and room for the next round: at least one, and as many as are wanted and there.
+    /// Permits for the next round, when it is this queue's turn: at least one, and as many as are wanted and there.
     async fn permits(&self) -> usize {
-        let permits = self.free_permits().await;
+        let flow = &self.shared.flow;
         loop {
-            let room = self.shared.reserve(permits);
-            if room > 0 {
-                self.shared.permits.add_permits(permits - room);
-                return room;
+            flow.turns.wait(self.shared.ticket()).await;
+            let permits = self.free_permits().await;
+            if flow.turns.is_on(self.shared.ticket()) {
+                return permits;
             }
-            // Settlers that wait for a slow message need not wait longer; one that is just about to is told again.
-            self.shared.crowding.notify_waiters();
-            tokio::time::sleep(GATHER).await;
+            flow.release(permits);
         }
-    }
-
-    /// Gives back what a round did not use.
-    fn give_back(&self, unused: usize) {
-        self.shared.permits.add_permits(unused);
-        self.shared.release(unused);
     }
 
     async fn free_permits(&self) -> usize {
-        let permits = &self.shared.permits;
-        // The semaphore is never closed.
-        let acquire = |count: usize| async move {
-            permits.acquire_many(count as u32).await.map(|permit| permit.forget()).is_ok()
-        };
-        let chunk = self.want.min(self.shared.in_flight / 8).max(1);
+        let flow = &self.shared.flow;
+        let chunk = self.want.min(flow.in_flight / 8).max(1);
         let mut held = chunk;
-        if chunk == 1 || tokio::time::timeout(GATHER, acquire(chunk)).await.is_err() {
+        if chunk == 1 || tokio::time::timeout(GATHER, flow.acquire(chunk)).await.is_err() {
             held = 1;
-            acquire(1).await;
+            flow.acquire(1).await;
         }
-        let more = (self.want.saturating_sub(held)).min(permits.available_permits());
-        match permits.try_acquire_many(more as u32) {
-            Ok(extra) => {
-                extra.forget();
-                held + more
-            }
-            Err(_) => held,
-        }
+        held + flow.acquire_free(self.want.saturating_sub(held))
     }
 
     /// One round trip: renews the lease, waits for a message, takes as many more as are there.
     async fn round(&mut self, permits: usize) -> Result<(), Trouble> {
-        let pipe = self.pipeline(permits);
         let sent = Instant::now();
-        let replied = within(pipe.query_async::<Vec<Value>>(&mut self.connection.redis)).await;
+        let replied = self.ask(permits).await;
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
-        let replies = replied.inspect_err(|_| self.give_back(permits)).map_err(Trouble::Broken)?;
+        let replies = replied.inspect_err(|_| self.shared.flow.release(permits)).map_err(Trouble::Broken)?;
         let registered_anew = matches!(replies.first(), Some(Value::Int(1)));
         if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
-            self.give_back(permits);
+            self.shared.flow.release(permits);
             return Err(Trouble::Lost);
         }
         let refused = server_error(&replies);
-        let taken = self.accept(replies, permits);
+        let taken = self.accept(replies, permits).await.map_err(Trouble::Broken)?;
+        self.adapt(taken, permits);
         match refused {
             Some(error) => Err(Trouble::Refused(error)),
             None => {
-                self.adapt(taken, permits);
                 self.shared.healthy();
                 Ok(())
             }
         }
+    }
+
+    /// The replies of one round: whether the lane was registered anew, then items and errors.
+    async fn ask(&mut self, permits: usize) -> Result<Vec<Value>, RedisError> {
+        let pipe = self.pipeline(permits);
+        let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
+        let full = server_error(&replies).filter(scripts::is_full);
+        let Some(error) = full.filter(|_| !replies.iter().any(is_item)) else { return Ok(replies) };
+        match self.take_when_full(permits).await {
+            // With nothing there to take, waiting is up to the caller.
+            Ok(taken) if !taken.iter().any(is_item) => Ok(replies),
+            Err(broken) if broken.is_io_error() => Err(broken),
+            Ok(taken) => Ok(taken),
+            Err(_) => Err(error),
+        }
+    }
+
+    /// Registers the lane and takes up to `most`, without waiting.
+    async fn take_when_full(&mut self, most: usize) -> Result<Vec<Value>, RedisError> {
+        let (shared, lane) = (self.shared, &self.lane);
+        let taken = scripts::TAKE.run(&mut self.connection.redis, |invocation| {
+            let keys = &shared.keys;
+            invocation.key(keys.lanes()).key(&*lane.key).key(keys.lease(&shared.node)).key(&*self.from);
+            invocation.arg(next_register(lane)).arg(shared.lease.as_millis() as u64).arg(most).arg(self.end);
+        });
+        within(taken).await
     }
 
     /// Whoever takes a lane over gives it another name.
@@ -199,10 +220,10 @@ impl<'a> Taker<'a> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         self.announce(&mut pipe);
-        let block = if self.shared.in_flight > super::list::TAKERS { BLOCK as f64 } else { SHORT_BLOCK };
-        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg("LEFT").arg("RIGHT").arg(block);
+        let block = if self.shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK };
+        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT").arg(block);
         for _ in 1..want {
-            pipe.cmd("LMOVE").arg(&*self.from).arg(&*self.lane.key).arg("LEFT").arg("RIGHT");
+            pipe.cmd("LMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT");
         }
         pipe
     }
@@ -210,34 +231,55 @@ impl<'a> Taker<'a> {
     /// Two commands: registers the lane where it is not (anew, if somebody has taken it), and renews the lease.
     fn announce(&self, pipe: &mut Pipeline) {
         let keys = &self.shared.keys;
-        let register = Register { head: self.lane.tail(), ..self.lane.register() };
-        pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(register.to_string());
+        pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(next_register(&self.lane));
         let lease = self.shared.lease.as_millis() as u64;
         pipe.cmd("SET").arg(keys.lease(&self.shared.node)).arg(1).arg("PX").arg(lease).ignore();
     }
 
-    /// Hands on what was taken, and gives back the permits that were not used.
-    fn accept(&self, replies: Vec<Value>, permits: usize) -> usize {
+    /// Hands on what was taken, and gives back the permits that were not used. An error means that what lies in the lane
+    /// could not be read whole.
+    async fn accept(&mut self, replies: Vec<Value>, permits: usize) -> Result<usize, RedisError> {
         let bulk = |reply| match reply {
             Value::BulkString(bytes) => Some(bytes),
             _ => None,
         };
         let items: Vec<Vec<u8>> = replies.into_iter().skip(1).filter_map(bulk).collect();
         let taken = items.len();
-        self.give_back(permits.saturating_sub(taken));
-        if taken > 0 {
-            (self.shared.start)(self.lane.append(items));
+        self.shared.flow.release(permits.saturating_sub(taken));
+        if taken == 0 {
+            return Ok(0);
         }
-        taken
+        let read = self.read(items).await.inspect_err(|_| self.shared.flow.release(taken))?;
+        (self.shared.start)(self.lane.append(read));
+        Ok(taken)
+    }
+
+    async fn read(&mut self, items: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {
+        match self.lane.content {
+            Content::Raw => within(self.shared.dialect.read(&mut self.connection.redis, items)).await,
+            Content::Sealed => Ok(items.into_iter().map(Item::from).collect()),
+        }
     }
 
     fn adapt(&mut self, taken: usize, asked: usize) {
+        if self.lane.content == Content::Raw {
+            self.shared.flow.turns.took(self.shared.ticket(), taken, taken == asked);
+        }
         if taken == asked {
-            self.want = (self.want * 2).min(MOST).min(self.shared.in_flight);
+            self.want = (self.want * 2).min(MOST).min(self.shared.flow.in_flight);
         } else if taken < self.want / 2 {
             self.want = (self.want / 2).max(1);
         }
     }
+}
+
+/// What registers `lane` where it is not: with everything up to now passed over.
+fn next_register(lane: &Lane) -> String {
+    Register { head: lane.tail(), done: Default::default(), ..lane.register() }.to_string()
+}
+
+fn is_item(reply: &Value) -> bool {
+    matches!(reply, Value::BulkString(_))
 }
 
 enum Trouble {

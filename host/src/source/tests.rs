@@ -5,6 +5,7 @@ use super::{
     dead::DeadLetters,
     embedded::Embedded,
     keys::{self, Keys},
+    register::Register,
     scripts,
 };
 use crate::{
@@ -56,13 +57,15 @@ impl Server {
         redis::cmd("HGETALL").arg(Keys::new(LIST).lanes()).query_async(&mut self.redis().await).await.unwrap()
     }
 
-    /// Messages in the lanes that are registered.
+    /// Messages in the lanes that are not settled.
     async fn in_lanes(&self) -> usize {
         let mut redis = self.redis().await;
         let mut sum = 0;
-        for lane in self.lanes().await.into_keys() {
+        for (lane, register) in self.lanes().await {
             sum += redis::cmd("LLEN").arg(&lane).query_async::<usize>(&mut redis).await.unwrap();
             sum += redis::cmd("HLEN").arg(keys::slow(&lane)).query_async::<usize>(&mut redis).await.unwrap();
+            let register = Register::parse(&register).unwrap();
+            sum -= (register.head..register.head + 1_000).filter(|seq| register.is_done(*seq)).count();
         }
         sum
     }
@@ -103,7 +106,7 @@ impl Node {
     fn start(server: &Server, name: &str, in_flight: usize) -> Self {
         let (hand, taken) = channel(10_000);
         let shutdown = Shutdown::default();
-        let source = Source::open(Opening {
+        let source = Source::open(&Opening {
             pipeline: "test",
             config: &pipeline(in_flight),
             node: name,
@@ -134,14 +137,14 @@ impl Node {
     async fn die(self) -> Receiver<Delivery> {
         self.shutdown.stop().cancel();
         self.shutdown.end(Duration::ZERO).await;
-        let Source::List(list) = self.source;
-        list.forget().await;
+        let Source::Lists(lists) = self.source;
+        lists.forget().await;
         self.taken
     }
 }
 
 fn trouble(attempt: u32, reason: &str) -> Trouble {
-    Trouble { attempt, plugin: Some("p".into()), digest: None, reason: reason.into() }
+    Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, reason: reason.into() }
 }
 
 async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
@@ -222,7 +225,7 @@ async fn a_node_whose_lane_was_taken_over_cannot_settle_it() {
     eventually("settled in vain", || async { server.in_lanes().await == 1 }).await;
     server.push(["y".to_owned()]).await;
     let mut attempts: HashMap<_, u32> = HashMap::new();
-    while attempts.get(&b"x"[..]) != Some(&3) || !attempts.contains_key(&b"y"[..]) || server.in_lanes().await > 0 {
+    while attempts.get(&b"x"[..]) != Some(&2) || !attempts.contains_key(&b"y"[..]) || server.in_lanes().await > 0 {
         let delivery = frozen.next().await;
         attempts.insert(delivery.message.payload.clone(), delivery.message.attempt);
         delivery.settle(Outcome::Done);
@@ -236,9 +239,10 @@ async fn take_over_by_hand(server: &Server) {
     let mut redis = server.redis().await;
     for (index, lane) in server.lanes().await.into_keys().enumerate() {
         let heir = keys.lane("b", &format!("q{index}"));
-        let mut adopt = scripts::ADOPT.prepare_invoke();
-        adopt.key(keys.lanes()).key(&lane).key(keys::slow(&lane)).key("no-lease").key(&heir).key(keys::slow(&heir));
-        adopt.invoke_async::<Option<String>>(&mut redis).await.unwrap();
+        let adopted = scripts::ADOPT.run::<Option<String>>(&mut redis, |adopt| {
+            adopt.key(keys.lanes()).key(&lane).key(keys::slow(&lane)).key("no-lease").key(&heir).key(keys::slow(&heir));
+        });
+        adopted.await.unwrap();
     }
 }
 
@@ -250,7 +254,7 @@ async fn a_slow_message_does_not_hold_back_those_behind_it() {
     let slow = node.next().await;
     for _ in 1..500 {
         node.next().await.settle(Outcome::Done);
-        assert!(server.in_lanes().await <= 16, "a node holds twice what may be in flight, not more");
+        assert!(server.in_lanes().await <= 8, "a crash repeats what may be in flight, not more");
     }
     eventually("only the slow one is left", || async { server.in_lanes().await == 1 }).await;
     slow.settle(Outcome::Done);

@@ -1,0 +1,58 @@
+//! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
+
+use super::{delivery::Entry, settlement::Step};
+use crate::message::Outcome;
+use bytes::Bytes;
+use redis::{RedisError, aio::MultiplexedConnection};
+
+/// Whose list it is.
+#[derive(Debug)]
+pub(super) enum Dialect {
+    /// Anybody's: an item is a payload.
+    Plain,
+}
+
+/// One item of a list, and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// As the lane holds it.
+    pub(super) raw: Bytes,
+    /// Where that is not the item itself.
+    pub(super) payload: Option<Bytes>,
+    /// What it is about, where that is not the list's name.
+    pub(super) topic: Option<String>,
+    /// Its id in the system it came from.
+    pub(super) item: Option<String>,
+    /// Attempts that the system knows of.
+    pub(super) attempts: u32,
+    /// How often it was tried since a node ended with it in flight, this time included; 0 for what is not under suspicion.
+    pub(super) tried: u32,
+    /// Why it cannot be processed at all.
+    pub(super) flaw: Option<String>,
+}
+
+impl From<Vec<u8>> for Item {
+    fn from(raw: Vec<u8>) -> Self {
+        Self { raw: raw.into(), payload: None, topic: None, item: None, attempts: 0, tried: 0, flaw: None }
+    }
+}
+
+impl Dialect {
+    /// Reads what belongs to items that lie in a lane of the producers' own bytes.
+    pub(super) async fn read(
+        &self,
+        _redis: &mut MultiplexedConnection,
+        raw: Vec<Vec<u8>>,
+    ) -> Result<Vec<Item>, RedisError> {
+        match self {
+            Self::Plain => Ok(raw.into_iter().map(Item::from).collect()),
+        }
+    }
+
+    /// What the system itself is told when a message is settled, in the same script.
+    pub(super) fn steps(&self, _entry: &Entry, _outcome: Option<&Outcome>, _steps: &mut Vec<Step>) {
+        match self {
+            Self::Plain => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How much of one source may be in flight, over all of its queues, and which queue goes first.
+
+use super::turns::Turns;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Messages that may be taken and not settled in Redis at any time: what a crash repeats at most.
+    pub(super) in_flight: usize,
+    permits: Semaphore,
+    /// Connections that wait for messages, each with a permit in its hand.
+    takers: AtomicUsize,
+    pub(super) turns: Turns,
+}
+
+impl Flow {
+    pub(super) fn new(in_flight: usize, turns: Turns) -> Self {
+        Self { in_flight, permits: Semaphore::new(in_flight), takers: AtomicUsize::new(0), turns }
+    }
+
+    /// One more waits for messages.
+    pub(super) fn join(&self) {
+        self.takers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub(super) fn leave(&self) {
+        self.takers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether everyone who waits can have a permit in hand meanwhile.
+    pub(super) fn has_room_for_all(&self) -> bool {
+        self.in_flight > self.takers.load(Ordering::Relaxed)
+    }
+
+    /// How many permits are free now.
+    pub(super) fn free(&self) -> usize {
+        self.permits.available_permits()
+    }
+
+    /// Waits for `count` permits.
+    pub(super) async fn acquire(&self, count: usize) {
+        // The semaphore is never closed.
+        if let Ok(permits) = self.permits.acquire_many(count as u32).await {
+            permits.forget();
+        }
+    }
+
+    /// Up to `count` permits, without waiting.
+    pub(super) fn acquire_free(&self, count: usize) -> usize {
+        let count = count.min(self.free());
+        match self.permits.try_acquire_many(count as u32) {
+            Ok(permits) => {
+                permits.forget();
+                count
+            }
+            Err(_) => 0,
+        }
+    }
+
+    /// So many messages were settled in Redis, or so many permits were not used.
+    pub(super) fn release(&self, count: usize) {
+        self.permits.add_permits(count);
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads what lies in a lane and nobody here knows of: after a lost connection, or after taking the lane over.
+
+use super::{
+    delivery::Delivery,
+    dialect::Item,
+    keys,
+    lane::{Content, Lane},
+    scripts,
+    shared::{Backoff, Shared},
+    suspects,
+};
+use redis::RedisError;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Items read from a lane at a time.
+const PAGE: usize = 256;
+/// A blocked command of a lost connection can still move an item until then.
+const ARMED: Duration = Duration::from_secs(3);
+
+/// A connection as the server knows it.
+#[derive(Clone, Debug)]
+pub(super) struct ClientId {
+    pub(super) id: i64,
+    /// Unlike the number, never used again after the server was restarted.
+    pub(super) name: String,
+}
+
+/// Why a lane is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its connection broke.
+    Broken,
+    /// Its node is gone, perhaps because of what lies in it.
+    Adopted,
+}
+
+/// The connection of `lane` broke: delivers what Redis has put into the lane without our knowing.
+pub(super) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>, client: ClientId) {
+    let mut backoff = Backoff::new();
+    while let Err(error) = disarm(&shared, &client).await {
+        shared.failed(&error).await;
+        tokio::time::sleep(backoff.next()).await;
+    }
+    resume(shared, lane, Why::Broken).await;
+}
+
+/// Ends the old connection on the server's side: a blocked command may still be armed there.
+async fn disarm(shared: &Shared, client: &ClientId) -> Result<(), RedisError> {
+    let mut link = shared.link().await?;
+    // Where these commands are not allowed, the old connection is waited out instead.
+    let listed = redis::cmd("CLIENT").arg("LIST").arg("ID").arg(client.id).query_async::<String>(&mut link).await;
+    match listed {
+        Ok(line) if line.contains(&format!(" name={} ", client.name)) => {
+            let killed = redis::cmd("CLIENT").arg("KILL").arg("ID").arg(client.id).exec_async(&mut link).await;
+            killed.or_else(|error| if error.is_io_error() { Err(error) } else { Ok(()) })
+        }
+        Err(error) if error.is_io_error() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Delivers what is in `lane` beyond what is known of it, then closes it.
+pub(super) async fn resume(shared: Arc<Shared>, lane: Arc<Lane>, why: Why) {
+    let until = Instant::now() + if why == Why::Adopted { Duration::ZERO } else { ARMED };
+    let mut backoff = Backoff::new();
+    let mut parked = why == Why::Adopted;
+    while !shared.shutdown.quiet().is_cancelled() && !lane.is_lost() {
+        let read = if parked {
+            deliver_parked(&shared, &lane).await.map(|()| None)
+        } else {
+            deliver_unread(&shared, &lane, why).await
+        };
+        match read {
+            Ok(None) => parked = false,
+            Ok(Some(0)) if Instant::now() >= until => break,
+            Ok(Some(0)) => shared.pause(ARMED / 6).await,
+            Ok(Some(_)) => backoff.reset(),
+            Err(error) => {
+                shared.failed(&error).await;
+                shared.pause(backoff.next()).await;
+            }
+        }
+    }
+    lane.close();
+}
+
+/// Delivers one page; tells how many items there were.
+async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Result<Option<usize>, RedisError> {
+    let permits = page(shared).await;
+    let first = lane.tail();
+    let read = read_page(shared, lane, first, permits, why).await;
+    let found = read.as_ref().map_or(0, |items| items.as_ref().map_or(0, Vec::len));
+    shared.flow.release(permits - found);
+    match read? {
+        Some(items) => {
+            hand_on(shared, lane.append(items), why).await;
+            Ok(Some(found))
+        }
+        None => {
+            lane.lose();
+            Ok(Some(0))
+        }
+    }
+}
+
+/// Up to `count` items from the sequence `first` on; none when the lane is no longer ours.
+async fn read_page(
+    shared: &Shared,
+    lane: &Lane,
+    first: u64,
+    count: usize,
+    why: Why,
+) -> Result<Option<Vec<Item>>, RedisError> {
+    let mut link = shared.link().await?;
+    let mut unread = scripts::UNREAD.prepare_invoke();
+    unread.key(shared.keys.lanes()).key(&*lane.key).arg(first).arg(count);
+    let Some(raw) = unread.invoke_async::<Option<Vec<Vec<u8>>>>(&mut link).await? else { return Ok(None) };
+    let items = read(shared, lane, raw).await?;
+    let mut items: Vec<(u64, Item)> = (first..).zip(items).collect();
+    if why == Why::Adopted {
+        suspects::mark(shared, lane, &mut items).await?;
+    }
+    Ok(Some(items.into_iter().map(|(_, item)| item).collect()))
+}
+
+async fn read(shared: &Shared, lane: &Lane, raw: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {
+    match lane.content {
+        Content::Raw => shared.dialect.read(&mut shared.link().await?, raw).await,
+        Content::Sealed => Ok(raw.into_iter().map(Item::from).collect()),
+    }
+}
+
+async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
+    match why {
+        Why::Broken if deliveries.is_empty() => {}
+        Why::Broken => (shared.start)(deliveries),
+        Why::Adopted => suspects::try_out(shared, deliveries).await,
+    }
+}
+
+/// Delivers what an earlier holder had put aside.
+async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), RedisError> {
+    let mut link = shared.link().await?;
+    let slow = keys::slow(&lane.key);
+    let mut seqs: Vec<u64> = redis::cmd("HKEYS").arg(&slow).query_async(&mut link).await?;
+    seqs.sort_unstable();
+    while !seqs.is_empty() && !shared.shutdown.quiet().is_cancelled() {
+        let permits = page(shared).await;
+        let rest = seqs.split_off(permits.min(seqs.len()));
+        let items = read_parked(shared, lane, &slow, seqs).await.inspect_err(|_| shared.flow.release(permits))?;
+        shared.flow.release(permits - items.len());
+        hand_on(shared, lane.append_parked(items), Why::Adopted).await;
+        seqs = rest;
+    }
+    Ok(())
+}
+
+async fn read_parked(shared: &Shared, lane: &Lane, slow: &str, seqs: Vec<u64>) -> Result<Vec<(u64, Item)>, RedisError> {
+    let mut link = shared.link().await?;
+    let values: Vec<Option<Vec<u8>>> = redis::cmd("HMGET").arg(slow).arg(&seqs).query_async(&mut link).await?;
+    let there = seqs.into_iter().zip(values).filter_map(|(seq, value)| Some((seq, value?)));
+    let (seqs, raw): (Vec<u64>, Vec<Vec<u8>>) = there.unzip();
+    let mut items: Vec<(u64, Item)> = seqs.into_iter().zip(read(shared, lane, raw).await?).collect();
+    suspects::mark(shared, lane, &mut items).await?;
+    Ok(items)
+}
+
+/// Permits for one page: one at least, more if they are free.
+async fn page(shared: &Shared) -> usize {
+    shared.flow.acquire(1).await;
+    1 + shared.flow.acquire_free(PAGE - 1)
+}

@@ -1,0 +1,62 @@
+//! What one call of the settling script carries out for a lane.
+
+use bytes::Bytes;
+
+/// Settlements that have gathered.
+#[derive(Debug, PartialEq)]
+pub(super) struct Settlement {
+    /// The lane's register as it is, and as it will be.
+    pub(super) before: String,
+    pub(super) after: String,
+    /// Items at the head of the lane that are done with.
+    pub(super) trim: u64,
+    pub(super) steps: Vec<Step>,
+    /// How many messages this settles.
+    pub(super) messages: usize,
+}
+
+/// One thing to do beside the trim.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    /// Put aside: it takes long.
+    Park { seq: u64, raw: Bytes },
+    /// It had been put aside.
+    Unpark { seq: u64 },
+    /// Another attempt is due in so many milliseconds.
+    Later { after_ms: u64, sealed: Bytes },
+    /// Into the dead letters, as fields and values.
+    Dead { fields: Vec<(&'static str, Bytes)> },
+    /// A command of the system that the message came from; its keys lie in the lane's slot.
+    Call { words: Vec<Bytes> },
+}
+
+impl Step {
+    /// A command and its arguments.
+    pub(super) fn call<const N: usize>(words: [&[u8]; N]) -> Self {
+        Self::Call { words: words.into_iter().map(Bytes::copy_from_slice).collect() }
+    }
+
+    /// The arguments that tell the script of this step.
+    pub(super) fn arguments(&self) -> Vec<Bytes> {
+        let number = |number: u64| Bytes::from(number.to_string());
+        match self {
+            Self::Park { seq, raw } => vec![Bytes::from_static(b"park"), number(*seq), raw.clone()],
+            Self::Unpark { seq } => vec![Bytes::from_static(b"unpark"), number(*seq)],
+            Self::Later { after_ms, sealed } => {
+                vec![Bytes::from_static(b"later"), number(*after_ms), sealed.clone()]
+            }
+            Self::Dead { fields } => {
+                let mut arguments = vec![Bytes::from_static(b"dead"), number(2 * fields.len() as u64)];
+                for (field, value) in fields {
+                    arguments.extend([Bytes::from_static(field.as_bytes()), value.clone()]);
+                }
+                arguments
+            }
+            Self::Call { words } => {
+                let mut arguments = vec![Bytes::from_static(b"call"), number(words.len() as u64)];
+                arguments.extend(words.iter().cloned());
+                arguments
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Messages that were in flight when a node ended: one of them may have ended it, so Redis counts how often each is tried.
+//!
+//! What was in flight once comes in large groups; whatever was among those running when a node ended again comes in
+//! smaller ones, and then alone. So a message that ends every node is found in few steps, and the others with it go free.
+
+use super::{
+    delivery::Delivery,
+    dialect::Item,
+    envelope::Envelope,
+    lane::{Content, Lane},
+    shared::{Backoff, Shared},
+};
+use crate::message::Outcome;
+use redis::RedisError;
+use std::{sync::Arc, time::Duration};
+
+/// How often the end of a group is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// How many are tried at once that are tried for the `tried`th time.
+fn group(tried: u32) -> usize {
+    match tried {
+        0 | 1 => 256,
+        2 => 16,
+        _ => 1,
+    }
+}
+
+/// Notes on each item how often it will have been tried, and condemns those that have had their chances.
+pub(super) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]) -> Result<(), RedisError> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let register = lane.register();
+    let (mut ids, mut crashes) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for (seq, item) in items.iter() {
+        let sealed = Some(()).filter(|()| lane.content == Content::Sealed).and_then(|()| Envelope::open(&item.raw));
+        let known = sealed.map(|(envelope, _)| (envelope.id, envelope.crashes));
+        let (id, before) = known.unwrap_or_else(|| (format!("{}-{seq}", register.origin), 0));
+        ids.push(id);
+        crashes.push(before);
+    }
+    let mut link = shared.link().await?;
+    let tried: Vec<Option<u32>> = redis::cmd("HMGET").arg(shared.keys.tried()).arg(&ids).query_async(&mut link).await?;
+    for (((_, item), tried), crashes) in items.iter_mut().zip(tried).zip(crashes) {
+        item.tried = tried.unwrap_or(0) + 1;
+        let ended = crashes + item.tried;
+        if ended > shared.crashes {
+            item.flaw = Some(format!("quarantined: a node ended {ended} times while this message was in flight"));
+        }
+    }
+    Ok(())
+}
+
+/// Hands the messages on, group by group; each is counted before it is.
+pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>) {
+    deliveries.sort_by_key(Delivery::tried);
+    let mut deliveries = deliveries.into_iter().peekable();
+    while let Some(tried) = deliveries.peek().map(Delivery::tried) {
+        let mut running = Vec::new();
+        while running.len() < group(tried) {
+            let Some(next) = deliveries.next_if(|delivery| delivery.tried() == tried) else { break };
+            running.push(next);
+        }
+        if !count(shared, &running).await {
+            running.into_iter().chain(deliveries).for_each(|delivery| delivery.settle(untried()));
+            return;
+        }
+        let watched: Vec<_> = running.iter().map(Delivery::watch).collect();
+        (shared.start)(running);
+        while !watched.iter().all(|watch| watch.is_settled()) && !shared.shutdown.stop().is_cancelled() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// Counts one more try of each in Redis; false when it is time to take nothing more.
+async fn count(shared: &Shared, deliveries: &[Delivery]) -> bool {
+    let mut backoff = Backoff::new();
+    while !shared.shutdown.quiet().is_cancelled() {
+        match count_once(shared, deliveries).await {
+            Ok(()) => return true,
+            Err(error) => {
+                shared.failed(&error).await;
+                shared.pause(backoff.next()).await;
+            }
+        }
+    }
+    false
+}
+
+async fn count_once(shared: &Shared, deliveries: &[Delivery]) -> Result<(), RedisError> {
+    let mut link = shared.link().await?;
+    let mut pipe = redis::pipe();
+    for delivery in deliveries {
+        pipe.cmd("HSET").arg(shared.keys.tried()).arg(&*delivery.message.id).arg(delivery.tried()).ignore();
+    }
+    pipe.exec_async(&mut link).await
+}
+
+/// The node ends before these were begun with.
+fn untried() -> Outcome {
+    Outcome::Again { after: Duration::ZERO }
+}
