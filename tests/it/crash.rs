@@ -4,9 +4,8 @@ use crate::jobs::{SOON, all_arrive, direct, jobs, nothing_is_left};
 use gristmill_tests::{Answer, Mill, Redis, eventually, eventually::pause};
 use std::time::Duration;
 
-const IN_FLIGHT: usize = 128;
 /// What a node holds at most, and so what its end may repeat.
-const HELD: usize = 2 * IN_FLIGHT;
+const HELD: usize = 128;
 const KEYS: &str = "in_flight = 128";
 
 /// A mill with a sink slow enough for messages to be in flight at any time.

@@ -22,6 +22,11 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::mpsc::{Receiver, channel};
 
+mod lists;
+mod order_of_settling;
+mod suspects;
+mod trouble;
+
 const LIST: &str = "jobs";
 
 struct Server {
@@ -44,13 +49,22 @@ impl Server {
     }
 
     async fn push(&self, payloads: impl IntoIterator<Item = String>) {
+        self.push_to(LIST, payloads).await;
+    }
+
+    async fn push_to(&self, list: &str, payloads: impl IntoIterator<Item = String>) {
         let mut redis = self.redis().await;
         let mut push = redis::cmd("RPUSH");
-        push.arg(LIST);
+        push.arg(list);
         for payload in payloads {
             push.arg(payload);
         }
         push.exec_async(&mut redis).await.unwrap();
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let (name, arguments) = words.split_first().unwrap();
+        redis::cmd(name).arg(arguments).query_async(&mut self.redis().await).await.unwrap()
     }
 
     async fn lanes(&self) -> HashMap<String, String> {
@@ -104,11 +118,15 @@ struct Node {
 
 impl Node {
     fn start(server: &Server, name: &str, in_flight: usize) -> Self {
+        Self::with(server, name, &pipeline(in_flight))
+    }
+
+    fn with(server: &Server, name: &str, config: &config::Pipeline) -> Self {
         let (hand, taken) = channel(10_000);
         let shutdown = Shutdown::default();
         let source = Source::open(&Opening {
             pipeline: "test",
-            config: &pipeline(in_flight),
+            config,
             node: name,
             lease: Duration::from_secs(1),
             connector: server.connector(),
@@ -247,41 +265,6 @@ async fn take_over_by_hand(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_message_does_not_hold_back_those_behind_it() {
-    let server = Server::start().await;
-    let mut node = Node::start(&server, "a", 8);
-    server.push((0..500).map(|n| n.to_string())).await;
-    let slow = node.next().await;
-    for _ in 1..500 {
-        node.next().await.settle(Outcome::Done);
-        assert!(server.in_lanes().await <= 8, "a crash repeats what may be in flight, not more");
-    }
-    eventually("only the slow one is left", || async { server.in_lanes().await == 1 }).await;
-    slow.settle(Outcome::Done);
-    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_message_survives_its_node() {
-    let server = Server::start().await;
-    let mut dying = Node::start(&server, "a", 4);
-    server.push((0..50).map(|n| n.to_string())).await;
-    let slow = dying.next().await;
-    for _ in 1..50 {
-        dying.next().await.settle(Outcome::Done);
-    }
-    eventually("only the slow one is left", || async { server.in_lanes().await == 1 }).await;
-    let (id, payload) = (slow.message.id.clone(), slow.message.payload.clone());
-    std::mem::forget(slow);
-    drop(dying.die().await);
-    let mut heir = Node::start(&server, "b", 4);
-    let again = heir.next().await;
-    assert_eq!((&again.message.id, &again.message.payload, again.message.attempt), (&id, &payload, 2));
-    again.settle(Outcome::Done);
-    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_comes_when_it_is_due_with_its_story() {
     let server = Server::start().await;
     let mut node = Node::start(&server, "a", 8);
@@ -337,46 +320,6 @@ async fn a_dropped_delivery_comes_again() {
     let again = node.next().await;
     assert_eq!((again.message.attempt, &*again.troubles()[0].reason), (2, "processing was interrupted"));
     again.settle(Outcome::Done);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn cut_connections_lose_nothing_and_repeat_nothing() {
-    let server = Server::start().await;
-    let mut node = Node::start(&server, "a", 64);
-    let seen = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
-    let count = Arc::clone(&seen);
-    let shutdown = node.shutdown.clone();
-    let collector = shutdown.track(async move {
-        while let Some(delivery) = node.taken.recv().await {
-            let payload = String::from_utf8(delivery.message.payload.to_vec()).unwrap();
-            *count.lock().unwrap().entry(payload).or_default() += 1;
-            delivery.settle(Outcome::Done);
-        }
-        node.source
-    });
-    for round in 0..20 {
-        server.push((0..200).map(|n| format!("{round}-{n}"))).await;
-        let mut redis = server.redis().await;
-        let kill = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes").to_owned();
-        kill.exec_async(&mut redis).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    eventually("all have come", || async { seen.lock().unwrap().len() == 4000 }).await;
-    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
-    assert_eq!(seen.lock().unwrap().values().filter(|times| **times > 1).count(), 0);
-    collector.abort();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_another_type_is_waited_out() {
-    let server = Server::start().await;
-    let mut redis = server.redis().await;
-    redis::cmd("SET").arg(LIST).arg("no list").exec_async(&mut redis).await.unwrap();
-    let mut node = Node::start(&server, "a", 8);
-    assert!(tokio::time::timeout(Duration::from_millis(300), node.taken.recv()).await.is_err());
-    redis::cmd("DEL").arg(LIST).exec_async(&mut redis).await.unwrap();
-    server.push(["x".to_owned()]).await;
-    node.next().await.settle(Outcome::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
