@@ -2,7 +2,10 @@
 
 use super::turns::Turns;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+
+/// Nothing more is taken while the payloads in flight together are longer than this, in bytes.
+pub(super) const MOST_BYTES: usize = 256 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -13,11 +16,20 @@ pub(super) struct Flow {
     /// Connections that wait for messages, each with a permit in its hand.
     takers: AtomicUsize,
     pub(super) turns: Turns,
+    bytes: AtomicUsize,
+    lighter: Notify,
 }
 
 impl Flow {
     pub(super) fn new(in_flight: usize, turns: Turns) -> Self {
-        Self { in_flight, permits: Semaphore::new(in_flight), takers: AtomicUsize::new(0), turns }
+        Self {
+            in_flight,
+            permits: Semaphore::new(in_flight),
+            takers: AtomicUsize::new(0),
+            turns,
+            bytes: AtomicUsize::new(0),
+            lighter: Notify::new(),
+        }
     }
 
     /// One more waits for messages.
@@ -38,6 +50,30 @@ impl Flow {
     /// How many permits are free now.
     pub(super) fn free(&self) -> usize {
         self.permits.available_permits()
+    }
+
+    /// Payloads of so many bytes are in flight.
+    pub(super) fn carry(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// They no longer are.
+    pub(super) fn put_down(&self, bytes: usize) {
+        let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        if before > MOST_BYTES && before - bytes <= MOST_BYTES {
+            self.lighter.notify_waiters();
+        }
+    }
+
+    /// Waits until the payloads in flight leave room in memory.
+    pub(super) async fn room(&self) {
+        loop {
+            let lighter = self.lighter.notified();
+            if self.bytes.load(Ordering::Acquire) <= MOST_BYTES {
+                return;
+            }
+            lighter.await;
+        }
     }
 
     /// Waits for `count` permits.

@@ -71,6 +71,10 @@ impl Done {
     fn entry(&self) -> Option<&Entry> {
         self.batch.entries.get(self.index)
     }
+
+    fn bytes(&self) -> usize {
+        self.entry().map_or(0, |entry| entry.payload.len())
+    }
 }
 
 /// What the settler finds.
@@ -107,11 +111,12 @@ impl Lane {
     /// Entry `index` of `batch` has an outcome; `parked` if it had been put aside.
     pub(super) fn settled(&self, batch: Arc<Batch>, index: usize, parked: bool) {
         let mut finished = lock(&self.finished);
+        let done = Done { batch, index, parked };
         if finished.lost {
             drop(finished);
-            return self.shared.flow.release(1);
+            return self.let_go(1, done.bytes());
         }
-        finished.entries.push(Done { batch, index, parked });
+        finished.entries.push(done);
         drop(finished);
         self.work.notify_one();
     }
@@ -140,9 +145,9 @@ impl Lane {
         drop(state);
         let mut finished = lock(&self.finished);
         finished.lost = true;
-        let settled = std::mem::take(&mut finished.entries).len();
+        let settled = std::mem::take(&mut finished.entries);
         drop(finished);
-        self.shared.flow.release(settled);
+        self.let_go(settled.len(), settled.iter().map(Done::bytes).sum());
         self.work.notify_one();
         lost
     }
@@ -207,6 +212,7 @@ impl Lane {
         let origin = state.register.origin.clone();
         drop(state);
         self.shared.flow.release(permits - batch.entries.len());
+        self.shared.flow.carry(batch.entries.iter().map(|entry| entry.payload.len()).sum());
         let mut deliveries = Vec::with_capacity(batch.entries.len());
         for (index, entry) in batch.entries.iter().enumerate() {
             let message = self.message(&origin, entry);
@@ -256,12 +262,18 @@ impl Lane {
         state.register.revision += 1;
         state.forget_passed();
         let after = state.register.to_string();
-        Work::Settle(Settlement { before, after, trim, steps, messages: finished.len() })
+        let bytes = finished.iter().map(Done::bytes).sum();
+        Work::Settle(Settlement { before, after, trim, steps, messages: finished.len(), bytes })
     }
 
     /// `settlement` has been carried out, or the lane is lost.
     pub(super) fn done(&self, settlement: &Settlement) {
-        self.shared.flow.release(settlement.messages);
+        self.let_go(settlement.messages, settlement.bytes);
+    }
+
+    fn let_go(&self, messages: usize, bytes: usize) {
+        self.shared.flow.put_down(bytes);
+        self.shared.flow.release(messages);
     }
 
     /// How many items may lie between the head and the tail: settled ones behind one that is not stay in Redis.

@@ -170,6 +170,7 @@ async fn read_parked(shared: &Shared, lane: &Lane, slow: &str, seqs: Vec<u64>) -
 
 /// Permits for one page: one at least, more if they are free.
 async fn page(shared: &Shared) -> usize {
+    shared.flow.room().await;
     shared.flow.acquire(1).await;
     1 + shared.flow.acquire_free(PAGE - 1)
 }

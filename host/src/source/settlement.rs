@@ -13,6 +13,8 @@ pub(super) struct Settlement {
     pub(super) steps: Vec<Step>,
     /// How many messages this settles.
     pub(super) messages: usize,
+    /// How long they are together.
+    pub(super) bytes: usize,
 }
 
 /// One thing to do beside the trim.

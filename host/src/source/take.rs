@@ -24,6 +24,8 @@ const SHORT_BLOCK: f64 = 0.02;
 const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 /// Messages of one round.
 const MOST: usize = 128;
+/// After a round of more bytes than that, the next one asks for a single message: the next may be as long.
+const LARGE: usize = 4 << 20;
 /// How long a busy taker waits for permits to gather, so that rounds stay large.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -140,6 +142,7 @@ impl<'a> Taker<'a> {
         let flow = &self.shared.flow;
         loop {
             flow.turns.wait(self.shared.ticket()).await;
+            flow.room().await;
             let permits = self.free_permits().await;
             if flow.turns.is_on(self.shared.ticket()) {
                 return permits;
@@ -172,8 +175,7 @@ impl<'a> Taker<'a> {
             return Err(Trouble::Lost);
         }
         let refused = server_error(&replies);
-        let taken = self.accept(replies, permits).await.map_err(Trouble::Broken)?;
-        self.adapt(taken, permits);
+        self.accept(replies, permits).await.map_err(Trouble::Broken)?;
         match refused {
             Some(error) => Err(Trouble::Refused(error)),
             None => {
@@ -238,7 +240,7 @@ impl<'a> Taker<'a> {
 
     /// Hands on what was taken, and gives back the permits that were not used. An error means that what lies in the lane
     /// could not be read whole.
-    async fn accept(&mut self, replies: Vec<Value>, permits: usize) -> Result<usize, RedisError> {
+    async fn accept(&mut self, replies: Vec<Value>, permits: usize) -> Result<(), RedisError> {
         let bulk = |reply| match reply {
             Value::BulkString(bytes) => Some(bytes),
             _ => None,
@@ -246,12 +248,17 @@ impl<'a> Taker<'a> {
         let items: Vec<Vec<u8>> = replies.into_iter().skip(1).filter_map(bulk).collect();
         let taken = items.len();
         self.shared.flow.release(permits.saturating_sub(taken));
+        self.adapt(taken, permits);
         if taken == 0 {
-            return Ok(0);
+            return Ok(());
+        }
+        let bytes: usize = items.iter().map(Vec::len).sum();
+        if bytes > LARGE {
+            self.want = 1;
         }
         let read = self.read(items).await.inspect_err(|_| self.shared.flow.release(taken))?;
         (self.shared.start)(self.lane.append(read));
-        Ok(taken)
+        Ok(())
     }
 
     async fn read(&mut self, items: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {

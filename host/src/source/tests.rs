@@ -4,6 +4,7 @@ use super::{
     Connector, Delivery, Opening, Source,
     dead::DeadLetters,
     embedded::Embedded,
+    flow::MOST_BYTES,
     keys::{self, Keys},
     register::Register,
     scripts,

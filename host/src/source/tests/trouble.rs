@@ -78,3 +78,28 @@ async fn a_full_redis_is_drained() {
     node.end().await;
     assert_eq!(server.lanes().await, HashMap::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_payloads_are_bounded_in_memory_and_come_whole() {
+    const LONG: usize = 20 << 20;
+    let server = Server::start().await;
+    let most = MOST_BYTES / LONG + 2;
+    for n in 0..20 {
+        server.push([format!("{n:02}{}", "x".repeat(LONG))]).await;
+    }
+    let mut node = Node::start(&server, "a", 256);
+    let mut held = Vec::new();
+    while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_secs(2), node.taken.recv()).await {
+        assert_eq!(delivery.message.payload.len(), LONG + 2);
+        held.push(delivery);
+    }
+    assert!(held.len() < 20 && held.len() <= most, "{} are held", held.len());
+    let mut seen: HashSet<_> = held.iter().map(|delivery| delivery.message.payload.slice(..2)).collect();
+    held.into_iter().for_each(|delivery| delivery.settle(Outcome::Done));
+    while seen.len() < 20 {
+        let delivery = node.next().await;
+        seen.insert(delivery.message.payload.slice(..2));
+        delivery.settle(Outcome::Done);
+    }
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
