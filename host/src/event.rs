@@ -47,6 +47,16 @@ pub(crate) fn dead_letters_expired(source: &str, expired: u64) {
     warn!(source, expired, "forgot dead letters beyond what `keep_dead` allows");
 }
 
+/// This node takes from a source whose order matters.
+pub(crate) fn leads(source: &str) {
+    info!(source, "taking in order; other nodes stand by");
+}
+
+/// Another node does.
+pub(crate) fn stands_by(source: &str) {
+    warn!(source, "another node takes in order now; standing by");
+}
+
 /// What a pipeline has said of its failures.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {

@@ -1,6 +1,8 @@
 //! One pipeline: what comes from its source goes through the filters in order and to the publishers side by side, then
 //! is settled.
 
+mod lines;
+mod order;
 mod publish;
 mod retry;
 
@@ -11,9 +13,10 @@ use crate::{
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
     shutdown::Shutdown,
-    source::{Connector, Delivery, Opening, Source},
+    source::{Connector, Delivery, Opening, Ordered, Source},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use order::Order;
 use publish::Publisher;
 use std::{sync::Arc, time::Duration};
 
@@ -57,9 +60,11 @@ impl Pipeline {
             publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
             effects: parts.effects,
             retry: parts.config.retry.clone(),
+            order: parts.config.order.as_ref().map(Order::new),
             failures: event::Failures::default(),
         });
         let tasks = shutdown.clone();
+        let ordered = line.order.is_some().then(|| ordered(&line));
         let source = Source::open(&Opening {
             pipeline: parts.name,
             config: parts.config,
@@ -67,7 +72,13 @@ impl Pipeline {
             lease: parts.lease,
             connector: parts.connector,
             shutdown: shutdown.clone(),
-            start: Arc::new(move |batch| drop(tasks.track_until_stop(Arc::clone(&line).process(batch)))),
+            start: Arc::new(move |batch| {
+                let batch = line.admit(batch);
+                if !batch.is_empty() {
+                    drop(tasks.track_until_stop(Arc::clone(&line).process(batch)));
+                }
+            }),
+            ordered,
         });
         Self { source, shutdown }
     }
@@ -81,6 +92,19 @@ impl Pipeline {
     }
 }
 
+/// Keeps the line's order told of what waits in Redis.
+fn ordered(line: &Arc<Line>) -> Ordered {
+    let (loser, waiter) = (Arc::clone(line), Arc::clone(line));
+    Ordered {
+        lost: Arc::new(move || loser.order.iter().for_each(Order::forget)),
+        waiting: Arc::new(move |waiting| {
+            if let Some(order) = &waiter.order {
+                order.expect(waiting);
+            }
+        }),
+    }
+}
+
 /// What a message goes through.
 struct Line {
     name: String,
@@ -88,6 +112,7 @@ struct Line {
     publishers: Vec<Publisher>,
     effects: Effects,
     retry: Retry,
+    order: Option<Order>,
     failures: event::Failures,
 }
 
@@ -118,10 +143,21 @@ impl Line {
     /// Processes a batch on one task: no message pays for a task of its own, none waits for another.
     async fn process(self: Arc<Self>, batch: Vec<Delivery>) {
         let mut batch: FuturesUnordered<_> = batch.into_iter().map(|delivery| self.take(delivery)).collect();
-        while batch.next().await.is_some() {}
+        while let Some(next) = batch.next().await {
+            batch.extend(next.map(|delivery| self.take(delivery)));
+        }
     }
 
-    async fn take(&self, delivery: Delivery) {
+    /// Those that may be processed now.
+    fn admit(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
+        match &self.order {
+            Some(order) => order.enter(batch),
+            None => batch,
+        }
+    }
+
+    /// Returns the message that stood in line behind this one.
+    async fn take(&self, delivery: Delivery) -> Option<Delivery> {
         let outcome = match self.run(&delivery).await {
             Ok(()) => Outcome::Done,
             Err((failed, succeeded)) => {
@@ -130,7 +166,9 @@ impl Line {
             }
         };
         event::settled(&self.failures, &self.name, &delivery.message, &outcome);
+        let next = self.order.as_ref().and_then(|order| order.finished(&delivery.message, &outcome));
         delivery.settle(outcome);
+        next
     }
 
     async fn run(&self, delivery: &Delivery) -> Result<(), (Failed, Vec<String>)> {

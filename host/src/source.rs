@@ -9,6 +9,7 @@ mod envelope;
 mod flow;
 mod keys;
 mod lane;
+mod lead;
 mod lease;
 mod list;
 mod queue;
@@ -30,7 +31,7 @@ use crate::config;
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
-pub use shared::{Opening, Start};
+pub use shared::{Opening, Ordered, Start, Waiting};
 
 /// One of the kinds of source.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::turns::Turns;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// Nothing more is taken while the payloads in flight together are longer than this, in bytes.
 pub(super) const MOST_BYTES: usize = 256 << 20;
@@ -18,6 +18,8 @@ pub(super) struct Flow {
     pub(super) turns: Turns,
     bytes: AtomicUsize,
     lighter: Notify,
+    /// Whether anything may be taken at all.
+    open: watch::Sender<bool>,
 }
 
 impl Flow {
@@ -29,7 +31,28 @@ impl Flow {
             turns,
             bytes: AtomicUsize::new(0),
             lighter: Notify::new(),
+            open: watch::Sender::new(true),
         }
+    }
+
+    /// From now on nothing is taken.
+    pub(super) fn shut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// It is taken again.
+    pub(super) fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        *self.open.borrow()
+    }
+
+    /// Waits until something may be taken.
+    pub(super) async fn opened(&self) {
+        // The sender lives as long as this.
+        drop(self.open.subscribe().wait_for(|open| *open).await);
     }
 
     /// One more waits for messages.

@@ -40,6 +40,11 @@ impl Keys {
         format!("{}:tried", self.prefix)
     }
 
+    /// String with expiry: the node that takes, where one does so at a time.
+    pub(super) fn leader(&self) -> String {
+        format!("{}:leader", self.prefix)
+    }
+
     /// String that lives as long as `node` does.
     pub(super) fn lease(&self, node: &str) -> String {
         format!("{}:lease:{node}", self.prefix)

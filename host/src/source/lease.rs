@@ -145,11 +145,17 @@ async fn take_over(shared: &Arc<Shared>, lane: String) {
             let content = content(&shared.keys, &key);
             let lane = Lane::new(Arc::clone(shared), key, content, register);
             shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&lane)));
-            shared.shutdown.track_until_stop(recover::resume(Arc::clone(shared), lane, recover::Why::Adopted));
+            shared.resumes();
+            shared.shutdown.track_until_stop(hand_out(Arc::clone(shared), lane));
         }
         Ok(None) => {}
         Err(error) => shared.failed(&error).await,
     }
+}
+
+async fn hand_out(shared: Arc<Shared>, lane: Arc<Lane>) {
+    recover::resume(Arc::clone(&shared), lane, recover::Why::Adopted).await;
+    shared.resumed();
 }
 
 async fn adopt(shared: &Shared, lane: &str) -> Result<Option<(String, Register)>, RedisError> {

@@ -4,6 +4,7 @@ use super::{
     Opening,
     dialect::Dialect,
     flow::Flow,
+    lead,
     queue::Queue,
     shared::{Shared, Which},
     turns::{Sharing, Turns},
@@ -29,7 +30,12 @@ impl Lists {
         });
         // All have entered before one begins, or the last would not be waited for.
         let queues: Vec<_> = queues.collect();
-        let takers = if queues.len() == 1 { 2 } else { 1 };
+        // Two would hand out in any order.
+        let takers = if queues.len() == 1 && opening.ordered.is_none() { 2 } else { 1 };
+        if let Some(ordered) = &opening.ordered {
+            flow.shut();
+            opening.shutdown.track_until_stop(lead::run(queues.clone(), ordered.clone()));
+        }
         Self { queues: queues.into_iter().map(|shared| Queue::open(shared, takers)).collect() }
     }
 

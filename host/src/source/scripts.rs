@@ -144,6 +144,23 @@ return register
 pub(super) static RENEW: LazyLock<Needed> =
     LazyLock::new(|| Needed::new("redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])"));
 
+/// Makes a node the one that takes, or lets it stay that. Keys: the leader. Arguments: the node, milliseconds.
+/// Returns whether it is.
+pub(super) static LEAD: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
+        r"
+local leader = redis.call('GET', KEYS[1])
+if leader and leader ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+",
+    )
+});
+
+/// Lets another node become the one that takes. Keys: the leader. Arguments: the node.
+pub(super) static RESIGN: LazyLock<Script> =
+    LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"));
+
 /// Drops what is too much in a list. Keys: the list. Arguments: how many may stay, the end that goes first.
 /// Returns how many were dropped.
 pub(super) static BOUND: LazyLock<Script> = LazyLock::new(|| {

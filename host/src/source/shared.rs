@@ -12,7 +12,7 @@ use std::{
     fmt::{self, Debug},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,8 @@ pub(super) struct Shared {
     link: Mutex<Option<MultiplexedConnection>>,
     lanes: AtomicU64,
     troubled: AtomicBool,
+    /// Lanes that were taken over, and are being handed out.
+    resuming: AtomicUsize,
     /// Lanes that somebody in this process cares for.
     live: std::sync::Mutex<HashSet<String>>,
 }
@@ -72,6 +74,26 @@ pub struct Opening<'a> {
     pub shutdown: Shutdown,
     /// What to do with what is taken.
     pub start: Start,
+    /// Where the order matters: whom to tell what else waits.
+    pub ordered: Option<Ordered>,
+}
+
+/// What somebody who keeps an order must know beside what is taken.
+#[derive(Clone)]
+pub struct Ordered {
+    /// Nothing that was known counts any more.
+    pub lost: Arc<dyn Fn() + Send + Sync>,
+    /// These wait for another attempt, in the order in which they will come; before anything is taken.
+    pub waiting: Arc<dyn Fn(Vec<Waiting>) + Send + Sync>,
+}
+
+/// A message that will come again.
+#[derive(Debug)]
+pub struct Waiting {
+    /// As it will be, but for its attempt.
+    pub message: Message,
+    /// By the clock of Redis.
+    pub due_in: Duration,
 }
 
 /// One queue of a source.
@@ -112,6 +134,7 @@ impl Shared {
             link: Mutex::new(None),
             lanes: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
+            resuming: AtomicUsize::new(0),
             live: std::sync::Mutex::default(),
         })
     }
@@ -169,6 +192,20 @@ impl Shared {
 
     pub(super) fn is_live(&self, lane: &str) -> bool {
         self.live().contains(lane)
+    }
+
+    /// One more lane that was taken over is being handed out.
+    pub(super) fn resumes(&self) {
+        self.resuming.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub(super) fn resumed(&self) {
+        self.resuming.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_resuming(&self) -> bool {
+        self.resuming.load(Ordering::Relaxed) > 0
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {

@@ -141,10 +141,11 @@ impl<'a> Taker<'a> {
     async fn permits(&self) -> usize {
         let flow = &self.shared.flow;
         loop {
+            flow.opened().await;
             flow.turns.wait(self.shared.ticket()).await;
             flow.room().await;
             let permits = self.free_permits().await;
-            if flow.turns.is_on(self.shared.ticket()) {
+            if flow.is_open() && flow.turns.is_on(self.shared.ticket()) {
                 return permits;
             }
             flow.release(permits);

@@ -1,7 +1,7 @@
 //! Sources against a real server: what is taken, settled, taken over and given up.
 
 use super::{
-    Connector, Delivery, Opening, Source,
+    Connector, Delivery, Opening, Ordered, Source,
     dead::DeadLetters,
     embedded::Embedded,
     flow::MOST_BYTES,
@@ -23,6 +23,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::mpsc::{Receiver, channel};
 
+mod lead;
 mod lists;
 mod order_of_settling;
 mod suspects;
@@ -123,6 +124,10 @@ impl Node {
     }
 
     fn with(server: &Server, name: &str, config: &config::Pipeline) -> Self {
+        Self::open(server, name, config, None)
+    }
+
+    fn open(server: &Server, name: &str, config: &config::Pipeline, ordered: Option<Ordered>) -> Self {
         let (hand, taken) = channel(10_000);
         let shutdown = Shutdown::default();
         let source = Source::open(&Opening {
@@ -138,6 +143,7 @@ impl Node {
                     drop(hand.try_send(delivery));
                 }
             }),
+            ordered,
         });
         Self { source, shutdown, taken }
     }

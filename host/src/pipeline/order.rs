@@ -1,0 +1,101 @@
+//! Keeps messages of one key in order, where the configuration asks for it.
+
+use super::lines::{Lines, Step};
+use crate::{
+    config::{self, OrderBy},
+    message::{Message, Outcome},
+    source::{Delivery, Waiting},
+};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Order {
+    by: OrderBy,
+    /// Whether a message that waits for another attempt keeps its place.
+    hold: bool,
+    lines: Mutex<Lines<Delivery>>,
+}
+
+impl Order {
+    pub(super) fn new(config: &config::Order) -> Self {
+        Self { by: config.by.clone(), hold: config.hold, lines: Mutex::default() }
+    }
+
+    /// Those of `batch` that may be processed now; the others stand in line.
+    pub(super) fn enter(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
+        let now = Instant::now();
+        let mut lines = self.lines();
+        let enter = |delivery: Delivery| match self.key(&delivery.message) {
+            None => Some(Step::Run(delivery)),
+            Some(key) => {
+                let id = delivery.message.id.clone();
+                lines.arrive(key, &id, delivery, now)
+            }
+        };
+        let steps: Vec<_> = batch.into_iter().filter_map(enter).collect();
+        drop(lines);
+        steps.into_iter().filter_map(run).collect()
+    }
+
+    /// `message` has been processed; returns the one behind it.
+    pub(super) fn finished(&self, message: &Message, outcome: &Outcome) -> Option<Delivery> {
+        let key = self.key(message)?;
+        let again = match outcome {
+            Outcome::Retry { after, .. } | Outcome::Again { after } if self.hold => Some(*after),
+            _ => None,
+        };
+        let steps = self.lines().finished(&key, again, Instant::now());
+        // There is at most one to run.
+        steps.into_iter().filter_map(run).next()
+    }
+
+    /// Messages that wait in Redis for another attempt, in the order in which they will come.
+    pub(super) fn expect(&self, waiting: Vec<Waiting>) {
+        if !self.hold {
+            return;
+        }
+        let now = Instant::now();
+        let mut lines = self.lines();
+        for Waiting { message, due_in } in waiting {
+            if let Some(key) = self.key(&message) {
+                lines.expect(key, message.id, now + due_in);
+            }
+        }
+    }
+
+    /// Another node takes now: what is known of the order here counts no more.
+    pub(super) fn forget(&self) {
+        *self.lines() = Lines::default();
+    }
+
+    fn key(&self, message: &Message) -> Option<String> {
+        match &self.by {
+            OrderBy::Topic => Some(message.topic.to_string()),
+            OrderBy::Header(name) => message.header(name).map(str::to_owned),
+            OrderBy::Json(pointer) => {
+                let document: serde_json::Value = serde_json::from_slice(&message.payload).ok()?;
+                document.pointer(pointer).map(ToString::to_string)
+            }
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines<Delivery>> {
+        // Nothing panics while it holds the lock.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts back what is not to be processed now.
+fn run(step: Step<Delivery>) -> Option<Delivery> {
+    match step {
+        Step::Run(delivery) => Some(delivery),
+        Step::Away(delivery, after) => {
+            delivery.settle(Outcome::Again { after });
+            None
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One node at a time takes where the order matters.
+
+use super::*;
+
+/// A node that keeps an order, and the payloads of what it was told to wait for.
+fn ordered(server: &Server, name: &str) -> (Node, Arc<Mutex<Vec<String>>>) {
+    let waiting = Arc::new(Mutex::new(Vec::new()));
+    let (lost, told) = (Arc::clone(&waiting), Arc::clone(&waiting));
+    let ordered = Ordered {
+        lost: Arc::new(move || lost.lock().unwrap().clear()),
+        waiting: Arc::new(move |waiting| {
+            let payloads = waiting.iter().map(|one| String::from_utf8(one.message.payload.to_vec()).unwrap());
+            told.lock().unwrap().extend(payloads);
+        }),
+    };
+    (Node::open(server, name, &pipeline(8), Some(ordered)), waiting)
+}
+
+async fn takes_nothing(node: &mut Node) {
+    let taken = tokio::time::timeout(Duration::from_millis(300), node.taken.recv()).await;
+    assert!(taken.is_err(), "it stands by");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_stand_by_until_the_first_ends() {
+    let server = Server::start().await;
+    let (mut first, _) = ordered(&server, "a");
+    server.push((0..4).map(|n| n.to_string())).await;
+    for n in 0..4 {
+        let delivery = first.next().await;
+        assert_eq!(delivery.message.payload, n.to_string());
+        delivery.settle(Outcome::Done);
+    }
+    let (mut second, _) = ordered(&server, "b");
+    server.push(["x".to_owned()]).await;
+    first.next().await.settle(Outcome::Done);
+    takes_nothing(&mut second).await;
+    let ended = Instant::now();
+    first.end().await;
+    server.push(["y".to_owned()]).await;
+    second.next().await.settle(Outcome::Done);
+    assert!(ended.elapsed() < Duration::from_millis(900), "it need not wait for a lease to end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_node_held_comes_before_anything_new() {
+    let server = Server::start().await;
+    let (mut dying, _) = ordered(&server, "a");
+    server.push((0..6).map(|n| n.to_string())).await;
+    for n in 0..4 {
+        let delivery = dying.next().await;
+        match n {
+            0 => delivery.settle(Outcome::Retry {
+                after: Duration::from_secs(3),
+                trouble: trouble(1, "busy"),
+                succeeded: Vec::new(),
+            }),
+            _ => std::mem::forget(delivery),
+        }
+    }
+    eventually("one waits", || async { server.ask::<usize>(&["ZCARD", &Keys::new(LIST).delayed()]).await == 1 }).await;
+    let (mut heir, waiting) = ordered(&server, "b");
+    takes_nothing(&mut heir).await;
+    drop(dying.die().await);
+    server.push(["6".to_owned()]).await;
+    for n in [1, 2, 3, 4, 5, 6, 0] {
+        let delivery = heir.next().await;
+        assert_eq!(delivery.message.payload, n.to_string());
+        if n == 4 {
+            assert_eq!(*waiting.lock().unwrap(), ["0"], "what waits for another attempt is known before");
+        }
+        delivery.settle(Outcome::Done);
+    }
+    heir.end().await;
+    assert_eq!(server.ask::<usize>(&["EXISTS", &Keys::new(LIST).leader()]).await, 0);
+}
