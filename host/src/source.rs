@@ -18,7 +18,7 @@ mod tests;
 
 use crate::config;
 
-pub use connection::{Connector, Error};
+pub use connection::{Access, Connector, Error, Fault, FileFault, Tls};
 pub use delivery::Delivery;
 pub use list::List;
 pub use shared::{Opening, Start};
