@@ -1,7 +1,7 @@
 //! What a server tells of itself: its version, what it can do, and what it may lose.
 
 use crate::event;
-use redis::{RedisError, aio::MultiplexedConnection};
+use redis::{RedisError, Value, aio::MultiplexedConnection};
 
 /// What a server can do beyond the least we need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,9 @@ impl Told {
         let asked = redis::cmd("INFO").query_async::<String>(connection).await;
         let info = match asked {
             Ok(info) => info,
-            Err(error) if error.code() == Some("NOPERM") => return Ok(Self::default()),
+            Err(error) if error.code() == Some("NOPERM") => {
+                return Ok(Self { version: greeted(connection).await, ..Self::default() });
+            }
             Err(error) => return Err(error),
         };
         Ok(Self {
@@ -62,8 +64,22 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
+/// Everybody may say hello, and is told the version in return.
+/// Source: Redis documentation, `HELLO`: an array of names and values.
+async fn greeted(connection: &mut MultiplexedConnection) -> Option<(String, (u32, u32))> {
+    let told = redis::cmd("HELLO").query_async::<Vec<Value>>(connection).await.ok()?;
+    let named = |pair: &&[Value]| matches!(pair, [Value::BulkString(name), _] if name == b"version");
+    match told.chunks(2).find(named)? {
+        [_, Value::BulkString(version)] => parse(str::from_utf8(version).ok()?),
+        _ => None,
+    }
+}
+
 fn version(info: &str) -> Option<(String, (u32, u32))> {
-    let version = field(info, "redis_version")?;
+    parse(field(info, "redis_version")?)
+}
+
+fn parse(version: &str) -> Option<(String, (u32, u32))> {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     Some((version.to_owned(), (parts.next()?, parts.next()?)))
 }

@@ -61,12 +61,27 @@ mod single {
     }
 
     #[tokio::test]
-    async fn a_user_who_may_not_ask_for_the_version_is_let_through() {
+    async fn a_user_who_may_not_ask_for_the_version_learns_it_by_saying_hello() {
         let server = Process::start("--user default on nopass ~* &* +@all -info");
         drop(server.redis().await);
         let connector = Connector::new(&server.url()).unwrap();
         connector.check().await.unwrap();
-        assert!(!connector.facts().allow_oom);
+        assert_eq!(connector.facts().allow_oom, !server.say::<String>("LOLWUT").await.contains("ver. 6."));
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_is_probed_within_seconds() {
+        let server = Process::start("");
+        drop(server.redis().await);
+        let _held = Connector::new(&server.url()).unwrap().blocking().await.unwrap();
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let peer = format!(":{:04X}", server.port);
+        // Source: proc(5): the third column is the peer, the sixth `02:` and centiseconds where probes are armed.
+        let columns = sockets.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let ours: Vec<_> = columns.filter(|columns| columns[2].ends_with(&peer) && columns[3] == "01").collect();
+        let timers: Vec<_> = ours.iter().filter_map(|columns| columns[5].strip_prefix("02:")).collect();
+        let soon = |timer: &&str| u32::from_str_radix(timer, 16).is_ok_and(|left| left <= 1_000);
+        assert!(timers.iter().any(soon), "{ours:?}");
     }
 
     #[tokio::test]
@@ -322,6 +337,24 @@ mod cluster {
         let moved = cmd("SET").arg("elsewhere").arg(1).exec_async(&mut before).await.unwrap_err();
         assert!(held.is_lost(&moved), "{moved}");
         assert_eq!(port(&mut held.blocking().await.unwrap()).await, to.port);
+    }
+
+    #[tokio::test]
+    async fn a_slot_on_its_way_is_waited_for_on_the_same_connection() {
+        let cluster = Cluster::start().await;
+        let (first, last) = (&cluster.0[0], &cluster.0[2]);
+        let slot = crate::source::keys::slot_of("{foo}");
+        let [from, to]: [String; 2] = [last.say("CLUSTER MYID").await, first.say("CLUSTER MYID").await];
+        let connector = Connector::new(&format!("redis+cluster://{}", first.host())).unwrap().at("{foo}");
+        let mut connection = connector.shared().await.unwrap();
+        cmd("SET").arg("{foo}:here").arg(1).exec_async(&mut connection).await.unwrap();
+        let () = first.say(&format!("CLUSTER SETSLOT {slot} IMPORTING {from}")).await;
+        let () = last.say(&format!("CLUSTER SETSLOT {slot} MIGRATING {to}")).await;
+        for keys in [&["{foo}:gone"][..], &["{foo}:here", "{foo}:gone"]] {
+            let error = cmd("UNLINK").arg(keys).exec_async(&mut connection).await.unwrap_err();
+            assert_eq!(Trouble::of(&error), Trouble::Migrating, "{error}");
+            assert!(!connector.is_lost(&error));
+        }
     }
 
     #[tokio::test]
