@@ -12,9 +12,26 @@ use std::{
 };
 use tracing::{debug, error, info, warn};
 
-/// A command failed for the first time since the source was last known to be healthy.
-pub(crate) fn redis_trouble(source: &str, url: &str, cause: &(dyn Error + 'static)) {
-    warn!(source, redis = url, error = cause, "Redis does not do what we ask; trying again until it does");
+/// A command failed for the first time since the source was last known to be healthy; `advice` says what can be done.
+pub(crate) fn redis_trouble(source: &str, url: &str, cause: &(dyn Error + 'static), advice: &str) {
+    warn!(source, redis = url, error = cause, "Redis does not do what we ask; trying again until it does: {advice}");
+}
+
+/// Redis throws messages away when it has no room for them.
+pub(crate) fn redis_evicts(url: &str, policy: &str) {
+    warn!(
+        redis = url,
+        policy,
+        "messages can vanish: with this `maxmemory-policy` a full Redis throws keys away; set it to `noeviction`"
+    );
+}
+
+/// Redis has neither an append-only file nor snapshots.
+pub(crate) fn redis_forgets(url: &str) {
+    warn!(
+        redis = url,
+        "Redis keeps nothing over a restart; messages waiting in it would be lost with it; `appendonly yes` keeps them"
+    );
 }
 
 /// A message was taken or settled again.

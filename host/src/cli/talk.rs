@@ -45,7 +45,9 @@ fn faults(error: &anyhow::Error) -> Option<&Faults> {
 
 /// The error and its causes on one line.
 fn chain(error: &anyhow::Error) -> String {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // An error that shows its cause as its own text has said it.
+    causes.dedup();
     causes.join(": ")
 }
 

@@ -1,10 +1,32 @@
 //! Connections to Redis: how they are opened, and what their errors mean.
+//!
+//! All keys of one source lie in one slot, so whoever works for it talks to one server: the only one, the master the
+//! sentinels name, or the one with that slot in a Cluster. Which one that is, is found anew for every connection.
 
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, Value, aio::MultiplexedConnection,
-    io::tcp::TcpSettings,
+mod address;
+mod cluster;
+mod dial;
+mod facts;
+mod find;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use address::{Address, without_password};
+use dial::{Login, Patience};
+use facts::Told;
+use find::{Finder, Servers};
+use redis::{RedisError, Value, aio::MultiplexedConnection};
+use std::{
+    fmt::{self, Debug},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
-use std::{sync::Arc, time::Duration};
+use trouble::Trouble;
+
+pub use address::Fault;
+pub use dial::{FileFault, Tls};
+pub(super) use facts::Facts;
 
 /// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,15 +36,35 @@ pub enum Error {
     Address {
         /// Without its password.
         url: String,
-        /// What the client says of it.
+        /// What is wrong with it.
         #[source]
-        cause: RedisError,
+        cause: Fault,
+    },
+    /// A file that TLS needs cannot be used.
+    #[error("TLS to `{url}` cannot be set up")]
+    Tls {
+        /// Without its password.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        cause: FileFault,
     },
     /// No connection, or none that answers.
     #[error("no Redis answers at `{url}`; start it, or set `redis` in the configuration")]
     Unreachable {
         /// Without its password.
         url: String,
+        /// What happened.
+        #[source]
+        cause: RedisError,
+    },
+    /// Something answers, and refuses.
+    #[error("the Redis at `{url}` cannot be used: {advice}")]
+    Unusable {
+        /// Without its password.
+        url: String,
+        /// What it is, and what to do.
+        advice: String,
         /// What happened.
         #[source]
         cause: RedisError,
@@ -40,11 +82,27 @@ pub enum Error {
     Refused(#[from] RedisError),
 }
 
-/// Opens connections to one server.
+/// How Redis is reached, as the configuration says it.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` (or `rediss+`), `redis+cluster://` (or `rediss+`).
+    pub url: String,
+    /// For the addresses that begin with `rediss`.
+    pub tls: Tls,
+    /// For sentinels that want one; user and password in the address are for the servers they watch.
+    pub sentinel_user: Option<String>,
+    /// Belongs to it, or stands alone.
+    pub sentinel_password: Option<String>,
+}
+
+/// Opens connections to the server that is the right one at the time.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    client: Client,
+    finder: Arc<Finder>,
     shown: Arc<str>,
+    facts: Arc<Mutex<Facts>>,
+    /// What decides which server of a Cluster it is; any master without it.
+    slot: Option<u16>,
 }
 
 /// Longer than any wait of ours on the server's side, and than a busy server's hiccups.
@@ -52,14 +110,30 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Connector {
-    /// For the server at `url`: `redis://…` or `unix://…`.
+    /// For the servers at `url`, with nothing but what the address says.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let shown = without_password(url);
-        let refused = |cause| Error::Address { url: shown.clone(), cause };
-        let info = url.into_connection_info().map_err(refused)?;
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(info).map_err(refused)?;
-        Ok(Self { client, shown: shown.into() })
+        Self::with(&Access { url: url.to_owned(), ..Access::default() })
+    }
+
+    /// For the servers that `access` leads to. Nothing is connected yet, but the files for TLS are looked at.
+    pub fn with(access: &Access) -> Result<Self, Error> {
+        let shown = without_password(&access.url);
+        let address = Address::parse(&access.url).map_err(|cause| Error::Address { url: shown.clone(), cause })?;
+        access.tls.certificates().map_err(|cause| Error::Tls { url: shown.clone(), cause })?;
+        let (servers, login) = Servers::new(address);
+        let sentinel = Login { user: access.sentinel_user.clone(), password: access.sentinel_password.clone(), db: 0 };
+        Ok(Self {
+            finder: Arc::new(Finder { servers, login, sentinel, tls: access.tls.clone() }),
+            shown: shown.into(),
+            facts: Arc::default(),
+            slot: None,
+        })
+    }
+
+    /// The same for the server that holds `key`, and with it all keys of the same hash tag.
+    #[must_use]
+    pub fn at(&self, key: &str) -> Self {
+        Self { slot: Some(super::keys::slot_of(key)), ..self.clone() }
     }
 
     /// The address, without its password.
@@ -69,45 +143,64 @@ impl Connector {
 
     /// A connection for commands that answer at once; it may be cloned and shared.
     pub async fn shared(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.open(Some(ANSWER)).await
+        self.finder.find(self.slot, Patience { connect: CONNECT, answer: Some(ANSWER) }).await
     }
 
     /// A connection for commands that block on the server's side; the caller watches the time and drops the connection.
     pub(super) async fn blocking(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.open(None).await
+        self.finder.find(self.slot, Patience { connect: CONNECT, answer: None }).await
     }
 
-    async fn open(&self, answer: Option<Duration>) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(answer);
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+    /// Whether a connection that gave `error` is of no more use, and the server is to be found anew.
+    /// Otherwise the connection is good, and the same command may succeed later.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tasks of a source ask the client library yet"))]
+    pub(super) fn is_lost(&self, error: &RedisError) -> bool {
+        Trouble::of(error).ends_connection()
     }
 
-    /// Makes sure that a server answers and knows the commands we need.
+    /// What `error` is, and what an operator can do about it. `source` is what is taken from.
+    pub(super) fn advice(&self, error: &RedisError, source: &str) -> String {
+        Trouble::of(error).advice(error, &self.finder.servers, source)
+    }
+
+    /// What all servers can do that `check` has asked; nothing special before.
+    #[cfg_attr(not(test), expect(dead_code, reason = "everything is taken by plain commands yet"))]
+    pub(super) fn facts(&self) -> Facts {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that a server answers and knows the commands we need, and says what may be lost there.
+    /// In a Cluster all masters are asked, but not all have to answer.
     pub async fn check(&self) -> Result<(), Error> {
-        let unreachable = |cause| Error::Unreachable { url: self.shown.to_string(), cause };
-        let mut connection = self.shared().await.map_err(unreachable)?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.map_err(unreachable)?;
-        match version(&info) {
-            Some((version, known)) if known < (6, 2) => Err(Error::TooOld { url: self.shown.to_string(), version }),
-            _ => Ok(()),
+        let patience = Patience { connect: CONNECT, answer: Some(ANSWER) };
+        let connections = self.finder.find_all(patience).await.map_err(|cause| self.unusable(cause))?;
+        let mut told = Vec::new();
+        for mut connection in connections {
+            told.push(Told::by(&mut connection).await.map_err(|cause| self.unusable(cause))?);
+        }
+        if let Some(version) = told.iter().find_map(|told| told.older_than((6, 2))) {
+            return Err(Error::TooOld { url: self.shown.to_string(), version: version.to_owned() });
+        }
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts::facts(&told);
+        facts::warn(&told, &self.shown);
+        Ok(())
+    }
+
+    fn unusable(&self, cause: RedisError) -> Error {
+        let url = self.shown.to_string();
+        match Trouble::of(&cause) {
+            Trouble::Connection => Error::Unreachable { url, cause },
+            _ => Error::Unusable { url, advice: self.advice(&cause, "the source"), cause },
         }
     }
 }
 
-/// The version a server tells; a Valkey tells the Redis version it is compatible with.
-fn version(info: &str) -> Option<(String, (u32, u32))> {
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"))?.trim();
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    Some((version.to_owned(), (parts.next()?, parts.next()?)))
-}
-
-fn without_password(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://…@{host}"),
-            None => url.to_owned(),
-        },
-        None => url.to_owned(),
+impl Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("url", &without_password(&self.url))
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,21 +210,4 @@ pub(super) fn server_error(replies: &[Value]) -> Option<RedisError> {
         Value::ServerError(error) => Some(error.clone().into()),
         _ => None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_not_shown() {
-        assert_eq!(without_password("redis://me:p@ss@host:1/0"), "redis://…@host:1/0");
-        assert_eq!(without_password("unix:///tmp/r.sock"), "unix:///tmp/r.sock");
-    }
-
-    #[test]
-    fn versions_are_compared_by_number() {
-        assert_eq!(version("x:1\r\nredis_version:6.0.16\r\n"), Some(("6.0.16".into(), (6, 0))));
-        assert!(version("redis_version:10.1.0").is_some_and(|(_, known)| known > (6, 2)));
-    }
 }

@@ -84,6 +84,12 @@ fn same_slot(name: &str) -> String {
     (0u32..1 << 20).map(|n| format!("{n:x}")).find(|tag| self::slot(tag.as_bytes()) == slot).unwrap_or_default()
 }
 
+/// The slot that Redis computes for a whole key.
+pub(super) fn slot_of(key: &str) -> u16 {
+    let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    slot(tagged.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes())
+}
+
 fn slot(bytes: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(bytes) % 16_384
 }
@@ -91,12 +97,6 @@ fn slot(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The slot Redis computes for a whole key.
-    fn slot_of(key: &str) -> u16 {
-        let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-        slot(tagged.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes())
-    }
 
     #[test]
     fn every_key_lies_in_the_slot_of_its_list() {

@@ -151,7 +151,8 @@ impl Shared {
     /// A command failed: says so once, and forgets a connection that is of no more use.
     pub(super) async fn failed(&self, error: &RedisError) {
         if !self.troubled.swap(true, Ordering::Relaxed) {
-            event::redis_trouble(&self.source, self.connector.url(), error);
+            let advice = self.connector.advice(error, &self.source);
+            event::redis_trouble(&self.source, self.connector.url(), error, &advice);
         }
         if error.is_unrecoverable_error() || error.is_timeout() {
             *self.link.lock().await = None;

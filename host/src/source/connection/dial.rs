@@ -1,0 +1,165 @@
+//! One connection to one server: sockets, TLS, and who we are.
+
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+use rustls::{
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+};
+use std::{
+    fmt::{self, Debug},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Who we are to a server.
+#[derive(Clone, Default)]
+pub(super) struct Login {
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) db: i64,
+}
+
+/// What TLS needs beside what the machine has; files of PEM, read anew for every connection because certificates expire.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Vouches for the servers, instead of the machine's own roots.
+    pub ca: Option<PathBuf>,
+    /// Shown to servers that ask who we are.
+    pub cert: Option<PathBuf>,
+    /// Belongs to `cert`.
+    pub key: Option<PathBuf>,
+}
+
+/// A file that TLS cannot use.
+#[derive(Debug, thiserror::Error)]
+pub enum FileFault {
+    /// It cannot be read.
+    #[error("cannot read `{path}`")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("`{path}` holds no {what} as PEM")]
+    NotPem {
+        /// Which.
+        path: PathBuf,
+        /// A certificate, or a key.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: pem::Error,
+    },
+    /// One of the two is missing.
+    #[error("a client certificate needs its key, and a key its certificate: set `cert` and `key`, or none of them")]
+    Half,
+}
+
+/// How long a server may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Until the connection can be used.
+    pub(super) connect: Duration,
+    /// For each answer; without end for commands that block.
+    pub(super) answer: Option<Duration>,
+}
+
+/// A connection to `server` that it lets in.
+pub(super) async fn open(
+    server: &ConnectionAddr,
+    login: &Login,
+    tls: &Tls,
+    patience: Patience,
+) -> Result<MultiplexedConnection, RedisError> {
+    let opened = async {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(patience.answer);
+        let mut connection = client(server, tls)?.get_multiplexed_async_connection_with_config(&config).await?;
+        login.present(&mut connection).await?;
+        Ok(connection)
+    };
+    let silent = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+    tokio::time::timeout(patience.connect, opened).await.unwrap_or_else(silent)
+}
+
+fn client(server: &ConnectionAddr, tls: &Tls) -> Result<Client, RedisError> {
+    let info = server.clone().into_connection_info()?.set_tcp_settings(tcp());
+    if !matches!(server, ConnectionAddr::TcpTls { .. }) {
+        return Client::open(info);
+    }
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may be quicker, which serves as well.
+        let _installed = ring::default_provider().install_default().is_ok();
+    }
+    Client::build_with_tls(info, tls.certificates().map_err(io::Error::other)?)
+}
+
+/// A peer that is gone without a word is noticed within 25 seconds, also while nothing is sent.
+fn tcp() -> TcpSettings {
+    let probes =
+        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
+    TcpSettings::default().set_nodelay(true).set_keepalive(probes).set_user_timeout(Duration::from_secs(20))
+}
+
+impl Login {
+    /// The client library would do the same, but keeps the server's reason for a refusal to itself.
+    async fn present(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        if let Some(password) = &self.password {
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(&self.user).arg(password).exec_async(connection).await?;
+        }
+        if self.db != 0 {
+            redis::cmd("SELECT").arg(self.db).exec_async(connection).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = self.password.as_ref().map(|_| "…");
+        f.debug_struct("Login").field("user", &self.user).field("password", &password).field("db", &self.db).finish()
+    }
+}
+
+impl Tls {
+    /// What is in the files.
+    pub(super) fn certificates(&self) -> Result<TlsCertificates, FileFault> {
+        let client_tls = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                Some(ClientTlsConfig { client_cert: certificates(cert)?, client_key: private_key(key)? })
+            }
+            (None, None) => None,
+            _ => return Err(FileFault::Half),
+        };
+        Ok(TlsCertificates { client_tls, root_cert: self.ca.as_deref().map(certificates).transpose()? })
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<u8>, FileFault> {
+    let bytes = read(path)?;
+    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    match found.and_then(|found| found.first().map(drop).ok_or(pem::Error::NoItemsFound)) {
+        Ok(()) => Ok(bytes),
+        Err(cause) => Err(FileFault::NotPem { path: path.to_owned(), what: "certificate", cause }),
+    }
+}
+
+fn private_key(path: &Path) -> Result<Vec<u8>, FileFault> {
+    let bytes = read(path)?;
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(cause) => Err(FileFault::NotPem { path: path.to_owned(), what: "private key", cause }),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FileFault> {
+    std::fs::read(path).map_err(|cause| FileFault::Unreadable { path: path.to_owned(), cause })
+}
