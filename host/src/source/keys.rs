@@ -15,6 +15,11 @@ impl Keys {
         Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", tag(list)).into() }
     }
 
+    /// Of one group of a stream; every group has its own retries and dead letters.
+    pub(super) fn of_group(stream: &str, group: &str) -> Self {
+        Self { list: stream.into(), prefix: format!("gristmill:{{{}}}:{stream}:group:{group}", tag(stream)).into() }
+    }
+
     /// Hash: lane key → its register, what the reaper walks.
     pub(super) fn lanes(&self) -> String {
         format!("{}:lanes", self.prefix)
@@ -79,6 +84,12 @@ fn same_slot(name: &str) -> String {
     (0u32..1 << 20).map(|n| format!("{n:x}")).find(|tag| self::slot(tag.as_bytes()) == slot).unwrap_or_default()
 }
 
+/// The slot that Redis computes for a whole key.
+pub(super) fn slot_of(key: &str) -> u16 {
+    let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    slot(tagged.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes())
+}
+
 fn slot(bytes: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(bytes) % 16_384
 }
@@ -86,12 +97,6 @@ fn slot(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The slot Redis computes for a whole key.
-    fn slot_of(key: &str) -> u16 {
-        let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-        slot(tagged.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes())
-    }
 
     #[test]
     fn every_key_lies_in_the_slot_of_its_list() {

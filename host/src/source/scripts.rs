@@ -13,7 +13,7 @@ pub(super) struct Needed {
 }
 
 impl Needed {
-    fn new(code: &str) -> Self {
+    pub(super) fn new(code: &str) -> Self {
         Self { usual: Script::new(code), full: Script::new(&format!("#!lua flags=allow-oom\n{code}")) }
     }
 
