@@ -31,7 +31,7 @@ enum Verb {
     Config(config::Verb),
     /// Look at messages that could not be delivered, try them again, or drop them
     #[command(subcommand)]
-    Dead(dead::Verb),
+    Dead(Box<dead::Verb>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
         Verb::Run(file) => run::run(&file.path),
         Verb::Check(file) => check::run(&file.path),
         Verb::Config(verb) => config::run(verb),
-        Verb::Dead(verb) => dead::run(verb),
+        Verb::Dead(verb) => dead::run(*verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,6 +26,11 @@ pub use place::Place;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+/// A duration as the file writes it, such as `30s` or `2h`; none if `text` is something else.
+pub fn duration(text: &str) -> Option<Duration> {
+    notation::duration(text).ok()
+}
+
 /// Everything a node is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {

@@ -1,30 +1,30 @@
 //! `gristmill dead`: messages that could not be delivered.
 
-use super::{ConfigFile, talk};
-use crate::{
-    config::{self, Config},
-    node,
-    source::{
-        Connector,
-        dead::{DeadLetters, Letter},
-    },
-};
-use anyhow::{Context, bail};
+mod act;
+mod choose;
+mod edit;
+mod payload;
+mod show;
+
+use super::talk;
+use choose::{Chosen, Filters, Of};
 use clap::{Args, Subcommand};
-use std::fmt::Write;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// One line for each
+    /// One line for each, oldest first
     List {
         #[command(flatten)]
         of: Of,
+        #[command(flatten)]
+        filters: Filters,
         /// One JSON object on each line, with all attempts
         #[arg(long)]
         json: bool,
-        /// How many at most, oldest first
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        /// How many at most
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: u64,
     },
     /// The story of one, and its payload
     Show {
@@ -32,164 +32,61 @@ pub(super) enum Verb {
         of: Of,
         /// As `list` shows it
         entry: String,
-        /// One JSON object, with the payload as text
+        /// One JSON object, with the payload as text, or as `payload_base64` where it is none
         #[arg(long)]
         json: bool,
         /// Nothing but the payload, byte for byte
         #[arg(long, conflicts_with = "json")]
         payload: bool,
     },
-    /// Try them again, from the first attempt and under their own ids
-    Replay(Which),
+    /// Try them again, from the first attempt; under their own ids unless they are edited
+    Replay(Replay),
     /// Forget them for good
-    Drop(Which),
+    Drop(Drop),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Of {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Which pipeline; not needed where there is only one
-    #[arg(long)]
-    pipeline: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-struct Chosen {
-    /// As `list` shows them
-    entries: Vec<String>,
-    /// All of them
-    #[arg(long, conflicts_with = "entries")]
-    all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct Replay {
     #[command(flatten)]
     of: Of,
     #[command(flatten)]
     chosen: Chosen,
+    /// Through this pipeline instead of the one that gave them up; all of its publishers run
+    #[arg(long, value_name = "PIPELINE")]
+    to: Option<String>,
+    /// Edit each payload in $VISUAL or $EDITOR first; what is not changed there is not replayed
+    #[arg(long, conflicts_with_all = ["all", "payload"])]
+    edit: bool,
+    /// With the bytes of this file as payload, or `-` for those of standard input; for one entry
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    payload: Option<PathBuf>,
+    /// One JSON object on a line for each that is replayed
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Drop {
+    #[command(flatten)]
+    of: Of,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Do not ask; nothing is asked where there is no terminal
+    #[arg(long)]
+    yes: bool,
+    /// One JSON object on a line for each that is dropped
+    #[arg(long)]
+    json: bool,
 }
 
 /// Does what `verb` says.
 pub(super) fn run(verb: Verb) -> anyhow::Result<()> {
     talk::runtime()?.block_on(async {
         match verb {
-            Verb::List { of, json, limit } => list(&mut of.open().await?, json, limit).await,
-            Verb::Show { of, entry, json, payload } => show(&mut of.open().await?, &entry, json, payload).await,
-            Verb::Replay(which) => {
-                let mut letters = which.of.open().await?;
-                let mut count = 0;
-                for letter in which.chosen.find(&mut letters).await? {
-                    count += u64::from(letters.replay(&letter).await?);
-                }
-                talk::print(format!("replayed {count}\n").as_bytes())
-            }
-            Verb::Drop(which) => {
-                let mut letters = which.of.open().await?;
-                let mut count = 0;
-                for letter in which.chosen.find(&mut letters).await? {
-                    count += u64::from(letters.drop(&letter).await?);
-                }
-                talk::print(format!("dropped {count}\n").as_bytes())
-            }
+            Verb::List { of, filters, json, limit } => show::list(&of, &filters, json, limit).await,
+            Verb::Show { of, entry, json, payload } => show::show(&of, &entry, json, payload).await,
+            Verb::Replay(replay) => act::replay(&replay).await,
+            Verb::Drop(drop) => act::drop(&drop).await,
         }
     })
-}
-
-impl Of {
-    async fn open(&self) -> anyhow::Result<DeadLetters> {
-        let config = talk::load(&self.file.path)?.config;
-        let pipeline = self.choose(&config)?;
-        let connector = Connector::new(&node::redis_url(&config))?;
-        Ok(DeadLetters::open(&connector, &pipeline.from, pipeline.dead_letters.as_deref()).await?)
-    }
-
-    fn choose<'a>(&self, config: &'a Config) -> anyhow::Result<&'a config::Pipeline> {
-        let known = || config.pipelines.keys().cloned().collect::<Vec<_>>().join(", ");
-        match &self.pipeline {
-            Some(name) => config
-                .pipelines
-                .get(name)
-                .with_context(|| format!("there is no pipeline `{name}`; there are: {}", known())),
-            None if config.pipelines.len() == 1 => config.pipelines.values().next().context("there is no pipeline"),
-            None => bail!("say which pipeline with `--pipeline`: {}", known()),
-        }
-    }
-}
-
-impl Chosen {
-    async fn find(&self, letters: &mut DeadLetters) -> anyhow::Result<Vec<Letter>> {
-        if self.all {
-            return Ok(letters.all().await?);
-        }
-        let mut found = Vec::new();
-        for entry in &self.entries {
-            found.push(one(letters, entry).await?);
-        }
-        Ok(found)
-    }
-}
-
-async fn one(letters: &mut DeadLetters, entry: &str) -> anyhow::Result<Letter> {
-    letters
-        .get(entry)
-        .await?
-        .with_context(|| format!("there is no dead letter `{entry}`; `gristmill dead list` shows what there is"))
-}
-
-async fn list(letters: &mut DeadLetters, json: bool, limit: usize) -> anyhow::Result<()> {
-    let mut said = Vec::new();
-    for letter in letters.list(None, limit).await? {
-        if json {
-            serde_json::to_writer(&mut said, &letter)?;
-            said.push(b'\n');
-        } else {
-            said.extend(line(&letter).into_bytes());
-        }
-    }
-    let (shown, all) = (limit as u64, letters.count().await?);
-    if all > shown {
-        talk::say(&format!("{shown} of {all}; `--limit` shows more"));
-    }
-    talk::print(&said)
-}
-
-/// Control characters of a reason stay out of the terminal.
-fn line(letter: &Letter) -> String {
-    let plugin = letter.troubles.last().and_then(|trouble| trouble.plugin.as_deref()).unwrap_or("-");
-    let reason = letter.reason().escape_debug();
-    format!("{}  {}  attempts {}  {plugin}  {reason}\n", letter.entry, letter.id, letter.attempts)
-}
-
-async fn show(letters: &mut DeadLetters, entry: &str, json: bool, payload: bool) -> anyhow::Result<()> {
-    let letter = one(letters, entry).await?;
-    if payload {
-        return talk::print(&letter.payload);
-    }
-    if json {
-        let mut object = serde_json::to_value(&letter)?;
-        let text = String::from_utf8_lossy(&letter.payload).into_owned();
-        if let Some(object) = object.as_object_mut() {
-            object.insert("payload".to_owned(), text.into());
-        }
-        return talk::print(format!("{object}\n").as_bytes());
-    }
-    talk::print(story(&letter).as_bytes())
-}
-
-fn story(letter: &Letter) -> String {
-    let Letter { entry, id, pipeline, source, attempts, .. } = letter;
-    let mut said =
-        format!("entry     {entry}\nid        {id}\npipeline  {pipeline}\nsource    {source}\nattempts  {attempts}\n");
-    for trouble in &letter.troubles {
-        let plugin = trouble.plugin.as_deref().unwrap_or("host");
-        let digest = trouble.digest.as_deref().unwrap_or("-");
-        // Writing to a string cannot fail.
-        let _ok =
-            writeln!(said, "attempt {} {plugin} {digest} {}", trouble.attempt, trouble.reason.escape_debug()).is_ok();
-    }
-    let _ok = writeln!(said, "\n{}", String::from_utf8_lossy(&letter.payload)).is_ok();
-    said
 }

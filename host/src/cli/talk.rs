@@ -2,7 +2,8 @@
 
 use crate::{
     config::{self, Faults, Loaded},
-    node, source,
+    node,
+    source::{self, dead},
 };
 use std::{
     io::{self, IsTerminal, Write},
@@ -29,7 +30,10 @@ fn code(error: &anyhow::Error) -> u8 {
     let node = error.downcast_ref::<node::Error>();
     if faults(error).is_some() {
         BAD_CONFIG
-    } else if error.is::<source::Error>() || matches!(node, Some(node::Error::Redis(_) | node::Error::Embedded(_))) {
+    } else if error.is::<source::Error>()
+        || matches!(error.downcast_ref(), Some(dead::Error::Redis(_)))
+        || matches!(node, Some(node::Error::Redis(_) | node::Error::Embedded(_)))
+    {
         UNAVAILABLE
     } else {
         1

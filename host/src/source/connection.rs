@@ -19,14 +19,13 @@ use find::{Finder, Servers};
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 use std::{
     fmt::{self, Debug},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use trouble::Trouble;
 
 pub use address::Fault;
 pub use dial::{FileFault, Tls};
-pub(super) use facts::Facts;
 
 /// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +99,6 @@ pub struct Access {
 pub struct Connector {
     finder: Arc<Finder>,
     shown: Arc<str>,
-    facts: Arc<Mutex<Facts>>,
     /// What decides which server of a Cluster it is; any master without it.
     slot: Option<u16>,
 }
@@ -125,7 +123,6 @@ impl Connector {
         Ok(Self {
             finder: Arc::new(Finder { servers, login, sentinel, tls: access.tls.clone() }),
             shown: shown.into(),
-            facts: Arc::default(),
             slot: None,
         })
     }
@@ -153,7 +150,6 @@ impl Connector {
 
     /// Whether a connection that gave `error` is of no more use, and the server is to be found anew.
     /// Otherwise the connection is good, and the same command may succeed later.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tasks of a source ask the client library yet"))]
     pub(super) fn is_lost(&self, error: &RedisError) -> bool {
         Trouble::of(error).ends_connection()
     }
@@ -161,12 +157,6 @@ impl Connector {
     /// What `error` is, and what an operator can do about it. `source` is what is taken from.
     pub(super) fn advice(&self, error: &RedisError, source: &str) -> String {
         Trouble::of(error).advice(error, &self.finder.servers, source)
-    }
-
-    /// What all servers can do that `check` has asked; nothing special before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "everything is taken by plain commands yet"))]
-    pub(super) fn facts(&self) -> Facts {
-        *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes sure that a server answers and knows the commands we need, and says what may be lost there.
@@ -181,7 +171,6 @@ impl Connector {
         if let Some(version) = told.iter().find_map(|told| told.older_than((6, 2))) {
             return Err(Error::TooOld { url: self.shown.to_string(), version: version.to_owned() });
         }
-        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts::facts(&told);
         facts::warn(&told, &self.shown);
         Ok(())
     }

@@ -1,100 +1,84 @@
-//! The dead letters of a list: messages that were given up, with their whole story.
+//! Dead letters: messages that were given up, with their whole story, until somebody replays or drops them.
 
-use super::{
-    connection::{Connector, Error},
-    envelope::Envelope,
-    keys::Keys,
-    shared::Shared,
-};
-use crate::{config, message::Trouble};
-use bytes::Bytes;
-use redis::{RedisError, Script, aio::MultiplexedConnection, from_redis_value};
-use std::{collections::HashMap, sync::LazyLock};
+mod letter;
+mod place;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-/// Entries read at a time.
-const PAGE: usize = 100;
+use super::connection::{self, Connector};
+use redis::{RedisError, Script, aio::MultiplexedConnection};
+use std::{collections::BTreeSet, sync::LazyLock};
+use walk::page;
 
-/// The dead letters of one pipeline.
+pub use letter::Letter;
+pub(super) use letter::fields;
+pub use place::Place;
+pub use replay::{Changes, Replayed};
+pub use walk::{Filter, Walk};
+
+/// Why dead letters cannot be looked after.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] connection::Error),
+    /// The source keeps no message, so it has none to give up or to take again.
+    #[error(
+        "pipeline `{pipeline}` takes from {from}, which keeps no messages: it has no dead letters and takes none back"
+    )]
+    NothingKept {
+        /// The pipeline.
+        pipeline: String,
+        /// Such as "channel `news`".
+        from: String,
+    },
+    /// The pipeline that gave a letter up is not there any more.
+    #[error(
+        "the dead letter `{entry}` is of pipeline `{pipeline}`, which is not in the configuration; say where it is to go with `--to`"
+    )]
+    Homeless {
+        /// Its place in the dead letters.
+        entry: String,
+        /// The pipeline that is missing.
+        pipeline: String,
+    },
+    /// A pipeline with patterns for queues takes from none that fits.
+    #[error(
+        "pipeline `{pipeline}` names no queue but patterns, and did not give up what came from `{queue}`; push it with other means"
+    )]
+    NoQueue {
+        /// The pipeline that was to take it.
+        pipeline: String,
+        /// Where the message came from.
+        queue: String,
+    },
+}
+
+impl From<RedisError> for Error {
+    fn from(cause: RedisError) -> Self {
+        Self::Redis(cause.into())
+    }
+}
+
+/// The dead letters of one pipeline or several.
 #[derive(Debug)]
 pub struct DeadLetters {
+    connector: Connector,
+    link: Option<MultiplexedConnection>,
+    streams: Vec<Stream>,
+    places: Vec<Place>,
+}
+
+/// A stream of letters, and the server that holds it.
+#[derive(Clone, Debug)]
+struct Stream {
+    key: String,
     link: MultiplexedConnection,
-    keys: Keys,
-    stream: String,
 }
 
-/// A message that was given up.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Letter {
-    /// Its place in the dead letters, such as `1700000000000-0`; begins with the millisecond of its death.
-    pub entry: String,
-    /// The message's id.
-    pub id: String,
-    /// The pipeline that gave it up.
-    pub pipeline: String,
-    /// The list it came from.
-    pub source: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it was first taken or first failed, in milliseconds since 1970.
-    pub received_ms: u64,
-    /// One for each failed attempt, oldest first.
-    pub troubles: Vec<Trouble>,
-    /// Publishers that had succeeded; a replay does not run them again.
-    pub succeeded: Vec<String>,
-    /// What it is about, where that is not its source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
-    /// As the source gave them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<(String, String)>,
-    /// Its id in the system it came from, where that has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub item: Option<String>,
-    /// The original bytes.
-    #[serde(skip)]
-    pub payload: Vec<u8>,
-}
-
-impl Letter {
-    /// Why it was given up.
-    pub fn reason(&self) -> &str {
-        self.troubles.last().map_or("unknown", |trouble| &trouble.reason)
-    }
-
-    fn envelope(&self) -> Envelope {
-        let Self { id, received_ms, succeeded, topic, headers, item, .. } = self.clone();
-        Envelope { id, received_ms, succeeded, topic, headers, item, ..Envelope::default() }
-    }
-}
-
-/// What a stream entry of a dead letter holds: `envelope` is for us, the others are for people who look with other tools.
-pub(super) fn fields(shared: &Shared, envelope: &Envelope, payload: &Bytes) -> Vec<(&'static str, Bytes)> {
-    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let reason = envelope.troubles.last().map_or("", |trouble| &trouble.reason);
-    vec![
-        ("id", text(&envelope.id)),
-        ("pipeline", text(&shared.pipeline)),
-        ("source", text(&shared.source)),
-        ("reason", text(reason)),
-        ("envelope", envelope.line().into()),
-        ("payload", payload.clone()),
-    ]
-}
-
-/// Keys: dead, retry. Arguments: entry, envelope. Returns 1 when the letter was there.
-static REPLAY: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
-redis.call('RPUSH', KEYS[2], ARGV[2])
-redis.call('XDEL', KEYS[1], ARGV[1])
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
-return 1
-",
-    )
-});
-
-/// Key: dead. Argument: entry. Returns 1 when the letter was there. An empty stream would stay as a key.
+/// Key: the stream. Argument: an entry. Returns 1 when the letter was there. An empty stream would stay as a key.
 static DROP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -106,87 +90,56 @@ return dropped
 });
 
 impl DeadLetters {
-    /// Those of a pipeline that takes `from`, or in `stream` where it names one.
-    pub async fn open(connector: &Connector, from: &config::From, stream: Option<&str>) -> Result<Self, Error> {
-        let link =
-            connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
-        let list = match from {
-            config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
-            _ => "",
-        };
-        let keys = Keys::new(list);
-        let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
-        Ok(Self { link, keys, stream })
+    /// Those at `places`.
+    pub async fn open(connector: &Connector, places: Vec<Place>) -> Result<Self, Error> {
+        let mut letters = Self { connector: connector.clone(), link: None, streams: Vec::new(), places };
+        let keys: BTreeSet<String> = letters.places.iter().flat_map(|place| place.streams.iter().cloned()).collect();
+        for key in keys {
+            let link = letters.link(&key).await?;
+            letters.streams.push(Stream { key, link });
+        }
+        Ok(letters)
     }
 
-    /// How many there are.
+    /// How many letters there are, those of other pipelines in the same streams included.
     pub async fn count(&mut self) -> Result<u64, Error> {
-        Ok(redis::cmd("XLEN").arg(&self.stream).query_async(&mut self.link).await?)
+        let mut count = 0;
+        for stream in &mut self.streams {
+            count += redis::cmd("XLEN").arg(&stream.key).query_async::<u64>(&mut stream.link).await?;
+        }
+        Ok(count)
     }
 
-    /// The oldest `most`, or those after the entry `after`.
-    pub async fn list(&mut self, after: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
-        let from = after.map_or_else(|| "-".to_owned(), |entry| format!("({entry}"));
-        self.range(&from, "+", most).await
+    /// Those that `filter` lets through, oldest first, up to those that are there now.
+    pub async fn walk(&self, filter: Filter) -> Result<Walk, Error> {
+        Walk::begin(&self.streams, filter).await
     }
 
-    /// One of them.
-    pub async fn get(&mut self, entry: &str) -> Result<Option<Letter>, Error> {
-        Ok(self.range(entry, entry, 1).await?.pop())
-    }
-
-    async fn range(&mut self, from: &str, to: &str, most: usize) -> Result<Vec<Letter>, Error> {
-        let mut range = redis::cmd("XRANGE");
-        range.arg(&self.stream).arg(from).arg(to).arg("COUNT").arg(most);
-        let entries: Vec<(String, HashMap<String, redis::Value>)> = range.query_async(&mut self.link).await?;
-        Ok(entries.into_iter().map(|(entry, fields)| letter(entry, &fields)).collect::<Result<_, _>>()?)
-    }
-
-    /// Tries a letter again from the first attempt, under its own id. False when it is no longer there.
-    pub async fn replay(&mut self, letter: &Letter) -> Result<bool, Error> {
-        let sealed = letter.envelope().seal(&letter.payload);
-        let mut replay = REPLAY.key(&self.stream);
-        replay.key(self.keys.retry()).arg(&letter.entry).arg(sealed);
-        Ok(replay.invoke_async(&mut self.link).await?)
+    /// The letters at `entry`: none, one, or one in each of several streams.
+    pub async fn find(&mut self, entry: &str, filter: &Filter) -> Result<Vec<Letter>, Error> {
+        let mut found = Vec::new();
+        if letter::age(entry).is_some() {
+            for stream in &mut self.streams {
+                let page = page(stream, entry, entry, 1).await?;
+                found.extend(page.into_iter().filter_map(|(_, letter)| letter).filter(|letter| filter.admits(letter)));
+            }
+        }
+        Ok(found)
     }
 
     /// Forgets a letter for good. False when it is no longer there.
     pub async fn drop(&mut self, letter: &Letter) -> Result<bool, Error> {
-        Ok(DROP.key(&self.stream).arg(&letter.entry).invoke_async(&mut self.link).await?)
+        let mut link = self.link(&letter.stream).await?;
+        Ok(DROP.key(&letter.stream).arg(&letter.entry).invoke_async(&mut link).await?)
     }
 
-    /// All of them, oldest first, up to those that are there now.
-    pub async fn all(&mut self) -> Result<Vec<Letter>, Error> {
-        let mut letters: Vec<Letter> = Vec::new();
-        loop {
-            let after = letters.last().map(|letter| letter.entry.clone());
-            let page = self.list(after.as_deref(), PAGE).await?;
-            let last = page.len() < PAGE;
-            letters.extend(page);
-            if last {
-                return Ok(letters);
-            }
+    /// A connection to the server that holds `_key`, which is the same for all keys.
+    async fn link(&mut self, key: &str) -> Result<MultiplexedConnection, Error> {
+        if let Some(link) = &self.link {
+            return Ok(link.clone());
         }
+        let unreachable = |cause| connection::Error::Unreachable { url: self.connector.url().to_owned(), cause };
+        let link = self.connector.at(key).shared().await.map_err(unreachable)?;
+        Ok(self.link.insert(link).clone())
     }
-}
-
-fn letter(entry: String, fields: &HashMap<String, redis::Value>) -> Result<Letter, RedisError> {
-    let bytes = |name: &str| fields.get(name).cloned().map_or(Ok(Vec::new()), from_redis_value::<Vec<u8>>);
-    let text = |name: &str| bytes(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let Envelope { id, attempts, crashes, received_ms, topic, headers, item, troubles, succeeded } =
-        serde_json::from_slice(&bytes("envelope")?).unwrap_or_default();
-    Ok(Letter {
-        entry,
-        id,
-        pipeline: text("pipeline")?,
-        source: text("source")?,
-        attempts: attempts + crashes,
-        received_ms,
-        troubles,
-        succeeded,
-        topic,
-        headers,
-        item,
-        payload: bytes("payload")?,
-    })
 }

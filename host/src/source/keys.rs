@@ -15,6 +15,11 @@ impl Keys {
         Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", tag(list)).into() }
     }
 
+    /// Of one group of a stream; every group has its own retries and dead letters.
+    pub(super) fn of_group(stream: &str, group: &str) -> Self {
+        Self { list: stream.into(), prefix: format!("gristmill:{{{}}}:{stream}:group:{group}", tag(stream)).into() }
+    }
+
     /// Hash: lane key → its register, what the reaper walks.
     pub(super) fn lanes(&self) -> String {
         format!("{}:lanes", self.prefix)

@@ -158,11 +158,19 @@ impl Lane {
 
     /// Appends what was taken, as deliveries; for each, a permit was acquired.
     pub(super) fn append(self: &Arc<Self>, items: Vec<Item>) -> Vec<Delivery> {
-        let now = now_ms();
-        let mut state = self.state();
+        let state = self.state();
         let first = state.tail;
-        state.tail += items.len() as u64;
-        let count = items.len();
+        self.append_read(state, first, items)
+    }
+
+    /// As `append`, for items that were read from the sequence `first` on.
+    pub(super) fn append_from(self: &Arc<Self>, first: u64, items: Vec<Item>) -> Vec<Delivery> {
+        self.append_read(self.state(), first, items)
+    }
+
+    fn append_read(self: &Arc<Self>, mut state: MutexGuard<'_, State>, first: u64, items: Vec<Item>) -> Vec<Delivery> {
+        let (now, count) = (now_ms(), items.len());
+        state.tail = state.tail.max(first + count as u64);
         // An earlier holder may have settled what lies behind its head.
         let due = (first..).zip(items).filter(|(seq, _)| !state.register.is_done(*seq));
         let entries = due.map(|(seq, item)| self.entry(seq, item, now, false)).collect();
@@ -260,6 +268,8 @@ impl Lane {
         state.open = state.open.saturating_sub(finished.len());
         let trim = state.register.pass() + state.put_aside(self.longest(), &mut steps);
         state.register.revision += 1;
+        // What an earlier holder has settled need not be read.
+        state.tail = state.tail.max(state.register.head);
         state.forget_passed();
         let after = state.register.to_string();
         let bytes = finished.iter().map(Done::bytes).sum();
@@ -319,7 +329,7 @@ impl State {
     /// head has moved by that.
     fn put_aside(&mut self, longest: u64, steps: &mut Vec<Step>) -> u64 {
         let mut passed = 0;
-        while self.tail - self.register.head > longest {
+        while self.tail.saturating_sub(self.register.head) > longest {
             let Some(entry) = self.batches.iter().find_map(|batch| batch.entry(self.register.head)) else { break };
             if !entry.park() {
                 // It was settled while we looked, and comes with the next settlement.

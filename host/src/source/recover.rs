@@ -92,11 +92,11 @@ async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Res
     let permits = page(shared).await;
     let first = lane.tail();
     let read = read_page(shared, lane, first, permits, why).await;
-    let found = read.as_ref().map_or(0, |items| items.as_ref().map_or(0, Vec::len));
+    let found = read.as_ref().map_or(0, |page| page.as_ref().map_or(0, |(_, items)| items.len()));
     shared.flow.release(permits - found);
     match read? {
-        Some(items) => {
-            hand_on(shared, lane.append(items), why).await;
+        Some((first, items)) => {
+            hand_on(shared, lane.append_from(first, items), why).await;
             Ok(Some(found))
         }
         None => {
@@ -106,24 +106,25 @@ async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Res
     }
 }
 
-/// Up to `count` items from the sequence `first` on; none when the lane is no longer ours.
+/// Up to `count` items from the sequence `first` on, and the sequence of the first of them; none when the lane is no longer ours.
 async fn read_page(
     shared: &Shared,
     lane: &Lane,
     first: u64,
     count: usize,
     why: Why,
-) -> Result<Option<Vec<Item>>, RedisError> {
+) -> Result<Option<(u64, Vec<Item>)>, RedisError> {
     let mut link = shared.link().await?;
     let mut unread = scripts::UNREAD.prepare_invoke();
     unread.key(shared.keys.lanes()).key(&*lane.key).arg(first).arg(count);
-    let Some(raw) = unread.invoke_async::<Option<Vec<Vec<u8>>>>(&mut link).await? else { return Ok(None) };
+    let unread: Option<(u64, Vec<Vec<u8>>)> = unread.invoke_async(&mut link).await?;
+    let Some((first, raw)) = unread else { return Ok(None) };
     let items = read(shared, lane, raw).await?;
     let mut items: Vec<(u64, Item)> = (first..).zip(items).collect();
     if why == Why::Adopted {
         suspects::mark(shared, lane, &mut items).await?;
     }
-    Ok(Some(items.into_iter().map(|(_, item)| item).collect()))
+    Ok(Some((first, items.into_iter().map(|(_, item)| item).collect())))
 }
 
 async fn read(shared: &Shared, lane: &Lane, raw: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {

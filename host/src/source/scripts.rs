@@ -13,7 +13,7 @@ pub(super) struct Needed {
 }
 
 impl Needed {
-    fn new(code: &str) -> Self {
+    pub(super) fn new(code: &str) -> Self {
         Self { usual: Script::new(code), full: Script::new(&format!("#!lua flags=allow-oom\n{code}")) }
     }
 
@@ -103,17 +103,17 @@ return taken
     )
 });
 
-/// The register of a lane and its items from a sequence on; nil when the lane is no longer held.
+/// The items of a lane from a sequence on, or from its head if that has passed it; nil when the lane is no longer held.
 ///
-/// Keys: lanes, lane. Arguments: sequence, how many at most.
+/// Keys: lanes, lane. Arguments: sequence, how many at most. Returns the sequence of the first, and the items.
 pub(super) static UNREAD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local held = redis.call('HGET', KEYS[1], KEYS[2])
 if not held then return false end
 local head = string.match(held, '^%d+ (%d+) ')
-local from = ARGV[1] - head
-return redis.call('LRANGE', KEYS[2], from, from + ARGV[2] - 1)
+local from = math.max(ARGV[1] - head, 0)
+return {head + from, redis.call('LRANGE', KEYS[2], from, from + ARGV[2] - 1)}
 ",
     )
 });

@@ -126,7 +126,7 @@ impl Shared {
             backlog: config.backlog,
             keep_dead: config.keep_dead.clone(),
             crashes: config.retry.crashes,
-            connector: opening.connector.clone(),
+            connector: opening.connector.at(which.list),
             shutdown: opening.shutdown.clone(),
             start: Arc::clone(&opening.start),
             ticket,
@@ -154,7 +154,7 @@ impl Shared {
             let advice = self.connector.advice(error, &self.source);
             event::redis_trouble(&self.source, self.connector.url(), error, &advice);
         }
-        if error.is_unrecoverable_error() || error.is_timeout() {
+        if self.connector.is_lost(error) {
             *self.link.lock().await = None;
         }
     }

@@ -178,6 +178,7 @@ impl<'a> Taker<'a> {
         let refused = server_error(&replies);
         self.accept(replies, permits).await.map_err(Trouble::Broken)?;
         match refused {
+            Some(error) if self.shared.connector.is_lost(&error) => Err(Trouble::Broken(error)),
             Some(error) => Err(Trouble::Refused(error)),
             None => {
                 self.shared.healthy();

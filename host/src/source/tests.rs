@@ -2,7 +2,7 @@
 
 use super::{
     Connector, Delivery, Opening, Ordered, Source,
-    dead::DeadLetters,
+    dead::{Changes, DeadLetters, Filter, Place},
     embedded::Embedded,
     flow::MOST_BYTES,
     keys::{self, Keys},
@@ -298,16 +298,20 @@ async fn a_dead_letter_tells_its_story_and_can_be_replayed_or_dropped() {
         let delivery = node.next().await;
         delivery.settle(Outcome::Dead { trouble: trouble(1, "no good"), succeeded: vec!["x".to_owned()] });
     }
-    let mut dead = DeadLetters::open(&server.connector(), &from(), None).await.unwrap();
+    let place = Place::of("test", &pipeline(8)).unwrap();
+    let mut dead = DeadLetters::open(&server.connector(), vec![place]).await.unwrap();
     while dead.count().await.unwrap() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let letters = dead.all().await.unwrap();
+    let mut walk = dead.walk(Filter::default()).await.unwrap();
+    let letters = [walk.next().await.unwrap().unwrap(), walk.next().await.unwrap().unwrap()];
     let payloads: HashSet<_> = letters.iter().map(|letter| &letter.payload[..]).collect();
     assert_eq!(payloads, HashSet::from([&b"one"[..], b"two"]));
     assert_eq!((letters[0].reason(), &*letters[0].pipeline, letters[0].attempts), ("no good", "test", 1));
-    assert!(dead.replay(&letters[0]).await.unwrap());
-    assert!(!dead.replay(&letters[0]).await.unwrap(), "a letter is replayed once");
+    let replayed = dead.replay(&letters[0], &Changes::default()).await.unwrap();
+    assert_eq!(replayed.unwrap().id, letters[0].id);
+    let twice = dead.replay(&letters[0], &Changes::default()).await.unwrap();
+    assert_eq!(twice, None, "a letter is replayed once");
     let again = node.next().await;
     assert_eq!(
         (&*again.message.id, again.message.attempt, again.succeeded()),

@@ -1,14 +1,7 @@
-//! What a server tells of itself: its version, what it can do, and what it may lose.
+//! What a server tells of itself: its version, and what it may lose.
 
 use crate::event;
 use redis::{RedisError, Value, aio::MultiplexedConnection};
-
-/// What a server can do beyond the least we need.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::source) struct Facts {
-    /// Scripts may say that they run although Redis is full: `#!lua flags=allow-oom`.
-    pub(in crate::source) allow_oom: bool,
-}
 
 /// What one server has told.
 #[derive(Debug, Default)]
@@ -42,12 +35,6 @@ impl Told {
     pub(super) fn older_than(&self, least: (u32, u32)) -> Option<&str> {
         self.version.as_ref().filter(|(_, known)| *known < least).map(|(version, _)| &**version)
     }
-}
-
-/// What all of them can do.
-pub(super) fn facts(all: &[Told]) -> Facts {
-    let knows = |told: &Told| told.version.as_ref().is_some_and(|(_, known)| *known >= (7, 0));
-    Facts { allow_oom: all.iter().all(knows) }
 }
 
 /// Says once what may be lost in any of them.

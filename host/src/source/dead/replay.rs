@@ -1,0 +1,103 @@
+//! Tries dead letters again: as they were, edited, or through another pipeline.
+
+use super::{DeadLetters, Error, Letter, Place, Stream, walk::page};
+use crate::{
+    random,
+    source::{envelope::Envelope, keys::slot_of, scripts::Needed},
+};
+use std::sync::LazyLock;
+
+/// The header of an edited message that holds the id of the one it was made of.
+const REPLAYED_FROM: &str = "replayed-from";
+
+/// How a replay differs from the letter; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Through this pipeline.
+    pub to: Option<Place>,
+    /// With these bytes.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// What a letter has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// The message's id, another one where it was edited.
+    pub id: String,
+    /// The pipeline that takes it.
+    pub to: String,
+}
+
+/// Keys: the stream, the list. Arguments: entry, envelope. Returns 1 when the letter was there.
+static REPLAY: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new(
+        r"
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+return 1
+",
+    )
+});
+
+impl DeadLetters {
+    /// Tries a letter again from the first attempt. None when it is no longer there.
+    ///
+    /// Where the letter and the queue lie in different Cluster slots, a connection lost between two commands can leave
+    /// the letter there although it is replayed.
+    pub async fn replay(&mut self, letter: &Letter, changes: &Changes) -> Result<Option<Replayed>, Error> {
+        let home = || self.places.iter().find(|place| place.pipeline == letter.pipeline);
+        let homeless = || Error::Homeless { entry: letter.entry.clone(), pipeline: letter.pipeline.clone() };
+        let place = changes.to.as_ref().or_else(home).ok_or_else(homeless)?;
+        let (to, retry) = (place.pipeline.clone(), place.retry(letter)?);
+        let payload = changes.payload.as_ref().unwrap_or(&letter.payload);
+        let envelope = again(letter, to != letter.pipeline, *payload != letter.payload);
+        let sealed = envelope.seal(payload);
+        let was_there = if slot_of(&retry) == slot_of(&letter.stream) {
+            self.hand_over(letter, &retry, &sealed).await?
+        } else {
+            self.copy_over(letter, &retry, &sealed).await?
+        };
+        Ok(was_there.then_some(Replayed { id: envelope.id, to }))
+    }
+
+    async fn hand_over(&mut self, letter: &Letter, retry: &str, sealed: &[u8]) -> Result<bool, Error> {
+        let mut link = self.link(&letter.stream).await?;
+        let replay = REPLAY.run(&mut link, |replay| {
+            replay.key(&letter.stream).key(retry).arg(&letter.entry).arg(sealed);
+        });
+        Ok(replay.await?)
+    }
+
+    /// No script reaches two slots: rather twice than lost.
+    async fn copy_over(&mut self, letter: &Letter, retry: &str, sealed: &[u8]) -> Result<bool, Error> {
+        let mut stream = Stream { key: letter.stream.clone(), link: self.link(&letter.stream).await? };
+        if page(&mut stream, &letter.entry, &letter.entry, 1).await?.is_empty() {
+            return Ok(false);
+        }
+        let mut link = self.link(retry).await?;
+        redis::cmd("RPUSH").arg(retry).arg(sealed).exec_async(&mut link).await?;
+        self.drop(letter).await?;
+        Ok(true)
+    }
+}
+
+/// What is known of the message when it is tried again. Its id makes receivers take it for the one they may have got
+/// already, so an edited one has another. A publisher that succeeded did so with these bytes and in this pipeline.
+fn again(letter: &Letter, elsewhere: bool, edited: bool) -> Envelope {
+    let Letter { id, received_ms, succeeded, topic, headers, item, .. } = letter.clone();
+    let mut envelope = Envelope { id, received_ms, succeeded, topic, headers, item, ..Envelope::default() };
+    if elsewhere {
+        envelope.item = None;
+    }
+    if elsewhere || edited {
+        envelope.succeeded.clear();
+    }
+    if edited {
+        envelope.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(REPLAYED_FROM));
+        let before = std::mem::replace(&mut envelope.id, random::unique());
+        envelope.headers.push((REPLAYED_FROM.to_owned(), before));
+    }
+    envelope
+}
