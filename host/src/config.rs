@@ -11,6 +11,7 @@ mod load;
 mod notation;
 mod place;
 mod read;
+mod secret;
 #[cfg(test)]
 mod tests;
 
