@@ -102,8 +102,10 @@ impl Node {
             event::needs_restart(key);
         }
         self.plugins.commit(prepared);
-        let Config { redis, plugins_dir, data_dir, lease, .. } = self.config.clone();
-        self.config = Config { redis, plugins_dir, data_dir, lease, ..loaded.config.clone() };
+        let Config { redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, .. } =
+            self.config.clone();
+        let access = Config { redis, sentinel_user, sentinel_password, tls, ..loaded.config.clone() };
+        self.config = Config { plugins_dir, data_dir, lease, ..access };
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());
@@ -201,6 +203,9 @@ fn publishers(config: &Config, pipeline: &config::Pipeline) -> Vec<config::Plugi
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("redis", old.redis != new.redis),
+        ("sentinel_user", old.sentinel_user != new.sentinel_user),
+        ("sentinel_password", old.sentinel_password != new.sentinel_password),
+        ("tls", old.tls != new.tls),
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),

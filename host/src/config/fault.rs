@@ -56,6 +56,13 @@ impl Fault {
         self
     }
 
+    /// Advises to write `word` as well.
+    #[must_use]
+    pub(super) fn or_write(mut self, word: &str) -> Self {
+        self.help = self.help.map(|help| format!("{help}, or \"{word}\""));
+        self
+    }
+
     /// Points at the bytes `span` of the file.
     #[must_use]
     pub(super) fn at(mut self, span: &Range<usize>) -> Self {
