@@ -6,11 +6,14 @@ mod document;
 mod effective;
 mod expand;
 mod fault;
+mod fields;
 mod from;
 mod load;
 mod notation;
 mod place;
 mod read;
+mod reference;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +24,9 @@ pub use from::{
     Backlog, ChannelKind, Channels, Done, End, From, KeepDead, Lists, Order, OrderBy, Resque, Start, Stream, Take,
     Thoonk, ThoonkKind,
 };
-pub use load::{DEFAULT, Loaded, load};
+pub use load::{Loaded, load};
 pub use place::Place;
+pub use reference::DEFAULT;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -36,6 +40,12 @@ pub fn duration(text: &str) -> Option<Duration> {
 pub struct Config {
     /// Where the queues are.
     pub redis: Redis,
+    /// For logging in at the Sentinels themselves, only together with a password; the one in the address is for the servers they watch.
+    pub sentinel_user: Option<String>,
+    /// The password for that.
+    pub sentinel_password: Option<String>,
+    /// Files for TLS.
+    pub tls: Tls,
     /// Every `*.wasm` in it is a plugin.
     pub plugins_dir: PathBuf,
     /// Holds what the node keeps for itself: compiled plugins, the embedded server's data.
@@ -58,8 +68,20 @@ pub enum Redis {
         /// 0 to 65535.
         port: u16,
     },
-    /// `redis://host:port/db`, `unix:///path`.
+    /// `redis://host:port/db`, `rediss://host:port/db`, `unix:///path`, `redis+cluster://host:port,host:port`,
+    /// `redis+sentinel://host:port,host:port/master/db`, or the last two with `rediss`; each with `user:password@` if need be.
     Url(String),
+}
+
+/// Files for TLS, where the address begins with `rediss`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// The authorities that a server's certificate may come from, in PEM; those of the system when absent.
+    pub ca: Option<PathBuf>,
+    /// The certificate that the node shows, in PEM; there with `key` or not at all.
+    pub cert: Option<PathBuf>,
+    /// The private key to that, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// One source, its filters and its publishers.

@@ -7,6 +7,7 @@ pub mod request;
 pub mod random;
 pub mod shutdown;
 pub mod event;
+pub mod slot;
 pub mod config;
 pub mod source;
 pub mod plugin;

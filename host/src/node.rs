@@ -9,7 +9,7 @@ use crate::{
     random,
     shutdown::Shutdown,
     source::{
-        self, Connector,
+        self, Access, Connector,
         embedded::{self, Embedded},
     },
 };
@@ -73,7 +73,7 @@ impl Node {
             config::Redis::Embedded { port } => Some(Embedded::start(&embedded_dir(config), port).await?),
             config::Redis::Url(_) => None,
         };
-        let connector = Connector::new(&redis_url(config))?;
+        let connector = connector(config)?;
         connector.check().await?;
         if let Some(embedded) = &embedded {
             event::embedded_ready(embedded.port);
@@ -102,8 +102,10 @@ impl Node {
             event::needs_restart(key);
         }
         self.plugins.commit(prepared);
-        let Config { redis, plugins_dir, data_dir, lease, .. } = self.config.clone();
-        self.config = Config { redis, plugins_dir, data_dir, lease, ..loaded.config.clone() };
+        let Config { redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, .. } =
+            self.config.clone();
+        let access = Config { redis, sentinel_user, sentinel_password, tls, ..loaded.config.clone() };
+        self.config = Config { plugins_dir, data_dir, lease, ..access };
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());
@@ -166,12 +168,18 @@ impl Node {
     }
 }
 
-/// Where the server is, started or not.
-pub fn redis_url(config: &Config) -> String {
-    match &config.redis {
+/// Connects to where the server is, started or not.
+pub fn connector(config: &Config) -> Result<Connector, source::Error> {
+    let url = match &config.redis {
         config::Redis::Embedded { .. } => embedded::url(&embedded_dir(config)),
         config::Redis::Url(url) => url.clone(),
-    }
+    };
+    Connector::with(&Access {
+        url,
+        tls: config.tls.clone(),
+        sentinel_user: config.sentinel_user.clone(),
+        sentinel_password: config.sentinel_password.clone(),
+    })
 }
 
 fn embedded_dir(config: &Config) -> PathBuf {
@@ -201,6 +209,9 @@ fn publishers(config: &Config, pipeline: &config::Pipeline) -> Vec<config::Plugi
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("redis", old.redis != new.redis),
+        ("sentinel_user", old.sentinel_user != new.sentinel_user),
+        ("sentinel_password", old.sentinel_password != new.sentinel_password),
+        ("tls", old.tls != new.tls),
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),

@@ -28,7 +28,7 @@ mod upkeep;
 
 use crate::config;
 
-pub use connection::{Access, Connector, Error, Fault, FileFault, Tls};
+pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use shared::{Opening, Ordered, Start, Waiting};

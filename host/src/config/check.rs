@@ -1,24 +1,41 @@
 //! What can only be seen from several values together: doublets, contradictions, things without effect.
 
+mod cluster;
+mod effect;
+mod server;
+mod sources;
+
 use super::{
-    From, Retry,
-    decode::{Draft, PluginDraft},
-    document::find,
-    fault::{Fault, did_you_mean, shown},
+    Retry,
+    decode::{Draft, PluginDraft, Server},
+    document::Entry,
+    fault::{Fault, did_you_mean},
+    fields::Fields,
+    notation::Servers,
     place::{header, items},
-    read::{Fields, Reading},
+    read::Reading,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything that pipelines and plugins can get wrong between each other.
-pub(super) fn together(reading: &mut Reading<'_>, pipelines: &[Draft<'_>], plugins: &[PluginDraft<'_>]) {
+/// Everything that the tables of a file, whose top is `root`, can get wrong between each other.
+pub(super) fn together(
+    reading: &mut Reading<'_>,
+    root: &[Entry],
+    server: &Server,
+    pipelines: &[Draft<'_>],
+    plugins: &[PluginDraft<'_>],
+) {
+    server::access(reading, root, server);
     for pipeline in pipelines {
         doubled_publishers(reading, pipeline);
-        without_effect(reading, pipeline);
+        effect::of(reading, pipeline);
     }
     two_kinds(reading, pipelines);
-    shared_lists(reading, pipelines);
-    dead_letters_in_lists(reading, pipelines);
+    sources::shared(reading, pipelines);
+    sources::dead_letters(reading, pipelines);
+    if server.address.is_some_and(|address| address.servers == Servers::Cluster) {
+        pipelines.iter().for_each(|pipeline| cluster::slots(reading, pipeline));
+    }
     doubled_plugins(reading, plugins);
     unused_plugins(reading, pipelines, plugins);
     if pipelines.is_empty() && reading.faults.is_empty() {
@@ -82,71 +99,6 @@ fn two_kinds(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
                 .help("`gristmill check` says what it is when it is named as only one of them");
             reading.faults.push(fault);
         }
-    }
-}
-
-fn without_effect(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
-    let empty = |names: &Option<Vec<String>>| names.as_ref().is_some_and(Vec::is_empty);
-    if empty(&pipeline.filters) && empty(&pipeline.publish) {
-        let name = shown(&pipeline.entry.key);
-        reading.faults.push(
-            Fault::warning(format!(
-                "[pipeline.{name}] has neither filters nor publishers, so it takes messages and drops them"
-            ))
-            .at(&header(pipeline.entry))
-            .help("name plugins in `filters` or `publish`"),
-        );
-    }
-}
-
-fn shared_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
-    let mut owners: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
-    for pipeline in pipelines {
-        let Some(From::Lists(lists)) = &pipeline.from else {
-            continue;
-        };
-        let Some(other) = lists.names.iter().find_map(|list| owners.insert(list, pipeline)) else {
-            continue;
-        };
-        let fault = Fault::warning(format!(
-            "[pipeline.{}] and [pipeline.{}] take from the same list, so each message goes to one of them",
-            shown(&other.entry.key),
-            shown(&pipeline.entry.key),
-        ));
-        reading.faults.push(
-            fault
-                .at(&header(pipeline.entry))
-                .and_at(&header(other.entry), "takes from it too")
-                .help("to treat each message in two ways, name both publishers in one pipeline"),
-        );
-    }
-}
-
-fn list_names(from: &From) -> impl Iterator<Item = &str> {
-    let lists = match from {
-        From::Lists(lists) => &lists.names[..],
-        _ => &[],
-    };
-    lists.iter().map(String::as_str)
-}
-
-fn dead_letters_in_lists(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
-    let lists: BTreeSet<&str> =
-        pipelines.iter().filter_map(|pipeline| pipeline.from.as_ref()).flat_map(list_names).collect();
-    for pipeline in pipelines {
-        let Some(Some(dead)) = &pipeline.dead_letters else {
-            continue;
-        };
-        if !lists.contains(dead.as_str()) {
-            continue;
-        }
-        let entry = pipeline.entry.value.table().and_then(|table| find(table, "dead_letters"));
-        let fault = Fault::error("`dead_letters` is a list that a pipeline takes from")
-            .help("name another key; dead letters are kept in a stream of their own");
-        reading.faults.push(match entry {
-            Some(entry) => fault.at(&entry.value.span),
-            None => fault,
-        });
     }
 }
 

@@ -1,58 +1,46 @@
-//! Turns the tables of a file into the types, one function for each table.
+//! Turns the tables of a file into the types: the top of the file here, what stands in its tables below.
+
+mod from;
+mod pipeline;
+mod plugin;
+mod server;
+
+pub(super) use pipeline::Draft;
+pub(super) use plugin::{PluginDraft, plugin};
+pub(super) use server::Server;
 
 use super::{
-    Config, End, From, Isolation, KeepDead, Lists, Pipeline, Plugin, Redis, Retry, Shutdown, Take, check,
+    Config, Shutdown, check,
     document::{Entry, Value, find},
-    fault::{Fault, did_you_mean, shown},
-    notation,
-    place::header,
-    read::{Fields, Item, Reading},
+    fault::{Fault, shown},
+    fields::Fields,
+    read::{Item, Reading},
+    reference::{defaults, named_defaults},
 };
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-/// What `from` does not take in this version.
-const OTHER_SOURCES: [&str; 6] = ["stream", "group", "channel", "pattern", "resque", "thoonk"];
-
-/// A pipeline, as far as its table could be read.
-pub(super) struct Draft<'a> {
-    pub(super) entry: &'a Entry,
-    pub(super) from: Option<From>,
-    pub(super) filters: Option<Vec<String>>,
-    pub(super) publish: Option<Vec<String>>,
-    pub(super) dead_letters: Option<Option<String>>,
-    in_flight: Option<usize>,
-    retry: Option<Retry>,
-}
-
-/// A plugin's table, under the name by which pipelines call it.
-pub(super) struct PluginDraft<'a> {
-    pub(super) entry: &'a Entry,
-    pub(super) name: Option<String>,
-    plugin: Option<Plugin>,
-}
+use std::path::{Path, PathBuf};
 
 /// The whole file; `None` if `reading` holds the reasons why not. Relative paths are taken from `directory`.
 pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path) -> Option<Config> {
-    let top = Fields::new(reading, "at the top".to_owned(), root, reading.defaults);
-    let redis = redis(reading, &top);
+    let top = Fields::new(reading, "at the top".to_owned(), root, defaults());
+    let server = server::server(reading, &top, directory);
     let plugins_dir = path(reading, top.item("plugins_dir"), directory);
     let data_dir = path(reading, top.item("data_dir"), directory);
     let lease = reading.duration(top.item("lease"), "1s");
     let shutdown = shutdown(reading, &top);
     let pipelines: Vec<_> = named_tables(reading, &top, "pipeline")
         .into_iter()
-        .map(|(entry, fields)| pipeline(reading, entry, &fields))
+        .map(|(entry, fields)| pipeline::pipeline(reading, entry, &fields))
         .collect();
     let plugins: Vec<_> = named_tables(reading, &top, "plugin")
         .into_iter()
-        .map(|(entry, fields)| named_plugin(reading, entry, &fields))
+        .map(|(entry, fields)| plugin::named_plugin(reading, entry, &fields))
         .collect();
-    check::together(reading, &pipelines, &plugins);
+    check::together(reading, root, &server, &pipelines, &plugins);
     Some(Config {
-        redis: redis?,
+        redis: server.redis?,
+        sentinel_user: server.sentinel_user?,
+        sentinel_password: server.sentinel_password?,
+        tls: server.tls?,
         plugins_dir: plugins_dir?,
         data_dir: data_dir?,
         lease: lease?,
@@ -62,63 +50,9 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
     })
 }
 
-/// The table of a plugin.
-pub(super) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Plugin> {
-    let file = optional(fields.written("file"), |item| {
-        let file = reading.some_text(item)?;
-        reading.accept(item, notation::wasm_file(&file))?;
-        Some(file)
-    });
-    let config = plugin_config(reading, fields.item("config"));
-    let timeout = reading.duration(fields.item("timeout"), "1ms");
-    let memory_mib = reading.number(fields.item("memory_mib"), 1..=4_096);
-    let isolation = isolation(reading, fields.item("isolation"));
-    let allow_http = reading.list(fields.item("allow_http"), |reading, item| {
-        let host = reading.text(item)?;
-        reading.accept(item, notation::http_grant(&host))
-    });
-    let http_timeout = reading.duration(fields.item("http_timeout"), "1ms");
-    let http_response_kib = reading.number(fields.item("http_response_kib"), 1..=1_048_576);
-    Some(Plugin {
-        file: file?,
-        config: config?,
-        timeout: timeout?,
-        memory_mib: memory_mib?,
-        isolation: isolation?,
-        allow_http: allow_http?,
-        http_timeout: http_timeout?,
-        http_response_kib: http_response_kib?,
-    })
-}
-
-impl Draft<'_> {
-    fn finish(self) -> Option<(String, Pipeline)> {
-        let pipeline = Pipeline {
-            from: self.from?,
-            take: Take::Oldest,
-            backlog: None,
-            order: None,
-            keep_dead: KeepDead { most: 100_000, longest: Duration::from_secs(90 * 86_400) },
-            filters: self.filters?,
-            publish: self.publish?,
-            in_flight: self.in_flight?,
-            retry: self.retry?,
-            dead_letters: self.dead_letters?,
-        };
-        Some((self.entry.key.clone(), pipeline))
-    }
-}
-
-impl PluginDraft<'_> {
-    fn finish(self) -> Option<(String, Plugin)> {
-        Some((self.name?, self.plugin?))
-    }
-}
-
 /// The tables `[kind.NAME]`; what stands under `kind` and is none is reported.
 fn named_tables<'a>(reading: &mut Reading<'_>, top: &Fields<'a>, kind: &'static str) -> Vec<(&'a Entry, Fields<'a>)> {
-    let defaults = find(reading.defaults, kind).and_then(|entry| entry.value.table());
-    let defaults = defaults.and_then(|tables| find(tables, "NAME")?.value.table()).unwrap_or(&[]);
+    let defaults = named_defaults(kind);
     let help = format!("write a header with a name: `[{kind}.NAME]`");
     let Some(item) = top.written(kind) else {
         return Vec::new();
@@ -151,18 +85,6 @@ fn is_inline(reading: &Reading<'_>, value: &Value) -> bool {
     written.is_some_and(|text| text.starts_with('{'))
 }
 
-fn redis(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Redis> {
-    let embedded = top.table(reading, "embedded");
-    let port = reading.number(embedded.item("port"), 0..=u16::MAX);
-    let item = top.item("redis");
-    let address = reading.some_text(item)?;
-    if address == "embedded" {
-        return port.map(|port| Redis::Embedded { port });
-    }
-    reading.accept(item, notation::redis_url(&address))?;
-    Some(Redis::Url(address))
-}
-
 fn shutdown(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Shutdown> {
     let fields = top.table(reading, "shutdown");
     let grace = reading.duration(fields.item("grace"), "0s")?;
@@ -172,98 +94,6 @@ fn shutdown(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Shutdown> {
 fn path(reading: &mut Reading<'_>, item: Item<'_>, directory: &Path) -> Option<PathBuf> {
     let path = reading.some_text(item)?;
     Some(directory.join(path))
-}
-
-fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> Draft<'a> {
-    reading.accept_at("pipeline", &entry.key_span, notation::check_name(&entry.key));
-    Draft {
-        entry,
-        from: from(reading, entry, fields),
-        filters: plugin_names(reading, fields.item("filters")),
-        publish: plugin_names(reading, fields.item("publish")),
-        dead_letters: optional(fields.written("dead_letters"), |item| reading.some_text(item)),
-        in_flight: reading.number(fields.item("in_flight"), 1..=100_000),
-        retry: retry(reading, fields),
-    }
-}
-
-fn from(reading: &mut Reading<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<From> {
-    let Some(item) = fields.written("from") else {
-        let fault = Fault::error(format!("[pipeline.{}] does not say where its messages come from", shown(&entry.key)));
-        return reading.refuse(fault.at(&header(entry)).help("name a Redis list: `from = { list = \"…\" }`"));
-    };
-    if let Some(text) = item.value.text() {
-        let help = format!("write `from = {{ list = \"{}\" }}`", shown(text));
-        return reading.mistyped(item, "a table", &help);
-    }
-    let Some(entries) = item.value.table() else {
-        return reading.mistyped(item, "a table", "write `from = { list = \"…\" }`");
-    };
-    let other = |entry: &&Entry| OTHER_SOURCES.contains(&entry.key.as_str());
-    if let Some(entry) = entries.iter().find(other) {
-        let what = Fault::error(format!("this version does not take from `{}`", entry.key));
-        return reading
-            .refuse(what.at(&entry.key_span).help("this version takes from lists: `from = { list = \"…\" }`"));
-    }
-    list(reading, item, fields)
-}
-
-fn list(reading: &mut Reading<'_>, from: Item<'_>, fields: &Fields<'_>) -> Option<From> {
-    let fields = fields.table(reading, "from");
-    match fields.written("list") {
-        Some(list) => reading
-            .some_text(list)
-            .map(|name| From::Lists(Lists { names: vec![name], weights: None, pushed: End::Right })),
-        None => reading
-            .refuse(Fault::error("`from` names no list").at(&from.value.span).help("write `from = { list = \"…\" }`")),
-    }
-}
-
-fn plugin_names(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Vec<String>> {
-    reading.list(item, |reading, item| {
-        let name = reading.text(item)?;
-        reading.accept(item, notation::plugin_name(&name))
-    })
-}
-
-fn retry(reading: &mut Reading<'_>, pipeline: &Fields<'_>) -> Option<Retry> {
-    let fields = pipeline.table(reading, "retry");
-    let attempts = reading.number(fields.item("attempts"), 1..=1_000_000);
-    let first = reading.duration(fields.item("first"), "1ms");
-    let longest = reading.duration(fields.item("longest"), "1ms");
-    let retry = Retry { attempts: attempts?, crashes: 3, first: first?, longest: longest? };
-    check::pauses(reading, &fields, &retry);
-    Some(retry)
-}
-
-fn named_plugin<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> PluginDraft<'a> {
-    PluginDraft {
-        entry,
-        name: reading.accept_at("plugin", &entry.key_span, notation::plugin_name(&entry.key)),
-        plugin: plugin(reading, fields),
-    }
-}
-
-fn plugin_config(reading: &mut Reading<'_>, item: Item<'_>) -> Option<serde_json::Value> {
-    if item.value.table().is_none() {
-        return reading.mistyped(item, "a table", "write `config = { key = value }`");
-    }
-    reading.json(item)
-}
-
-fn isolation(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Isolation> {
-    match reading.text(item)?.as_str() {
-        "reuse" => Some(Isolation::Reuse),
-        "message" => Some(Isolation::Message),
-        _ => {
-            let help = "write \"reuse\" for instances that see many messages, or \"message\" for a fresh one each";
-            let meant = did_you_mean(item.value.text()?, ["reuse", "message"]);
-            let help = meant.map_or(help.to_owned(), |meant| format!("did you mean \"{meant}\"?"));
-            reading.refuse(
-                Fault::error("`isolation` is neither \"reuse\" nor \"message\"").at(&item.value.span).help(help),
-            )
-        }
-    }
 }
 
 /// What may be left out: decoded if it is there.

@@ -2,14 +2,15 @@
 
 use super::{
     document::{Entry, Kind, Value, find},
-    load::{DEFAULT, Loaded, defaults},
+    load::Loaded,
     place,
+    reference::{DEFAULT, SourceKind, defaults},
 };
 
 /// The whole configuration as TOML, which loads to the same `Config` from the same directory.
 ///
-/// Values of the environment do not appear: `${NAME}` stays as written. `file` and `dead_letters`, whose
-/// defaults follow from other names, appear only where the file has them.
+/// Values of the environment do not appear: `${NAME}` stays as written. `file`, `dead_letters` and the `host` of
+/// Resque, whose defaults follow from other names, appear only where the file has them.
 pub fn effective(loaded: &Loaded) -> String {
     let document = &loaded.document;
     let file = document.source.text.as_str();
@@ -56,7 +57,11 @@ fn merged(written: Option<&Entry>, default: &Entry, file: &str) -> Option<String
         let default = spelled(&default.value, DEFAULT);
         return Some(default).filter(|default| !default.contains("NAME"));
     };
-    match (written.value.table(), default.value.table()) {
+    let defaults = match default.key.as_str() {
+        "from" => written.value.table().and_then(SourceKind::named_in).map(|kind| kind.keys),
+        _ => default.value.table(),
+    };
+    match (written.value.table(), defaults) {
         // An empty table as default takes any keys: it is the plugin's own.
         (Some(entries), Some(defaults @ [_, ..])) => Some(braced(&pairs(entries, defaults, file))),
         _ => Some(spelled(&written.value, file)),

@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what to do about it.
 
+use super::secret::without_passwords;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use std::{
     fmt,
@@ -52,6 +53,13 @@ impl Fault {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Advises to write `word` as well.
+    #[must_use]
+    pub(super) fn or_write(mut self, word: &str) -> Self {
+        self.help = self.help.map(|help| format!("{help}, or \"{word}\""));
         self
     }
 
@@ -143,7 +151,8 @@ impl Faults {
     /// All of them as text with the lines they are about; without a trailing newline.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let shown = self.list.iter().take(SHOWN).map(|fault| renderer.render(&[self.group(fault)]));
+        let file = without_passwords(&self.file.text);
+        let shown = self.list.iter().take(SHOWN).map(|fault| renderer.render(&[self.group(fault, &file)]));
         let mut texts: Vec<String> = shown.collect();
         if let Some(more @ 1..) = self.list.len().checked_sub(SHOWN) {
             let level = if self.has_errors() { Level::ERROR } else { Level::WARNING };
@@ -153,14 +162,14 @@ impl Faults {
         texts.join("\n\n")
     }
 
-    fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {
+    fn group<'a>(&'a self, fault: &'a Fault, file: &'a str) -> Group<'a> {
         let level = match fault.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         let group = Group::with_title(level.primary_title(&fault.message));
         let group = match &fault.span {
-            Some(span) => group.element(self.snippet(span, fault.also.as_ref())),
+            Some(span) => group.element(self.snippet(span, fault.also.as_ref(), file)),
             None => group.element(Origin::path(self.file.path.to_string_lossy())),
         };
         match &fault.help {
@@ -174,8 +183,8 @@ impl Faults {
         &'a self,
         span: &Range<usize>,
         also: Option<&(Range<usize>, &'a str)>,
+        text: &'a str,
     ) -> Snippet<'a, Annotation<'a>> {
-        let text = &self.file.text;
         let (first, last) =
             also.map_or((span.start, span.end), |(other, _)| (span.start.min(other.start), span.end.max(other.end)));
         let start = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
@@ -183,7 +192,7 @@ impl Faults {
         let shift = |range: &Range<usize>| range.start - start..range.end - start;
         let line = text.get(..start).unwrap_or("").matches('\n').count() + 1;
         let also = also.map(|(other, label)| AnnotationKind::Context.span(shift(other)).label(Some(*label)));
-        Snippet::source(without_passwords(text.get(start..end).unwrap_or("")))
+        Snippet::source(text.get(start..end).unwrap_or(""))
             .path(self.file.path.to_string_lossy())
             .line_start(line)
             .annotation(AnnotationKind::Primary.span(shift(span)))
@@ -201,27 +210,6 @@ impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\n{}", self.render(false))
     }
-}
-
-/// The lines with every password of a URL replaced by as many bytes, so that faults can go to a log.
-fn without_passwords(lines: &str) -> String {
-    let mut hidden = String::with_capacity(lines.len());
-    let mut rest = lines;
-    while let Some((before, url)) = rest.split_once("://") {
-        let end = url.find(['"', '\'', ' ', '\n']).unwrap_or(url.len());
-        let (server, after) = url.split_at(end);
-        hidden += before;
-        hidden += "://";
-        match server.rsplit_once('@').map(|(login, host)| (login.split_once(':'), host)) {
-            Some((Some((user, password)), host)) if !password.starts_with("${") => {
-                let stars = "*".repeat(password.len());
-                hidden += &format!("{user}:{stars}@{host}");
-            }
-            _ => hidden += server,
-        }
-        rest = after;
-    }
-    hidden + rest
 }
 
 /// Text of a file as it may stand in a message: on one line, and not longer than 60 characters.

@@ -2,35 +2,23 @@
 
 use super::{
     Config, Plugin, decode,
-    document::{Document, Entry, find},
+    document::Document,
     expand::Environment,
     fault::{Fault, Faults, Source},
+    fields::Fields,
     place::{self, Place},
-    read::{Fields, Reading},
+    read::Reading,
+    reference::named_defaults,
 };
 use std::{
     fmt,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::LazyLock,
 };
 
 /// No configuration a person keeps is this long; a wrong file may be.
 const LONGEST_FILE: u64 = 1 << 20;
-
-/// The text of `default.toml`: every key with its default.
-pub const DEFAULT: &str = include_str!("../default.toml");
-
-static DEFAULTS: LazyLock<Document> = LazyLock::new(|| {
-    Document::parse(Source { path: PathBuf::from("default.toml"), text: DEFAULT.to_owned() })
-        .expect("`default.toml` is part of the program, and a test reads it")
-});
-
-/// The root of `default.toml`, the only place where defaults and keys are listed.
-pub(super) fn defaults() -> &'static [Entry] {
-    &DEFAULTS.root
-}
 
 /// A file that can be used, and what is odd about it.
 #[derive(Clone)]
@@ -53,7 +41,7 @@ pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Faults
 /// Like `load`, with the text at hand.
 pub(super) fn parse(source: Source, environment: &Environment<'_>) -> Result<Loaded, Faults> {
     let document = Document::parse(source)?;
-    let mut reading = Reading { text: &document.source.text, environment, faults: Vec::new(), defaults: defaults() };
+    let mut reading = Reading { text: &document.source.text, environment, faults: Vec::new() };
     let directory = document.source.path.parent().unwrap_or(Path::new(""));
     let config = decode::config(&mut reading, &document.root, directory);
     let faults = Faults::new(&document.source, reading.faults);
@@ -89,10 +77,8 @@ impl Loaded {
 /// What a plugin without a table has.
 impl Default for Plugin {
     fn default() -> Self {
-        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new(), defaults: defaults() };
-        let table =
-            find(place::named(&DEFAULTS, "plugin"), "NAME").and_then(|entry| entry.value.table()).unwrap_or(&[]);
-        let fields = Fields::new(&mut reading, String::new(), &[], table);
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
+        let fields = Fields::new(&mut reading, String::new(), &[], named_defaults("plugin"));
         decode::plugin(&mut reading, &fields).expect("`default.toml` is part of the program, and a test reads it")
     }
 }

@@ -1,6 +1,12 @@
-//! How durations, hosts, Redis addresses and names are written.
+//! How durations, hosts, names and the like are written; addresses of Redis in a file of their own.
 
-use super::{HostPattern, HttpGrant};
+mod address;
+#[cfg(test)]
+mod tests;
+
+pub(super) use address::{Address, Servers, redis_address};
+
+use super::{HostPattern, HttpGrant, OrderBy};
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     time::Duration,
@@ -36,51 +42,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     };
     let ms = number.parse().ok().and_then(|number: u64| number.checked_mul(unit_ms));
     ms.map(Duration::from_millis).ok_or(wrong("is too long", DURATION_HELP))
-}
-
-const REDIS_HELP: &str = "write \"redis://host:port/db\", \"unix:///path/to/socket\" or \"embedded\"";
-
-/// Checks an address of a Redis server, of which `embedded` is none.
-pub(super) fn redis_url(text: &str) -> Result<(), Wrong> {
-    match text.split_once("://") {
-        Some(("redis", rest)) => redis_server(rest),
-        Some(("unix" | "redis+unix", path)) if path.starts_with('/') && path.len() > 1 => Ok(()),
-        Some(("unix" | "redis+unix", _)) => {
-            Err(wrong("names no absolute path", "write three slashes: \"unix:///path/to/socket\""))
-        }
-        Some(("rediss", _)) => Err(wrong(
-            "asks for TLS, which is not supported yet",
-            "write \"redis://\", and let a tunnel such as stunnel speak TLS to a server across an open network",
-        )),
-        Some(("redis+cluster" | "redis+sentinel", _)) => Err(wrong(
-            "asks for Cluster or Sentinel, which are not supported yet",
-            "write \"redis://host:port/db\" with the address of one server",
-        )),
-        Some(_) => Err(wrong("has an unknown scheme", REDIS_HELP)),
-        None => Err(wrong("is not an address of a Redis server", REDIS_HELP)),
-    }
-}
-
-/// `user:password@host:port/db?options`, all but the host optional.
-fn redis_server(rest: &str) -> Result<(), Wrong> {
-    let rest = rest.split(['?', '#']).next().unwrap_or("");
-    let (server, db) = rest.split_once('/').unwrap_or((rest, ""));
-    let server = server.rsplit_once('@').map_or(server, |(_, server)| server);
-    let (host, port) = host_and_port(server)?;
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if host.is_empty() || !(host.bytes().all(letter) || host.parse::<Ipv6Addr>().is_ok()) {
-        return Err(wrong("names no host", REDIS_HELP));
-    }
-    if port == Some(0) {
-        return Err(wrong("has a port that is not from 1 to 65535", REDIS_HELP));
-    }
-    if !db.is_empty() && db.parse::<u32>().is_err() {
-        return Err(wrong(
-            "has a database that is not a number",
-            "write the number after the last slash: \"redis://host:port/0\"",
-        ));
-    }
-    Ok(())
 }
 
 const HOST_HELP: &str = "write a host such as \"api.example.com\", \"api.example.com:8443\", \"*.example.com\", \"10.0.0.7\" or \"[::1]:80\", or \"*\"";
@@ -218,5 +179,71 @@ pub(super) fn wasm_file(text: &str) -> Result<(), Wrong> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// What must be shared to be kept in order; `None` for nothing.
+pub(super) fn order_by(text: &str) -> Result<Option<OrderBy>, Wrong> {
+    const HELP: &str =
+        "write \"topic\", \"header:NAME\", \"json:/pointer/into/the/payload\", or \"nothing\" for no order";
+    match (text, text.split_once(':')) {
+        ("nothing", _) => Ok(None),
+        ("topic", _) => Ok(Some(OrderBy::Topic)),
+        (_, Some(("header", ""))) => Err(wrong("names no header", HELP)),
+        (_, Some(("header", name))) => Ok(Some(OrderBy::Header(name.to_owned()))),
+        (_, Some(("json", pointer))) => json_pointer(pointer).map(|()| Some(OrderBy::Json(pointer.to_owned()))),
+        _ => Err(wrong("is nothing to keep in order by", HELP)),
+    }
+}
+
+/// Source: RFC 6901, section 3; not its empty pointer, because a whole payload is no key.
+fn json_pointer(text: &str) -> Result<(), Wrong> {
+    let escapes_well = |part: &str| part.starts_with(['0', '1']);
+    if text.is_empty() {
+        return Err(wrong("has no pointer", "write what the key is in the payload: \"json:/user/id\""));
+    }
+    if !text.starts_with('/') {
+        return Err(wrong("has a pointer without a slash", "put a slash before every name: \"json:/user/id\""));
+    }
+    if !text.split('~').skip(1).all(escapes_well) {
+        return Err(wrong(
+            "has a pointer with a lone `~`",
+            "write `~0` for a `~` in a name, and `~1` for a `/` in one (RFC 6901)",
+        ));
+    }
+    Ok(())
+}
+
+/// The id of a stream's entry: milliseconds, and behind a hyphen a number.
+pub(super) fn entry_id(text: &str) -> Result<(), Wrong> {
+    let number = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit()) && part.parse::<u64>().is_ok();
+    let (time, sequence) = text.split_once('-').unwrap_or((text, "0"));
+    if number(time) && number(sequence) {
+        return Ok(());
+    }
+    Err(wrong(
+        "is no place in a stream",
+        "write \"oldest\", \"newest\", or the id of an entry, such as \"1700000000000-0\"",
+    ))
+}
+
+/// What stands for the host in the ids of Resque workers, which colons divide.
+pub(super) fn resque_host(text: &str) -> Result<(), Wrong> {
+    match text.contains(':') {
+        true => Err(wrong("holds a colon", "write a name without colons; they divide the ids of Resque workers")),
+        false => Ok(()),
+    }
+}
+
+/// What goes before the keys of Resque.
+pub(super) fn resque_namespace(text: &str) -> Result<(), Wrong> {
+    match text.ends_with(':') {
+        true => Err(wrong("ends in a colon", "leave the colon out; one is put behind it")),
+        false => Ok(()),
+    }
+}
+
+/// A queue, or a pattern for some.
+pub(super) fn resque_queue(text: &str) -> Result<(), Wrong> {
+    match text.contains(',') {
+        true => Err(wrong("holds a comma", "write several queues as a list: `resque = [\"critical\", \"*\"]`")),
+        false => Ok(()),
+    }
+}

@@ -30,7 +30,7 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
     match place {
         Place::Key(key) => find(&document.root, key).map(|entry| entry.value.span.clone()),
         Place::Pipeline(name) => pipeline(document, name).map(header),
-        Place::PipelineKey(name, key) => key_of(pipeline(document, name)?, key),
+        Place::PipelineKey(name, key) => Some(key_of(pipeline(document, name)?, key)),
         Place::Filter(name, index) => item_of(pipeline(document, name)?, "filters", index),
         Place::Publisher(name, index) => item_of(pipeline(document, name)?, "publish", index),
         Place::Plugin(name) => match plugin(document, name) {
@@ -38,7 +38,7 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
             None => mention(document, name).map(|value| value.span.clone()),
         },
         Place::PluginKey(name, key) => match plugin(document, name) {
-            Some(entry) => key_of(entry, key),
+            Some(entry) => Some(key_of(entry, key)),
             None => span(document, Place::Plugin(name)),
         },
     }
@@ -85,14 +85,15 @@ pub(super) fn header(entry: &Entry) -> Range<usize> {
     if (start..end).contains(&entry.key_span.start) { start..end } else { entry.key_span.clone() }
 }
 
-fn key_of(table: &Entry, key: &str) -> Option<Range<usize>> {
+/// The value of a key, or the table's header where it has none.
+pub(super) fn key_of(table: &Entry, key: &str) -> Range<usize> {
     let entry = table.value.table().and_then(|entries| find(entries, key));
-    Some(entry.map_or_else(|| header(table), |entry| entry.value.span.clone()))
+    entry.map_or_else(|| header(table), |entry| entry.value.span.clone())
 }
 
 fn item_of(pipeline: &Entry, key: &str, index: usize) -> Option<Range<usize>> {
     match items(pipeline, key).get(index) {
         Some(value) => Some(value.span.clone()),
-        None => key_of(pipeline, key),
+        None => Some(key_of(pipeline, key)),
     }
 }

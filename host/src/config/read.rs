@@ -1,12 +1,13 @@
-//! Reads one table after the other: knows the keys and defaults from `default.toml`, and collects what is wrong.
+//! Reads one value after the other, and collects what is wrong with them.
 
 use super::{
-    document::{Entry, Kind, Value, find},
+    document::{Entry, Kind, Value},
     expand::{Environment, Reason, Unexpandable, expand},
     fault::{Fault, did_you_mean, shown},
     notation::{self, Wrong},
 };
 use std::{
+    collections::BTreeMap,
     ops::{Range, RangeInclusive},
     time::Duration,
 };
@@ -18,8 +19,6 @@ pub(super) struct Reading<'a> {
     pub(super) text: &'a str,
     pub(super) environment: &'a Environment<'a>,
     pub(super) faults: Vec<Fault>,
-    /// The root of `default.toml`.
-    pub(super) defaults: &'static [Entry],
 }
 
 /// A value and the name by which messages call it.
@@ -72,6 +71,94 @@ impl Reading<'_> {
         let text = self.text(item)?;
         let wrong = Wrong { what: "is empty", help: "write a value, or leave the key out for its default" };
         self.accept(item, if text.is_empty() { Err(wrong) } else { Ok(text) })
+    }
+
+    /// A string that is left out by leaving it empty.
+    pub(super) fn optional_text(&mut self, item: Item<'_>) -> Option<Option<String>> {
+        self.text(item).map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// Whether the value is just `word`; says nothing of what is wrong with it otherwise.
+    pub(super) fn is(&self, item: Item<'_>, word: &str) -> bool {
+        let text = item.value.text().map(|text| expand(text, self.environment));
+        matches!(text, Some(Ok(text)) if text == word)
+    }
+
+    /// A value of its kind, or `word` for none.
+    pub(super) fn unless<T>(
+        &mut self,
+        item: Item<'_>,
+        word: &str,
+        decode: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.is(item, word) {
+            return Some(None);
+        }
+        let before = self.faults.len();
+        let value = decode(self);
+        let new = self.faults.split_off(before);
+        self.faults.extend(new.into_iter().map(|fault| fault.or_write(word)));
+        value.map(Some)
+    }
+
+    /// One of several words.
+    pub(super) fn one_of<T: Copy>(&mut self, item: Item<'_>, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(item)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let known = || words.iter().map(|(word, _)| *word);
+        let quoted: Vec<String> = known().map(|word| format!("\"{word}\"")).collect();
+        // The text as the file has it, because the value of a variable must not get into a message.
+        let help = match item.value.text().and_then(|text| did_you_mean(text, known())) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("write {}", quoted.join(" or ")),
+        };
+        let what = match &quoted[..] {
+            [one, other] => format!("neither {one} nor {other}"),
+            _ => format!("none of {}", quoted.join(", ")),
+        };
+        self.refuse(Fault::error(format!("`{}` is {what}", item.name)).at(&item.value.span).help(help))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn truth(&mut self, item: Item<'_>) -> Option<bool> {
+        match item.value.kind {
+            Kind::Boolean(truth) => Some(truth),
+            _ => self.mistyped(item, "true or false", "write true or false, without quotes"),
+        }
+    }
+
+    /// One string or a list of them, each as `check` wants it: at least one, none empty, none twice.
+    pub(super) fn names(&mut self, item: Item<'_>, check: impl Fn(&str) -> Result<(), Wrong>) -> Option<Vec<String>> {
+        let name = |reading: &mut Self, item: Item<'_>| {
+            let name = reading.some_text(item)?;
+            reading.accept(item, check(&name)).map(|()| name)
+        };
+        let Kind::List(values) = &item.value.kind else {
+            return name(self, item).map(|name| vec![name]);
+        };
+        if values.is_empty() {
+            let what = Fault::error(format!("`{}` names nothing", item.name)).at(&item.value.span);
+            return self
+                .refuse(what.help(format!("write `{name} = \"…\"` or `{name} = [\"…\", \"…\"]`", name = item.name)));
+        }
+        let names = self.list(item, name)?;
+        self.without_doublets(item, names, values)
+    }
+
+    fn without_doublets(&mut self, item: Item<'_>, names: Vec<String>, values: &[Value]) -> Option<Vec<String>> {
+        let mut seen = BTreeMap::new();
+        let mut doublets = Vec::new();
+        for (name, value) in names.iter().zip(values) {
+            if let Some(first) = seen.insert(name, &value.span) {
+                let fault = Fault::error(format!("this stands in `{}` twice", item.name)).at(&value.span);
+                doublets.push(fault.and_at(first, "first here").help("leave one of them out"));
+            }
+        }
+        let alone = doublets.is_empty();
+        self.faults.extend(doublets);
+        alone.then_some(names)
     }
 
     /// A whole number in `range`.
@@ -208,85 +295,4 @@ impl Reading<'_> {
             None => whole.clone(),
         }
     }
-}
-
-/// One table with the defaults for its keys.
-pub(super) struct Fields<'a> {
-    /// Such as `in [pipeline.notifications]`, for messages.
-    title: String,
-    entries: &'a [Entry],
-    defaults: &'a [Entry],
-}
-
-impl<'a> Fields<'a> {
-    /// Reports the keys that are not among the defaults' ones.
-    pub(super) fn new(reading: &mut Reading<'_>, title: String, entries: &'a [Entry], defaults: &'a [Entry]) -> Self {
-        let fields = Self { title, entries, defaults };
-        for entry in entries {
-            if find(defaults, &entry.key).is_none() {
-                let fault = fields.unknown(reading, entry);
-                reading.faults.push(fault);
-            }
-        }
-        fields
-    }
-
-    /// The value of `key` as the file has it.
-    pub(super) fn written(&self, key: &'a str) -> Option<Item<'a>> {
-        find(self.entries, key).map(|entry| Item { name: key, value: &entry.value })
-    }
-
-    /// The value of `key`, or its default.
-    pub(super) fn item(&self, key: &'a str) -> Item<'a> {
-        self.written(key).unwrap_or_else(|| Item { name: key, value: self.default(key) })
-    }
-
-    /// The table `key` of this one, empty where it is left out.
-    pub(super) fn table(&self, reading: &mut Reading<'_>, key: &'a str) -> Fields<'a> {
-        let entries = match self.written(key) {
-            None => Some([].as_slice()),
-            Some(item) => item.value.table().or_else(|| {
-                let help = "write it as `{ key = value }`, or under a header in square brackets";
-                reading.mistyped(item, "a table", help)
-            }),
-        };
-        let defaults = self.default(key).table().unwrap_or(&[]);
-        Fields::new(reading, format!("in `{key}`"), entries.unwrap_or(&[]), defaults)
-    }
-
-    fn default(&self, key: &str) -> &'a Value {
-        &find(self.defaults, key).expect("only keys of `default.toml` are asked for").value
-    }
-
-    fn unknown(&self, reading: &Reading<'_>, entry: &Entry) -> Fault {
-        let keys = || self.defaults.iter().map(|known| known.key.as_str());
-        let help = match (did_you_mean(&entry.key, keys()), home(reading, &entry.key)) {
-            (Some(meant), _) => format!("did you mean `{meant}`?"),
-            (None, Some(home)) => format!("`{}` belongs {home}", entry.key),
-            (None, None) => format!("the keys here are {}", listed(keys())),
-        };
-        Fault::error(format!("unknown key `{}` {}", shown(&entry.key), self.title)).at(&entry.key_span).help(help)
-    }
-}
-
-/// Where a key of another table should stand.
-fn home(reading: &Reading<'_>, key: &str) -> Option<String> {
-    let holds = |entries: &[Entry]| find(entries, key).is_some();
-    if holds(reading.defaults) {
-        return Some("at the top of the file, before the first table".to_owned());
-    }
-    let tables = reading.defaults.iter().filter_map(|table| {
-        let entries = table.value.table()?;
-        match find(entries, "NAME") {
-            Some(named) => Some((format!("{}.NAME", table.key), named.value.table()?)),
-            None => Some((table.key.clone(), entries)),
-        }
-    });
-    let mut homes = tables.filter(|(_, entries)| holds(entries));
-    homes.next().map(|(title, _)| format!("under [{title}]"))
-}
-
-fn listed<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
-    keys.join(", ")
 }

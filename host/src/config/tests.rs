@@ -4,12 +4,18 @@ use super::{fault::Source, load::parse, *};
 use serde_json::json;
 use std::path::Path;
 
+mod access;
+mod cluster;
 mod defaults;
 mod effective_file;
 mod faults;
 mod hostile_files;
 mod places;
+mod shared_sources;
+mod source_faults;
+mod sources;
 mod values;
+mod without_effect;
 
 const MINIMAL: &str = "[pipeline.p]\nfrom = { list = \"q\" }\npublish = [\"out\"]\n";
 
@@ -44,6 +50,28 @@ fn messages(faults: &Faults) -> Vec<&str> {
 fn refused(text: &str) -> Vec<String> {
     let faults = read(text).expect_err(text);
     messages(&faults).into_iter().map(str::to_owned).collect()
+}
+
+/// What is odd about a file that can be used.
+fn warned(text: &str) -> Vec<String> {
+    messages(&good(text).warnings).into_iter().map(str::to_owned).collect()
+}
+
+/// A pipeline that has `lines`, its source among them.
+fn pipeline(lines: &str) -> Pipeline {
+    let loaded = good(&format!("[pipeline.p]\npublish = [\"o\"]\n{lines}\n"));
+    loaded.config.pipelines.get("p").expect("is there").clone()
+}
+
+/// Where the only fault of a file stands, what it says and what it advises.
+fn only_fault(text: &str) -> (Option<(usize, usize)>, String, String) {
+    let faults = match read(text) {
+        Ok(loaded) => loaded.warnings,
+        Err(faults) => faults,
+    };
+    let list: Vec<&Fault> = faults.iter().collect();
+    let [fault] = list[..] else { panic!("{text}: {faults}") };
+    (faults.position(fault), fault.message().to_owned(), fault.advice().unwrap_or_default().to_owned())
 }
 
 /// What is said about one pipeline that has `lines` beside a source.

@@ -12,6 +12,7 @@ mod find;
 mod tests;
 mod trouble;
 
+use crate::config::Tls;
 use address::{Address, without_password};
 use dial::{Login, Patience};
 use facts::Told;
@@ -25,7 +26,7 @@ use std::{
 use trouble::Trouble;
 
 pub use address::Fault;
-pub use dial::{FileFault, Tls};
+pub use dial::FileFault;
 
 /// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +131,7 @@ impl Connector {
     /// The same for the server that holds `key`, and with it all keys of the same hash tag.
     #[must_use]
     pub fn at(&self, key: &str) -> Self {
-        Self { slot: Some(super::keys::slot_of(key)), ..self.clone() }
+        Self { slot: Some(crate::slot::of(key)), ..self.clone() }
     }
 
     /// The address, without its password.

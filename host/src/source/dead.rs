@@ -8,8 +8,12 @@ mod tests;
 mod walk;
 
 use super::connection::{self, Connector};
+use crate::slot;
 use redis::{RedisError, Script, aio::MultiplexedConnection};
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
 use walk::page;
 
 pub use letter::Letter;
@@ -66,7 +70,8 @@ impl From<RedisError> for Error {
 #[derive(Debug)]
 pub struct DeadLetters {
     connector: Connector,
-    link: Option<MultiplexedConnection>,
+    /// By slot.
+    links: HashMap<u16, MultiplexedConnection>,
     streams: Vec<Stream>,
     places: Vec<Place>,
 }
@@ -92,7 +97,7 @@ return dropped
 impl DeadLetters {
     /// Those at `places`.
     pub async fn open(connector: &Connector, places: Vec<Place>) -> Result<Self, Error> {
-        let mut letters = Self { connector: connector.clone(), link: None, streams: Vec::new(), places };
+        let mut letters = Self { connector: connector.clone(), links: HashMap::new(), streams: Vec::new(), places };
         let keys: BTreeSet<String> = letters.places.iter().flat_map(|place| place.streams.iter().cloned()).collect();
         for key in keys {
             let link = letters.link(&key).await?;
@@ -133,13 +138,15 @@ impl DeadLetters {
         Ok(DROP.key(&letter.stream).arg(&letter.entry).invoke_async(&mut link).await?)
     }
 
-    /// A connection to the server that holds `_key`, which is the same for all keys.
+    /// A connection to the server that holds `key`.
     async fn link(&mut self, key: &str) -> Result<MultiplexedConnection, Error> {
-        if let Some(link) = &self.link {
+        let slot = slot::of(key);
+        if let Some(link) = self.links.get(&slot) {
             return Ok(link.clone());
         }
         let unreachable = |cause| connection::Error::Unreachable { url: self.connector.url().to_owned(), cause };
         let link = self.connector.at(key).shared().await.map_err(unreachable)?;
-        Ok(self.link.insert(link).clone())
+        self.links.insert(slot, link.clone());
+        Ok(link)
     }
 }

@@ -1,5 +1,6 @@
 //! The Redis keys of one list, all in the list's own Cluster slot.
 
+use crate::slot;
 use std::sync::Arc;
 
 /// The keys that belong to one list.
@@ -12,12 +13,15 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(list: &str) -> Self {
-        Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", tag(list)).into() }
+        Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", slot::tag_for(list)).into() }
     }
 
     /// Of one group of a stream; every group has its own retries and dead letters.
     pub(super) fn of_group(stream: &str, group: &str) -> Self {
-        Self { list: stream.into(), prefix: format!("gristmill:{{{}}}:{stream}:group:{group}", tag(stream)).into() }
+        Self {
+            list: stream.into(),
+            prefix: format!("gristmill:{{{}}}:{stream}:group:{group}", slot::tag_for(stream)).into(),
+        }
     }
 
     /// Hash: lane key → its register, what the reaper walks.
@@ -71,34 +75,6 @@ pub(super) fn slow(lane: &str) -> String {
     format!("{lane}:slow")
 }
 
-/// What goes between braces so that our key hashes to the slot of `name`.
-/// Source: Redis Cluster specification, "Hash tags".
-fn tag(name: &str) -> String {
-    let tagged = name.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-    match tagged {
-        Some(tag) if !tag.is_empty() => tag.to_owned(),
-        _ if !name.contains('}') && !name.is_empty() => name.to_owned(),
-        _ => same_slot(name),
-    }
-}
-
-/// A short string in the slot of `name`, for names that cannot stand between braces.
-fn same_slot(name: &str) -> String {
-    let slot = slot(name.as_bytes());
-    // One in 16,384 strings fits; a million tries miss with a chance of e^-61.
-    (0u32..1 << 20).map(|n| format!("{n:x}")).find(|tag| self::slot(tag.as_bytes()) == slot).unwrap_or_default()
-}
-
-/// The slot that Redis computes for a whole key.
-pub(super) fn slot_of(key: &str) -> u16 {
-    let tagged = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
-    slot(tagged.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes())
-}
-
-fn slot(bytes: &[u8]) -> u16 {
-    crc16::State::<crc16::XMODEM>::calculate(bytes) % 16_384
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,14 +84,9 @@ mod tests {
         for list in ["notifications", "{app}:jobs", "a}b", "{}x", "x{", "a{b}{c}", "}", "q{}{t}", "ü"] {
             let keys = Keys::new(list);
             for key in [keys.lanes(), keys.retry(), keys.dead(), keys.lease("n-1"), keys.lane("n-1", "0.1")] {
-                assert_eq!(slot_of(&key), slot_of(list), "{key} and {list}");
+                assert_eq!(slot::of(&key), slot::of(list), "{key} and {list}");
             }
         }
-    }
-
-    #[test]
-    fn the_slot_is_the_one_redis_documents() {
-        assert_eq!(slot(b"123456789"), 0x31C3);
     }
 
     #[test]

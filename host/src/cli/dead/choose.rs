@@ -4,10 +4,7 @@ use crate::{
     cli::{ConfigFile, talk},
     config::{self, Config},
     node,
-    source::{
-        Connector,
-        dead::{DeadLetters, Filter, Letter, Place, Walk},
-    },
+    source::dead::{DeadLetters, Filter, Letter, Place, Walk},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -81,7 +78,7 @@ impl Of {
             Some(name) => vec![place(&config, name)?],
             None => places(&config)?,
         };
-        let connector = Connector::new(&node::redis_url(&config))?;
+        let connector = node::connector(&config)?;
         let letters = DeadLetters::open(&connector, places).await?;
         let (pipeline, source) = (self.pipeline.clone(), self.source.clone());
         Ok(Open { letters, config, filter: Filter { pipeline, source, ..Filter::default() } })

@@ -34,42 +34,46 @@ fn other_durations_are_refused_with_how_to_write_them() {
 }
 
 #[test]
-fn redis_addresses_over_tcp_and_sockets_are_taken() {
-    for text in [
-        "redis://127.0.0.1:6379",
-        "redis://localhost",
-        "redis://:secret@redis.example.com:6380/3",
-        "redis://[::1]:6379/0",
-        "redis://host/?protocol=resp3",
-        "unix:///run/redis.sock",
-        "redis+unix:///run/redis.sock?db=2",
+fn order_is_by_topic_header_or_json_pointer() {
+    assert_eq!(order_by("nothing"), Ok(None));
+    assert_eq!(order_by("topic"), Ok(Some(OrderBy::Topic)));
+    assert_eq!(order_by("header:x:y"), Ok(Some(OrderBy::Header("x:y".to_owned()))));
+    for pointer in ["/", "/user/id", "/a~1b/~0", "//0/-"] {
+        assert_eq!(order_by(&format!("json:{pointer}")), Ok(Some(OrderBy::Json(pointer.to_owned()))));
+    }
+    for (text, what) in [
+        ("", "is nothing to keep in order by"),
+        ("Topic", "is nothing to keep in order by"),
+        ("topic:x", "is nothing to keep in order by"),
+        ("header", "is nothing to keep in order by"),
+        ("header:", "names no header"),
+        ("json:", "has no pointer"),
+        ("json:user", "has a pointer without a slash"),
+        ("json:#/user", "has a pointer without a slash"),
+        ("json:/a~", "has a pointer with a lone `~`"),
+        ("json:/~2", "has a pointer with a lone `~`"),
+        ("json:/~~0", "has a pointer with a lone `~`"),
     ] {
-        assert_eq!(redis_url(text), Ok(()), "{text}");
+        assert_eq!(order_by(text).expect_err(text).what, what, "{text}");
     }
 }
 
 #[test]
-fn other_redis_addresses_say_what_is_supported() {
-    for (text, what) in [
-        ("rediss://host", "asks for TLS, which is not supported yet"),
-        ("redis+cluster://a:1,b:2", "asks for Cluster or Sentinel, which are not supported yet"),
-        ("redis+sentinel://a:1/master", "asks for Cluster or Sentinel, which are not supported yet"),
-        ("http://host", "has an unknown scheme"),
-        ("localhost:6379", "is not an address of a Redis server"),
-        ("Embedded", "is not an address of a Redis server"),
-        ("unix://relative.sock", "names no absolute path"),
-        ("unix:///", "names no absolute path"),
-        ("redis://", "names no host"),
-        ("redis://:6379", "names no host"),
-        ("redis://a b", "names no host"),
-        ("redis://::1", "names no host"),
-        ("redis://host:0", "has a port that is not from 1 to 65535"),
-        ("redis://host:65536", "has a port that is not from 1 to 65535"),
-        ("redis://host:port", "has a port that is not from 1 to 65535"),
-        ("redis://host/cache", "has a database that is not a number"),
-    ] {
-        assert_eq!(redis_url(text).expect_err(text).what, what, "{text}");
+fn an_entry_of_a_stream_has_one_number_or_two() {
+    for id in ["0", "0-0", "1700000000000", "1700000000000-7", "18446744073709551615-18446744073709551615"] {
+        assert_eq!(entry_id(id), Ok(()), "{id}");
     }
+    for id in ["", "-", "$", ">", "+", "1-", "-1", "1-2-3", "+1", "1-*", "18446744073709551616", "1 "] {
+        assert!(entry_id(id).is_err(), "{id:?} is taken");
+    }
+}
+
+#[test]
+fn names_that_would_break_what_resque_builds_of_them_are_refused() {
+    assert_eq!((resque_host("web-1.mill"), resque_namespace(""), resque_queue("low*")), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(resque_host("web:1").expect_err("colon").what, "holds a colon");
+    assert_eq!(resque_namespace("app:").expect_err("colon").what, "ends in a colon");
+    assert_eq!(resque_queue("high,low").expect_err("comma").what, "holds a comma");
 }
 
 #[test]

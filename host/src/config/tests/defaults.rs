@@ -7,6 +7,9 @@ fn a_file_that_says_nothing_has_the_defaults() {
     let loaded = good("");
     let expected = Config {
         redis: Redis::Url("redis://127.0.0.1:6379".to_owned()),
+        sentinel_user: None,
+        sentinel_password: None,
+        tls: Tls::default(),
         plugins_dir: PathBuf::from("plugins"),
         data_dir: PathBuf::from(".gristmill"),
         lease: Duration::from_secs(15),
@@ -68,11 +71,34 @@ fn the_reference_file_says_what_a_file_without_its_keys_means() {
 }
 
 #[test]
+fn each_source_of_the_reference_file_says_what_one_without_its_keys_means() {
+    let full: Vec<&str> = DEFAULT.lines().filter_map(|line| line.strip_prefix("#from = ")).collect();
+    assert_eq!(full.len(), 6, "{full:?}");
+    for full in full {
+        let (first, _) = full.split_once(['}', ',']).expect("a table");
+        let reference = pipeline(&format!("from = {}", full.replace(", host = \"HOSTNAME.gristmill\"", "")));
+        assert_eq!(reference, pipeline(&format!("from = {first} }}")), "{full}");
+    }
+}
+
+#[test]
+fn the_reference_file_only_leaves_to_say_what_to_do() {
+    let expected = ["[pipeline.NAME] has neither filters nor publishers, so it takes messages and drops them"];
+    let rest = ["no pipeline uses [plugin.NAME]"];
+    assert_eq!(warned(DEFAULT), [expected, rest].concat());
+    for source in DEFAULT.lines().filter_map(|line| line.strip_prefix("#from = ")) {
+        let mut text = DEFAULT.replace("from = { list =", "from = { NONE =").replace("dead_letters", "# dead_letters");
+        text = text.replacen("from = { NONE =", &format!("from = {source} # "), 1);
+        assert_eq!(warned(&text), [expected, rest].concat(), "{source}");
+    }
+}
+
+#[test]
 fn every_key_of_the_reference_file_has_its_sentence() {
     let mut lines = DEFAULT.lines().peekable();
     while let Some(line) = lines.next() {
         let key = lines.peek().filter(|next| next.contains(" = "));
-        if let Some(key) = key.filter(|key| !key.starts_with('#')) {
+        if let Some(key) = key.filter(|key| !key.starts_with("# ")) {
             assert!(line.starts_with("# "), "no sentence: {key}");
         }
     }

@@ -24,6 +24,43 @@ fn it_loads_to_what_it_was_made_from() {
 }
 
 #[test]
+fn every_kind_of_source_keeps_what_it_says() {
+    for (from, full) in [
+        ("{ list = ['a', \"b\"] }", "{ list = ['a', \"b\"], weights = [], pushed = \"right\" }"),
+        (
+            "{ start = '5-1', stream = \"s\" }",
+            "{ stream = \"s\", group = \"gristmill\", start = '5-1', payload = \"payload\", done = \"keep\", claim = \"never\" }",
+        ),
+        ("{ channel = [\"a\"] }", "{ channel = [\"a\"] }"),
+        ("{ pattern = \"a*\" }", "{ pattern = \"a*\" }"),
+        ("{ shard_channel = \"a\" }", "{ shard_channel = \"a\" }"),
+        ("{ resque = \"*\" }", "{ resque = \"*\", namespace = \"resque\", retries = \"own\" }"),
+        (
+            "{ resque = \"*\", host = \"x\" }",
+            "{ resque = \"*\", namespace = \"resque\", host = \"x\", retries = \"own\" }",
+        ),
+        (
+            "{ thoonk = \"t\", result = true }",
+            "{ thoonk = \"t\", kind = \"auto\", claim = \"10m\", cancels = 3, result = true }",
+        ),
+    ] {
+        let written = assert_stays_the_same(&format!("[pipeline.p]\nfrom = {from}\npublish = [\"o\"]\n"));
+        assert!(written.contains(&format!("\nfrom = {full}\n")), "{written}");
+        assert_eq!(warned(&written), [""; 0], "{written}");
+    }
+}
+
+#[test]
+fn keys_in_force_are_the_same_when_read_again() {
+    assert_stays_the_same(
+        "redis = \"rediss+sentinel://a,b/m\"\nsentinel_user = \"u\"\nsentinel_password = \"${SECRET}\"\n\
+         tls = { ca = \"ca.pem\", cert = \"/c\", key = \"k\" }\n\
+         [pipeline.p]\nfrom.list = \"q\"\ntake = \"newest\"\nbacklog.keep = 7\norder_by = \"topic\"\n\
+         order_retries = \"overtake\"\nretry.crashes = 9\nkeep_dead.most = 5\n",
+    );
+}
+
+#[test]
 fn it_has_every_default_and_no_value_of_the_environment() {
     let written = assert_stays_the_same(
         "redis = \"redis://${REDIS_HOST}\"\n[pipeline.p]\nfrom = { list = \"${QUEUE}\" }\n\

@@ -93,6 +93,22 @@ fn thousands_of_faults_are_counted_not_shown() {
 }
 
 #[test]
+fn a_source_of_thousands_of_names_and_keys_is_read_to_its_end() {
+    let names: Vec<String> = (0..20_000).map(|n| format!("\"{{q}}{n}\"")).collect();
+    let text = format!("redis = \"redis+cluster://a\"\npipeline.p.from.list = [{}]\n", names.join(", "));
+    let config = good(&text).config;
+    assert!(
+        matches!(&config.pipelines.get("p").expect("is there").from, From::Lists(lists) if lists.names.len() == 20_000)
+    );
+    let doubled = vec!["\"q\""; 20_000].join(", ");
+    assert_eq!(refused(&format!("pipeline.p = {{ publish = [\"o\"], from.list = [{doubled}] }}\n")).len(), 19_999);
+    let keys: String = (0..5_000).map(|n| format!("key{n} = 1, ")).collect();
+    let faults = read(&format!("pipeline.p = {{ publish = [\"o\"], from = {{ {keys}list = \"q\" }} }}\n"))
+        .expect_err("unknown keys");
+    assert!(faults.to_string().ends_with("error: 4900 more like these"));
+}
+
+#[test]
 fn control_characters_do_not_reach_the_terminal() {
     let text = "\"\\u001b[31m\" = 1\n[pipeline.\"\\u001b[0m\\n\"]\nfrom = \"\\u001b\"\n";
     let said = read(text).expect_err("refused").to_string();

@@ -1,5 +1,6 @@
 //! One connection to one server: sockets, TLS, and who we are.
 
+use crate::config::Tls;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates,
     aio::MultiplexedConnection,
@@ -22,17 +23,6 @@ pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) db: i64,
-}
-
-/// What TLS needs beside what the machine has; files of PEM, read anew for every connection because certificates expire.
-#[derive(Clone, Debug, Default)]
-pub struct Tls {
-    /// Vouches for the servers, instead of the machine's own roots.
-    pub ca: Option<PathBuf>,
-    /// Shown to servers that ask who we are.
-    pub cert: Option<PathBuf>,
-    /// Belongs to `cert`.
-    pub key: Option<PathBuf>,
 }
 
 /// A file that TLS cannot use.

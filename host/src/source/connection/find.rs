@@ -3,9 +3,10 @@
 use super::{
     address::Address,
     cluster::{View, beside},
-    dial::{self, Login, Patience, Tls},
+    dial::{self, Login, Patience},
     trouble::Trouble,
 };
+use crate::config::Tls;
 use redis::{ConnectionAddr, RedisError, aio::MultiplexedConnection};
 use std::{
     io,

@@ -315,7 +315,7 @@ mod cluster {
         }
 
         let held = connector.at("elsewhere");
-        let slot = crate::source::keys::slot_of("elsewhere");
+        let slot = crate::slot::of("elsewhere");
         let mut before = held.shared().await.unwrap();
         let old = port(&mut before).await;
         let to = cluster.0.iter().find(|server| server.port != old).unwrap();
@@ -329,7 +329,7 @@ mod cluster {
     async fn a_slot_on_its_way_is_waited_for_on_the_same_connection() {
         let cluster = Cluster::start().await;
         let (first, last) = (&cluster.0[0], &cluster.0[2]);
-        let slot = crate::source::keys::slot_of("{foo}");
+        let slot = crate::slot::of("{foo}");
         let [from, to]: [String; 2] = [last.say("CLUSTER MYID").await, first.say("CLUSTER MYID").await];
         let connector = Connector::new(&format!("redis+cluster://{}", first.host())).unwrap().at("{foo}");
         let mut connection = connector.shared().await.unwrap();

@@ -2,8 +2,8 @@
 
 use super::{DeadLetters, Error, Letter, Place, Stream, walk::page};
 use crate::{
-    random,
-    source::{envelope::Envelope, keys::slot_of, scripts::Needed},
+    random, slot,
+    source::{envelope::Envelope, scripts::Needed},
 };
 use std::sync::LazyLock;
 
@@ -54,7 +54,7 @@ impl DeadLetters {
         let payload = changes.payload.as_ref().unwrap_or(&letter.payload);
         let envelope = again(letter, to != letter.pipeline, *payload != letter.payload);
         let sealed = envelope.seal(payload);
-        let was_there = if slot_of(&retry) == slot_of(&letter.stream) {
+        let was_there = if slot::of(&retry) == slot::of(&letter.stream) {
             self.hand_over(letter, &retry, &sealed).await?
         } else {
             self.copy_over(letter, &retry, &sealed).await?
