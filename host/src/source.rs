@@ -1,5 +1,7 @@
-//! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled.
+//! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled, unless it was
+//! published to a channel, which keeps nothing.
 
+mod channel;
 mod connection;
 pub mod dead;
 mod delivery;
@@ -18,6 +20,7 @@ mod tests;
 
 use crate::config;
 
+pub use channel::Channel;
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::List;
@@ -28,12 +31,16 @@ pub use shared::{Opening, Start};
 pub enum Source {
     /// A Redis list.
     List(List),
+    /// Redis channels.
+    Channel(Channel),
 }
 
 impl Source {
     /// Starts to take.
     pub fn open(opening: Opening<'_>) -> Self {
-        let list = match &opening.config.from {
+        let config = opening.config;
+        let list = match &config.from {
+            config::From::Channels(channels) => return Self::Channel(Channel::open(opening, channels)),
             config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
             _ => "",
         };
@@ -44,6 +51,7 @@ impl Source {
     pub async fn close(self) {
         match self {
             Self::List(list) => list.close().await,
+            Self::Channel(channel) => channel.close(),
         }
     }
 }

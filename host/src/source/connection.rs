@@ -1,7 +1,8 @@
 //! Connections to Redis: how they are opened, and what their errors mean.
 
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, RedisError, Value,
+    aio::{AsyncPushSender, MultiplexedConnection},
     io::tcp::TcpSettings,
 };
 use std::{sync::Arc, time::Duration};
@@ -75,6 +76,18 @@ impl Connector {
     /// A connection for commands that block on the server's side; the caller watches the time and drops the connection.
     pub(super) async fn blocking(&self) -> Result<MultiplexedConnection, RedisError> {
         self.open(None).await
+    }
+
+    /// A connection that hands what is published to `listener`, which must not block. It speaks RESP3: commands keep
+    /// their answers while messages come, and sharded channels need it.
+    pub(super) async fn listening(&self, listener: impl AsyncPushSender) -> Result<MultiplexedConnection, RedisError> {
+        let info = self.client.get_connection_info().clone();
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER))
+            .set_push_sender(listener);
+        Client::open(info.set_redis_settings(settings))?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     async fn open(&self, answer: Option<Duration>) -> Result<MultiplexedConnection, RedisError> {

@@ -1,6 +1,6 @@
 //! A message on loan from a source, and how it is given back.
 
-use super::{envelope::Envelope, lane::Lane};
+use super::{channel::Loan, envelope::Envelope, lane::Lane};
 use crate::message::{Message, Outcome, Trouble};
 use bytes::Bytes;
 use std::{
@@ -77,25 +77,42 @@ pub(super) struct Batch {
 pub struct Delivery {
     /// What plugins see.
     pub message: Message,
-    lane: Arc<Lane>,
-    batch: Arc<Batch>,
-    index: usize,
+    holder: Holder,
     settled: bool,
+}
+
+/// Who is told what became of a message.
+#[derive(Debug)]
+enum Holder {
+    /// A lane, whose item it is.
+    Lane { lane: Arc<Lane>, batch: Arc<Batch>, index: usize },
+    /// The memory of this process.
+    Channel(Loan),
 }
 
 impl Delivery {
     pub(super) fn new(message: Message, lane: Arc<Lane>, batch: Arc<Batch>, index: usize) -> Self {
-        Self { message, lane, batch, index, settled: false }
+        Self { message, holder: Holder::Lane { lane, batch, index }, settled: false }
+    }
+
+    pub(super) fn from_channel(message: Message, loan: Loan) -> Self {
+        Self { message, holder: Holder::Channel(loan), settled: false }
     }
 
     /// What went wrong in earlier attempts, oldest first.
     pub fn troubles(&self) -> &[Trouble] {
-        self.entry().map_or(&[], |entry| &entry.past.troubles)
+        match &self.holder {
+            Holder::Lane { batch, index, .. } => batch.entries.get(*index).map_or(&[], |entry| &entry.past.troubles),
+            Holder::Channel(loan) => loan.troubles(),
+        }
     }
 
     /// Publishers that succeeded in an earlier attempt.
     pub fn succeeded(&self) -> &[String] {
-        self.entry().map_or(&[], |entry| &entry.past.succeeded)
+        match &self.holder {
+            Holder::Lane { batch, index, .. } => batch.entries.get(*index).map_or(&[], |entry| &entry.past.succeeded),
+            Holder::Channel(loan) => loan.succeeded(),
+        }
     }
 
     /// Says what became of the message. The source carries it out with the next batch of settlements.
@@ -103,23 +120,27 @@ impl Delivery {
         self.finish(outcome);
     }
 
-    fn entry(&self) -> Option<&Entry> {
-        self.batch.entries.get(self.index)
-    }
-
     fn finish(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        if let Some(entry) = self.batch.entries.get(self.index) {
-            let was_parked = entry.settle(outcome);
-            self.lane.settled(was_parked.then_some(entry.seq));
+        match &mut self.holder {
+            Holder::Lane { lane, batch, index } => {
+                if let Some(entry) = batch.entries.get(*index) {
+                    let was_parked = entry.settle(outcome);
+                    lane.settled(was_parked.then_some(entry.seq));
+                }
+            }
+            Holder::Channel(loan) => loan.settle(&self.message, outcome),
         }
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
         let trouble = Trouble {
             attempt: self.message.attempt,
             plugin: None,
