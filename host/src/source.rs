@@ -1,5 +1,7 @@
-//! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled.
+//! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled, unless it was
+//! published to a channel, which keeps nothing.
 
+mod channel;
 mod connection;
 pub mod dead;
 mod delivery;
@@ -28,6 +30,7 @@ mod upkeep;
 
 use crate::config;
 
+pub use channel::Channel;
 pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
@@ -38,6 +41,8 @@ pub use shared::{Opening, Ordered, Start, Waiting};
 pub enum Source {
     /// Redis lists.
     Lists(Lists),
+    /// Redis channels.
+    Channel(Channel),
 }
 
 impl Source {
@@ -45,6 +50,7 @@ impl Source {
     pub fn open(opening: &Opening<'_>) -> Self {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
+            config::From::Channels(channels) => Self::Channel(Channel::open(opening, channels)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -53,6 +59,7 @@ impl Source {
     pub async fn close(self) {
         match self {
             Self::Lists(lists) => lists.close().await,
+            Self::Channel(channel) => channel.close(),
         }
     }
 }

@@ -14,10 +14,13 @@ mod trouble;
 
 use crate::config::Tls;
 use address::{Address, without_password};
-use dial::{Login, Patience};
+use dial::{Listener, Login, Manner};
 use facts::Told;
 use find::{Finder, Servers};
-use redis::{RedisError, Value, aio::MultiplexedConnection};
+use redis::{
+    RedisError, Value,
+    aio::{AsyncPushSender, MultiplexedConnection},
+};
 use std::{
     fmt::{self, Debug},
     sync::Arc,
@@ -141,12 +144,19 @@ impl Connector {
 
     /// A connection for commands that answer at once; it may be cloned and shared.
     pub async fn shared(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.finder.find(self.slot, Patience { connect: CONNECT, answer: Some(ANSWER) }).await
+        self.finder.find(self.slot, Manner { listener: None, connect: CONNECT, answer: Some(ANSWER) }).await
     }
 
     /// A connection for commands that block on the server's side; the caller watches the time and drops the connection.
     pub(super) async fn blocking(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.finder.find(self.slot, Patience { connect: CONNECT, answer: None }).await
+        self.finder.find(self.slot, Manner { listener: None, connect: CONNECT, answer: None }).await
+    }
+
+    /// A connection that hands what is published to `listener`, which must not block. It speaks RESP3: commands keep
+    /// their answers while messages come, and sharded channels need it.
+    pub(super) async fn listening(&self, listener: impl AsyncPushSender) -> Result<MultiplexedConnection, RedisError> {
+        let listener = Some(Listener(Arc::new(listener)));
+        self.finder.find(self.slot, Manner { listener, connect: CONNECT, answer: Some(ANSWER) }).await
     }
 
     /// Whether a connection that gave `error` is of no more use, and the server is to be found anew.
@@ -163,8 +173,8 @@ impl Connector {
     /// Makes sure that a server answers and knows the commands we need, and says what may be lost there.
     /// In a Cluster all masters are asked, but not all have to answer.
     pub async fn check(&self) -> Result<(), Error> {
-        let patience = Patience { connect: CONNECT, answer: Some(ANSWER) };
-        let connections = self.finder.find_all(patience).await.map_err(|cause| self.unusable(cause))?;
+        let manner = Manner { listener: None, connect: CONNECT, answer: Some(ANSWER) };
+        let connections = self.finder.find_all(manner).await.map_err(|cause| self.unusable(cause))?;
         let mut told = Vec::new();
         for mut connection in connections {
             told.push(Told::by(&mut connection).await.map_err(|cause| self.unusable(cause))?);

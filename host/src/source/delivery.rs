@@ -1,6 +1,6 @@
 //! A message on loan from a source, and how it is given back.
 
-use super::{envelope::Envelope, lane::Lane};
+use super::{channel::Loan, envelope::Envelope, lane::Lane};
 use crate::message::{Message, Outcome, Trouble};
 use bytes::Bytes;
 use std::{
@@ -92,20 +92,34 @@ impl Batch {
 pub struct Delivery {
     /// What plugins see.
     pub message: Message,
-    lane: Arc<Lane>,
-    batch: Arc<Batch>,
-    index: usize,
+    holder: Holder,
     settled: bool,
+}
+
+/// Who is told what became of a message.
+#[derive(Debug)]
+enum Holder {
+    /// A lane, whose item it is.
+    Lane { lane: Arc<Lane>, batch: Arc<Batch>, index: usize },
+    /// The memory of this process.
+    Channel(Loan),
 }
 
 impl Delivery {
     pub(super) fn new(message: Message, lane: Arc<Lane>, batch: Arc<Batch>, index: usize) -> Self {
-        Self { message, lane, batch, index, settled: false }
+        Self { message, holder: Holder::Lane { lane, batch, index }, settled: false }
+    }
+
+    pub(super) fn from_channel(message: Message, loan: Loan) -> Self {
+        Self { message, holder: Holder::Channel(loan), settled: false }
     }
 
     /// What went wrong in earlier attempts, oldest first.
     pub fn troubles(&self) -> &[Trouble] {
-        self.entry().map_or(&[], |entry| &entry.past.troubles)
+        match &self.holder {
+            Holder::Lane { .. } => self.entry().map_or(&[], |entry| &entry.past.troubles),
+            Holder::Channel(loan) => loan.troubles(),
+        }
     }
 
     /// How often it was tried since a node ended with it in flight.
@@ -113,19 +127,35 @@ impl Delivery {
         self.entry().map_or(0, |entry| entry.tried)
     }
 
-    /// Tells when it is settled.
-    pub(super) fn watch(&self) -> Watch {
-        Watch { batch: Arc::clone(&self.batch), index: self.index }
+    /// Tells when it is settled; nothing where its source keeps nothing.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        match &self.holder {
+            Holder::Lane { batch, index, .. } => Some(Watch { batch: Arc::clone(batch), index: *index }),
+            Holder::Channel(_) => None,
+        }
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        match &self.holder {
+            Holder::Lane { batch, index, .. } => batch.entries.get(*index),
+            Holder::Channel(_) => None,
+        }
     }
 
     /// How often the message has broken a plugin or ended a node.
     pub fn broken(&self) -> u32 {
-        self.entry().map_or(0, |entry| entry.past.broken())
+        match &self.holder {
+            Holder::Lane { .. } => self.entry().map_or(0, |entry| entry.past.broken()),
+            Holder::Channel(loan) => loan.troubles().iter().filter(|trouble| trouble.broke).count() as u32,
+        }
     }
 
     /// Publishers that succeeded in an earlier attempt.
     pub fn succeeded(&self) -> &[String] {
-        self.entry().map_or(&[], |entry| &entry.past.succeeded)
+        match &self.holder {
+            Holder::Lane { .. } => self.entry().map_or(&[], |entry| &entry.past.succeeded),
+            Holder::Channel(loan) => loan.succeeded(),
+        }
     }
 
     /// Says what became of the message. The source carries it out with the next batch of settlements.
@@ -133,17 +163,18 @@ impl Delivery {
         self.finish(outcome);
     }
 
-    fn entry(&self) -> Option<&Entry> {
-        self.batch.entries.get(self.index)
-    }
-
     fn finish(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        if let Some(entry) = self.batch.entries.get(self.index) {
-            let was_parked = entry.settle(outcome);
-            self.lane.settled(Arc::clone(&self.batch), self.index, was_parked);
+        match &mut self.holder {
+            Holder::Lane { lane, batch, index } => {
+                if let Some(entry) = batch.entries.get(*index) {
+                    let was_parked = entry.settle(outcome);
+                    lane.settled(Arc::clone(batch), *index, was_parked);
+                }
+            }
+            Holder::Channel(loan) => loan.settle(&self.message, outcome),
         }
     }
 }
@@ -163,6 +194,9 @@ impl Watch {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
         let trouble = Trouble {
             attempt: self.message.attempt,
             plugin: None,

@@ -66,7 +66,7 @@ pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>)
             running.into_iter().chain(deliveries).for_each(|delivery| delivery.settle(untried()));
             return;
         }
-        let watched: Vec<_> = running.iter().map(Delivery::watch).collect();
+        let watched: Vec<_> = running.iter().filter_map(Delivery::watch).collect();
         (shared.start)(running);
         while !watched.iter().all(|watch| watch.is_settled()) && !shared.shutdown.stop().is_cancelled() {
             tokio::time::sleep(LOOK).await;

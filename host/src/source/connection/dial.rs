@@ -2,8 +2,9 @@
 
 use crate::config::Tls;
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisError, TlsCertificates,
+    aio::{AsyncPushSender, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use rustls::{
@@ -14,6 +15,7 @@ use std::{
     fmt::{self, Debug},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -53,13 +55,25 @@ pub enum FileFault {
     Half,
 }
 
-/// How long a server may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// Until the connection can be used.
+/// How a connection is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    /// Is handed what is published, in RESP3.
+    pub(super) listener: Option<Listener>,
+    /// How long it may take until the connection can be used.
     pub(super) connect: Duration,
-    /// For each answer; without end for commands that block.
+    /// How long each answer may take; without end for commands that block.
     pub(super) answer: Option<Duration>,
+}
+
+/// Whoever hears what is published; must not block.
+#[derive(Clone)]
+pub(super) struct Listener(pub(super) Arc<dyn AsyncPushSender>);
+
+impl Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// A connection to `server` that it lets in.
@@ -67,20 +81,28 @@ pub(super) async fn open(
     server: &ConnectionAddr,
     login: &Login,
     tls: &Tls,
-    patience: Patience,
+    manner: Manner,
 ) -> Result<MultiplexedConnection, RedisError> {
+    let connect = manner.connect;
     let opened = async {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(patience.answer);
-        let mut connection = client(server, tls)?.get_multiplexed_async_connection_with_config(&config).await?;
-        login.present(&mut connection).await?;
-        Ok(connection)
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(manner.answer);
+        let Some(Listener(listener)) = manner.listener else {
+            let client = client(server, tls, RedisConnectionInfo::default())?;
+            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+            login.present(&mut connection).await?;
+            return Ok(connection);
+        };
+        let config = config.set_push_sender(move |push| listener.send(push));
+        // RESP3 begins with the login.
+        let settings = login.settings().set_protocol(ProtocolVersion::RESP3);
+        client(server, tls, settings)?.get_multiplexed_async_connection_with_config(&config).await
     };
     let silent = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
-    tokio::time::timeout(patience.connect, opened).await.unwrap_or_else(silent)
+    tokio::time::timeout(connect, opened).await.unwrap_or_else(silent)
 }
 
-fn client(server: &ConnectionAddr, tls: &Tls) -> Result<Client, RedisError> {
-    let info = server.clone().into_connection_info()?.set_tcp_settings(tcp());
+fn client(server: &ConnectionAddr, tls: &Tls, settings: RedisConnectionInfo) -> Result<Client, RedisError> {
+    let info = server.clone().into_connection_info()?.set_tcp_settings(tcp()).set_redis_settings(settings);
     if !matches!(server, ConnectionAddr::TcpTls { .. }) {
         return Client::open(info);
     }
@@ -99,6 +121,17 @@ fn tcp() -> TcpSettings {
 }
 
 impl Login {
+    fn settings(&self) -> RedisConnectionInfo {
+        let mut settings = RedisConnectionInfo::default().set_db(self.db);
+        if let Some(user) = &self.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        settings
+    }
+
     /// The client library would do the same, but keeps the server's reason for a refusal to itself.
     async fn present(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
         if let Some(password) = &self.password {

@@ -3,7 +3,7 @@
 use super::{
     address::Address,
     cluster::{View, beside},
-    dial::{self, Login, Patience},
+    dial::{self, Login, Manner},
     trouble::Trouble,
 };
 use crate::config::Tls;
@@ -58,7 +58,7 @@ pub(super) enum Astray {
 }
 
 /// A guide that has not answered by then is passed over.
-const GUIDE: Patience = Patience { connect: Duration::from_secs(2), answer: Some(Duration::from_secs(2)) };
+const GUIDE: Manner = Manner { listener: None, connect: Duration::from_secs(2), answer: Some(Duration::from_secs(2)) };
 
 impl Servers {
     pub(super) fn new(address: Address) -> (Self, Login) {
@@ -72,13 +72,9 @@ impl Servers {
 
 impl Finder {
     /// A connection to the master of `slot`; to any master, if it does not matter which.
-    pub(super) async fn find(
-        &self,
-        slot: Option<u16>,
-        patience: Patience,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    pub(super) async fn find(&self, slot: Option<u16>, manner: Manner) -> Result<MultiplexedConnection, RedisError> {
         let guides = match &self.servers {
-            Servers::Single(server) => return self.open(server, patience).await,
+            Servers::Single(server) => return self.open(server, manner).await,
             Servers::Sentinel(guides, _) | Servers::Cluster(guides) => guides,
         };
         let mut failed: Vec<(ConnectionAddr, RedisError)> = Vec::new();
@@ -93,7 +89,7 @@ impl Finder {
             if failed.iter().any(|(server, _)| *server == master && master != guide) {
                 continue;
             }
-            match self.open_master(&master, patience).await {
+            match self.open_master(&master, manner.clone()).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed.push((master, error)),
             }
@@ -102,30 +98,27 @@ impl Finder {
     }
 
     /// Connections to all masters that can be reached; at least one.
-    pub(super) async fn find_all(&self, patience: Patience) -> Result<Vec<MultiplexedConnection>, RedisError> {
-        let mut found = vec![self.find(None, patience).await?];
+    pub(super) async fn find_all(&self, manner: Manner) -> Result<Vec<MultiplexedConnection>, RedisError> {
+        let mut found = vec![self.find(None, manner.clone()).await?];
         let Servers::Cluster(guides) = &self.servers else { return Ok(found) };
         let Some(guide) = guides.all().into_iter().next() else { return Ok(found) };
         for master in self.view(guides, &guide).await?.masters().iter().skip(1) {
-            found.extend(self.open_master(master, patience).await);
+            found.extend(self.open_master(master, manner.clone()).await);
         }
         Ok(found)
     }
 
-    async fn open(&self, server: &ConnectionAddr, patience: Patience) -> Result<MultiplexedConnection, RedisError> {
-        dial::open(server, &self.login, &self.tls, patience).await
+    async fn open(&self, server: &ConnectionAddr, manner: Manner) -> Result<MultiplexedConnection, RedisError> {
+        dial::open(server, &self.login, &self.tls, manner).await
     }
 
     /// What a guide says may be old news, so the server is asked itself.
-    async fn open_master(
-        &self,
-        server: &ConnectionAddr,
-        patience: Patience,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = self.open(server, patience).await?;
+    async fn open_master(&self, server: &ConnectionAddr, manner: Manner) -> Result<MultiplexedConnection, RedisError> {
+        let connect = manner.connect;
+        let mut connection = self.open(server, manner).await?;
         let command = redis::cmd("ROLE");
         let asked = command.query_async::<Vec<redis::Value>>(&mut connection);
-        let role = tokio::time::timeout(patience.connect, asked).await.unwrap_or_else(|_| Err(timed_out()));
+        let role = tokio::time::timeout(connect, asked).await.unwrap_or_else(|_| Err(timed_out()));
         match role {
             Ok(role) => match role.first() {
                 Some(redis::Value::BulkString(role)) if role != b"master" => Err(Astray::Replica.into()),
