@@ -83,7 +83,7 @@ impl Sampler {
 pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, outcome: &Outcome) {
     let (id, attempt) = (&*message.id, message.attempt);
     match outcome {
-        Outcome::Done => debug!(pipeline, id, attempt, "done"),
+        Outcome::Done | Outcome::Finished { .. } => debug!(pipeline, id, attempt, "done"),
         Outcome::Again { after } => debug!(pipeline, id, attempt, ?after, "put back untried"),
         Outcome::Retry { after, trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;

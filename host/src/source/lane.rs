@@ -279,7 +279,7 @@ impl Lane {
         self.shared.dialect.steps(entry, outcome, steps);
         let mut envelope = Envelope { id: entry.id(&register.origin).into_owned(), ..entry.past.clone() };
         steps.push(match outcome {
-            None | Some(Outcome::Done) => return,
+            None | Some(Outcome::Done | Outcome::Finished { .. }) => return,
             Some(Outcome::Again { after }) => later(*after, &envelope, entry),
             Some(Outcome::Retry { after, trouble, succeeded }) => {
                 envelope.failed(trouble, succeeded);
