@@ -47,6 +47,26 @@ pub(crate) fn dead_letters_expired(source: &str, expired: u64) {
     warn!(source, expired, "forgot dead letters beyond what `keep_dead` allows");
 }
 
+/// A Thoonk feed cannot be taken from yet.
+pub(crate) fn feed_waits(feed: &str, reason: &dyn Display) {
+    warn!(feed, "not taking from the feed: {reason}");
+}
+
+/// The Thoonk feed that was waited for is there.
+pub(crate) fn feed_found(feed: &str) {
+    info!(feed, "the feed can be taken from now");
+}
+
+/// Thoonk jobs were claimed by others for too long: so many were made available again, so many given up.
+pub(crate) fn claims_swept(feed: &str, cancelled: u64, stalled: u64) {
+    warn!(feed, cancelled, stalled, "ended claims of other workers that were older than `claim`");
+}
+
+/// Thoonk jobs that a worker had taken and lost before it claimed them are available again.
+pub(crate) fn jobs_put_back(feed: &str, jobs: u64) {
+    warn!(feed, jobs, "put back jobs that a worker lost between taking and claiming them");
+}
+
 /// What a pipeline has said of its failures.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {

@@ -22,6 +22,7 @@ mod suspects;
 mod take;
 #[cfg(test)]
 mod tests;
+mod thoonk;
 mod turns;
 mod upkeep;
 
@@ -31,12 +32,15 @@ pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use shared::{Opening, Start};
+pub use thoonk::Thoonk;
 
 /// One of the kinds of source.
 #[derive(Debug)]
 pub enum Source {
     /// Redis lists.
     Lists(Lists),
+    /// A Thoonk feed.
+    Thoonk(Thoonk),
 }
 
 impl Source {
@@ -44,6 +48,7 @@ impl Source {
     pub fn open(opening: &Opening<'_>) -> Self {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
+            config::From::Thoonk(feed) => Self::Thoonk(Thoonk::open(opening, feed)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -52,6 +57,7 @@ impl Source {
     pub async fn close(self) {
         match self {
             Self::Lists(lists) => lists.close().await,
+            Self::Thoonk(feed) => feed.close().await,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     envelope::Envelope,
     keys::Keys,
     shared::Shared,
+    thoonk,
 };
 use crate::{config, message::Trouble};
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub struct DeadLetters {
     link: MultiplexedConnection,
     keys: Keys,
     stream: String,
+    /// The Thoonk feed that the letters came from.
+    feed: Option<thoonk::Names>,
 }
 
 /// A message that was given up.
@@ -81,12 +84,21 @@ pub(super) fn fields(shared: &Shared, envelope: &Envelope, payload: &Bytes) -> V
     ]
 }
 
-/// Keys: dead, retry. Arguments: entry, envelope. Returns 1 when the letter was there.
+/// Keys: dead, retry; for a Thoonk feed config, stalled, claimed, published, held. Arguments: entry, envelope; for a Thoonk
+/// feed the id, which is claimed again if it is a job's. Returns 1 when the letter was there.
 static REPLAY: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
+if ARGV[3] and redis.call('HGET', KEYS[3], 'type') == 'job' then
+  local time = redis.call('TIME')
+  local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('SREM', KEYS[4], ARGV[3])
+  redis.call('ZADD', KEYS[5], now, ARGV[3])
+  redis.call('ZADD', KEYS[6], now, ARGV[3])
+  redis.call('SADD', KEYS[7], ARGV[3])
+end
 redis.call('XDEL', KEYS[1], ARGV[1])
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
 return 1
@@ -110,13 +122,17 @@ impl DeadLetters {
     pub async fn open(connector: &Connector, from: &config::From, stream: Option<&str>) -> Result<Self, Error> {
         let link =
             connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
+        let feed = match from {
+            config::From::Thoonk(thoonk) => Some(thoonk::Names::new(&thoonk.feed)),
+            _ => None,
+        };
         let list = match from {
             config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
-            _ => "",
+            _ => feed.as_ref().map_or("", |feed| &feed.ids),
         };
         let keys = Keys::new(list);
         let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
-        Ok(Self { link, keys, stream })
+        Ok(Self { link, keys, stream, feed })
     }
 
     /// How many there are.
@@ -147,6 +163,10 @@ impl DeadLetters {
         let sealed = letter.envelope().seal(&letter.payload);
         let mut replay = REPLAY.key(&self.stream);
         replay.key(self.keys.retry()).arg(&letter.entry).arg(sealed);
+        if let (Some(feed), Some(id)) = (&self.feed, &letter.item) {
+            replay.key(&feed.config).key(&feed.stalled).key(&feed.claimed).key(&feed.published);
+            replay.key(self.keys.held()).arg(id);
+        }
         Ok(replay.invoke_async(&mut self.link).await?)
     }
 

@@ -24,23 +24,27 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 const LIST: &str = "jobs";
 
-struct Server {
+pub(super) struct Server {
     embedded: Embedded,
     _dir: TempDir,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let dir = TempDir::new().unwrap();
         Self { embedded: Embedded::start(dir.path(), 0).await.unwrap(), _dir: dir }
     }
 
-    async fn redis(&self) -> MultiplexedConnection {
+    pub(super) async fn redis(&self) -> MultiplexedConnection {
         self.connector().shared().await.unwrap()
     }
 
-    fn connector(&self) -> Connector {
-        Connector::new(&self.embedded.url()).unwrap()
+    pub(super) fn connector(&self) -> Connector {
+        Connector::new(&self.url()).unwrap()
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.embedded.url()
     }
 
     async fn push(&self, payloads: impl IntoIterator<Item = String>) {
@@ -75,7 +79,7 @@ fn from() -> config::From {
     config::From::Lists(config::Lists { names: vec![LIST.to_owned()], weights: None, pushed: config::End::Right })
 }
 
-fn pipeline(in_flight: usize) -> config::Pipeline {
+pub(super) fn pipeline(in_flight: usize) -> config::Pipeline {
     config::Pipeline {
         from: from(),
         filters: Vec::new(),
@@ -137,17 +141,17 @@ impl Node {
     async fn die(self) -> Receiver<Delivery> {
         self.shutdown.stop().cancel();
         self.shutdown.end(Duration::ZERO).await;
-        let Source::Lists(lists) = self.source;
+        let Source::Lists(lists) = self.source else { panic!("these tests take from lists") };
         lists.forget().await;
         self.taken
     }
 }
 
-fn trouble(attempt: u32, reason: &str) -> Trouble {
+pub(super) fn trouble(attempt: u32, reason: &str) -> Trouble {
     Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, reason: reason.into() }
 }
 
-async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < Duration::from_secs(20), "{what} did not come true");
