@@ -105,6 +105,26 @@ pub(crate) fn channel_ended(source: &str, lost: u64) {
     error!(source, lost, "ended before these messages were processed; they are lost, as a channel keeps nothing");
 }
 
+/// A Thoonk feed cannot be taken from yet.
+pub(crate) fn feed_waits(feed: &str, reason: &dyn Display) {
+    warn!(feed, "not taking from the feed: {reason}");
+}
+
+/// The Thoonk feed that was waited for is there.
+pub(crate) fn feed_found(feed: &str) {
+    info!(feed, "the feed can be taken from now");
+}
+
+/// Thoonk jobs were claimed by others for too long: so many were made available again, so many given up.
+pub(crate) fn claims_swept(feed: &str, cancelled: u64, stalled: u64) {
+    warn!(feed, cancelled, stalled, "ended claims of other workers that were older than `claim`");
+}
+
+/// Thoonk jobs that a worker had taken and lost before it claimed them are available again.
+pub(crate) fn jobs_put_back(feed: &str, jobs: u64) {
+    warn!(feed, jobs, "put back jobs that a worker lost between taking and claiming them");
+}
+
 /// What a pipeline has said of its failures.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
@@ -141,7 +161,7 @@ impl Sampler {
 pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, outcome: &Outcome) {
     let (id, attempt) = (&*message.id, message.attempt);
     match outcome {
-        Outcome::Done => debug!(pipeline, id, attempt, "done"),
+        Outcome::Done | Outcome::Finished { .. } => debug!(pipeline, id, attempt, "done"),
         Outcome::Again { after } => debug!(pipeline, id, attempt, ?after, "put back untried"),
         Outcome::Retry { after, trouble, .. } => {
             let Trouble { plugin, digest, reason, .. } = trouble;

@@ -115,6 +115,11 @@ impl Fault {
 pub enum Outcome {
     /// Consumed: delivered or dropped on purpose.
     Done,
+    /// Consumed, with a result for whoever waits for it where it came from.
+    Finished {
+        /// What the filters made of the payload.
+        result: Bytes,
+    },
     /// It was not tried; once more, as if this had not been.
     Again {
         /// From now, by the clock of Redis.

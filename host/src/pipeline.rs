@@ -15,6 +15,7 @@ use crate::{
     shutdown::Shutdown,
     source::{Connector, Delivery, Opening, Ordered, Source},
 };
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use order::Order;
 use publish::Publisher;
@@ -61,6 +62,7 @@ impl Pipeline {
             effects: parts.effects,
             retry: parts.config.retry.clone(),
             order: parts.config.order.as_ref().map(Order::new),
+            result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             failures: event::Failures::default(),
         });
         let tasks = shutdown.clone();
@@ -113,6 +115,8 @@ struct Line {
     effects: Effects,
     retry: Retry,
     order: Option<Order>,
+    /// Whether the source wants to know what the filters made of the payload.
+    result: bool,
     failures: event::Failures,
 }
 
@@ -159,7 +163,8 @@ impl Line {
     /// Returns the message that stood in line behind this one.
     async fn take(&self, delivery: Delivery) -> Option<Delivery> {
         let outcome = match self.run(&delivery).await {
-            Ok(()) => Outcome::Done,
+            Ok(None) => Outcome::Done,
+            Ok(Some(result)) => Outcome::Finished { result },
             Err((failed, succeeded)) => {
                 let trouble = failed.trouble(delivery.message.attempt);
                 retry::decide(&self.retry, &failed.fault, trouble, succeeded, delivery.broken())
@@ -171,10 +176,12 @@ impl Line {
         next
     }
 
-    async fn run(&self, delivery: &Delivery) -> Result<(), (Failed, Vec<String>)> {
+    /// Filters and publishes; tells the result, where one is wanted and the filters left the message whole.
+    async fn run(&self, delivery: &Delivery) -> Result<Option<Bytes>, (Failed, Vec<String>)> {
         let filtered = self.filter(delivery.message.clone()).await;
         let messages = filtered.map_err(|failed| (failed, delivery.succeeded().to_vec()))?;
-        publish::all(&self.publishers, &self.effects, &messages, delivery).await
+        publish::all(&self.publishers, &self.effects, &messages, delivery).await?;
+        Ok(if self.result { result(&messages, &delivery.message.id) } else { None })
     }
 
     /// What the filters make of `message`: none, one, or many.
@@ -202,6 +209,38 @@ impl Line {
     }
 }
 
+/// What the filters made of the message `id`; none where they dropped or split it.
+fn result(messages: &[Message], id: &str) -> Option<Bytes> {
+    match messages {
+        [message] if *message.id == *id => Some(message.payload.clone()),
+        _ => None,
+    }
+}
+
 async fn ask(version: &Arc<Version>, message: &Message) -> Result<Verdict, Fault> {
     version.lend().await?.filter(message).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Change;
+
+    #[test]
+    fn a_result_is_what_the_filters_made_of_a_message_they_left_whole() {
+        let message = Message {
+            id: "1f".into(),
+            source: "work".into(),
+            topic: "work".into(),
+            attempt: 1,
+            received_ms: 0,
+            headers: Vec::new(),
+            payload: Bytes::from_static(b"before"),
+        };
+        let change = || Change { payload: Some(Bytes::from_static(b"after")), ..Change::default() };
+        assert_eq!(result(&[message.clone().changed(change())], "1f"), Some(Bytes::from_static(b"after")));
+        assert_eq!(result(&[message.child(0, change())], "1f"), None);
+        assert_eq!(result(&[message.child(0, change()), message.child(1, change())], "1f"), None);
+        assert_eq!(result(&[], "1f"), None);
+    }
 }

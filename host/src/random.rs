@@ -17,6 +17,11 @@ pub(crate) fn unique() -> String {
         .collect()
 }
 
+/// 32 hexadecimal digits that no other call is likely to return.
+pub(crate) fn hex() -> String {
+    format!("{:016x}{:016x}", bits(), bits())
+}
+
 /// The hasher's keys are seeded by the operating system and differ from one state to the next.
 fn bits() -> u64 {
     RandomState::new().hash_one(std::process::id())

@@ -25,6 +25,7 @@ mod suspects;
 mod take;
 #[cfg(test)]
 mod tests;
+mod thoonk;
 mod turns;
 mod upkeep;
 
@@ -35,6 +36,7 @@ pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use shared::{Opening, Ordered, Start, Waiting};
+pub use thoonk::Thoonk;
 
 /// One of the kinds of source.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub enum Source {
     Lists(Lists),
     /// Redis channels.
     Channel(Channel),
+    /// A Thoonk feed.
+    Thoonk(Thoonk),
 }
 
 impl Source {
@@ -51,6 +55,7 @@ impl Source {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
             config::From::Channels(channels) => Self::Channel(Channel::open(opening, channels)),
+            config::From::Thoonk(feed) => Self::Thoonk(Thoonk::open(opening, feed)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -60,6 +65,7 @@ impl Source {
         match self {
             Self::Lists(lists) => lists.close().await,
             Self::Channel(channel) => channel.close(),
+            Self::Thoonk(feed) => feed.close().await,
         }
     }
 }

@@ -22,7 +22,7 @@ use intake::Intake;
 use listen::Subscription;
 use std::sync::Arc;
 
-pub(super) use intake::Loan;
+pub(super) use intake::{Loan, Meaning};
 
 /// Channels that are being listened to.
 #[derive(Debug)]
@@ -33,9 +33,14 @@ pub struct Channel {
 impl Channel {
     /// Starts to listen.
     pub(super) fn open(opening: &Opening<'_>, channels: &Channels) -> Self {
+        Self::understood(opening, channels, None)
+    }
+
+    /// The same for a system that says more than a payload; `meaning` must not block.
+    pub(super) fn understood(opening: &Opening<'_>, channels: &Channels, meaning: Option<Meaning>) -> Self {
         let shutdown = opening.shutdown.clone();
         let subscriptions = subscriptions(opening, channels);
-        let intake = Intake::new(opening, channels);
+        let intake = Intake::new(opening, channels, meaning);
         for subscription in subscriptions {
             let listening = listen::run(Arc::clone(&intake), subscription);
             shutdown.track(shutdown.quiet().clone().run_until_cancelled_owned(listening));

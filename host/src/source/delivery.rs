@@ -43,9 +43,13 @@ impl Entry {
         Self { seq, raw, sealed, past, payload, tried: 0, state, outcome: OnceLock::new() }
     }
 
-    /// The message's id, in a lane whose ids begin with `origin`.
+    /// The message's id: the one it had, or that of the system it came from, or one of a lane whose ids begin with `origin`.
     pub(super) fn id(&self, origin: &str) -> Cow<'_, str> {
-        if self.sealed { Cow::Borrowed(&self.past.id) } else { Cow::Owned(format!("{origin}-{}", self.seq)) }
+        match &self.past.item {
+            _ if self.sealed => Cow::Borrowed(&self.past.id),
+            Some(item) => Cow::Borrowed(item),
+            None => Cow::Owned(format!("{origin}-{}", self.seq)),
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {

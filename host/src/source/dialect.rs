@@ -1,6 +1,6 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
-use super::{delivery::Entry, settlement::Step};
+use super::{delivery::Entry, scripts::Needed, settlement::Step, thoonk};
 use crate::message::Outcome;
 use bytes::Bytes;
 use redis::{RedisError, aio::MultiplexedConnection};
@@ -10,6 +10,15 @@ use redis::{RedisError, aio::MultiplexedConnection};
 pub(super) enum Dialect {
     /// Anybody's: an item is a payload.
     Plain,
+    /// A Thoonk feed's: an item is an id.
+    Thoonk(Box<thoonk::Feed>),
+}
+
+/// Takes as the script `TAKE` does, and tells others whose the messages are, in one step.
+pub(super) struct Claim {
+    pub(super) script: &'static Needed,
+    /// What the script has beyond the keys of `TAKE`.
+    pub(super) keys: Vec<String>,
 }
 
 /// One item of a list, and what belongs to it.
@@ -21,7 +30,9 @@ pub(super) struct Item {
     pub(super) payload: Option<Bytes>,
     /// What it is about, where that is not the list's name.
     pub(super) topic: Option<String>,
-    /// Its id in the system it came from.
+    /// What the system knows of it beside its payload.
+    pub(super) headers: Vec<(String, String)>,
+    /// Its id in the system it came from, which is the message's id too.
     pub(super) item: Option<String>,
     /// Attempts that the system knows of.
     pub(super) attempts: u32,
@@ -33,26 +44,45 @@ pub(super) struct Item {
 
 impl From<Vec<u8>> for Item {
     fn from(raw: Vec<u8>) -> Self {
-        Self { raw: raw.into(), payload: None, topic: None, item: None, attempts: 0, tried: 0, flaw: None }
+        Self {
+            raw: raw.into(),
+            payload: None,
+            topic: None,
+            headers: Vec::new(),
+            item: None,
+            attempts: 0,
+            tried: 0,
+            flaw: None,
+        }
     }
 }
 
 impl Dialect {
+    /// What claims the messages that are taken, where moving them into a lane is not enough.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        match self {
+            Self::Plain => None,
+            Self::Thoonk(feed) => feed.claim(),
+        }
+    }
+
     /// Reads what belongs to items that lie in a lane of the producers' own bytes.
     pub(super) async fn read(
         &self,
-        _redis: &mut MultiplexedConnection,
+        redis: &mut MultiplexedConnection,
         raw: Vec<Vec<u8>>,
     ) -> Result<Vec<Item>, RedisError> {
         match self {
             Self::Plain => Ok(raw.into_iter().map(Item::from).collect()),
+            Self::Thoonk(feed) => feed.read(redis, raw).await,
         }
     }
 
-    /// What the system itself is told when a message is settled, in the same script.
-    pub(super) fn steps(&self, _entry: &Entry, _outcome: Option<&Outcome>, _steps: &mut Vec<Step>) {
+    /// What settling a message does: beside what is `kept` of it here, what the system itself is told in the same script.
+    pub(super) fn steps(&self, entry: &Entry, outcome: Option<&Outcome>, kept: Option<Step>, steps: &mut Vec<Step>) {
         match self {
-            Self::Plain => {}
+            Self::Plain => steps.extend(kept),
+            Self::Thoonk(feed) => feed.steps(entry, outcome, kept, steps),
         }
     }
 }

@@ -54,6 +54,11 @@ impl Keys {
         format!("{}:leader", self.prefix)
     }
 
+    /// Set: ids of Thoonk jobs that are in flight or wait for another attempt here.
+    pub(super) fn held(&self) -> String {
+        format!("{}:held", self.prefix)
+    }
+
     /// String that lives as long as `node` does.
     pub(super) fn lease(&self, node: &str) -> String {
         format!("{}:lease:{node}", self.prefix)

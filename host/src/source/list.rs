@@ -25,7 +25,7 @@ impl Lists {
         let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(sharing)));
         let ranks = (0..).map(|place| lists.weights.as_ref().map_or(place, |weights| weight(weights, place)));
         let queues = lists.names.iter().zip(ranks).map(|(list, rank)| {
-            let which = Which { list, dialect: Dialect::Plain, rank, pushed: lists.pushed };
+            let which = Which { list, source: list, dialect: Dialect::Plain, rank, pushed: lists.pushed };
             Shared::new(opening, &flow, which)
         });
         // All have entered before one begins, or the last would not be waited for.

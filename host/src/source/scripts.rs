@@ -44,7 +44,8 @@ pub(super) fn is_full(error: &RedisError) -> bool {
 /// Settles the oldest items of a lane, if it is still held as the caller thinks.
 ///
 /// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items to trim, then
-/// operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`.
+/// operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
+/// `only skip n command argument …` (passes over `skip` arguments unless the command answers), `score key ms member`.
 /// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held.
 /// Copies are made before the trim: an error on the way leaves the item where it was.
 pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
@@ -53,6 +54,10 @@ pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
 local held = redis.call('HGET', KEYS[1], KEYS[2])
 if held == ARGV[2] then return 1 end
 if held ~= ARGV[1] then return 0 end
+local function due(after)
+  local now = redis.call('TIME')
+  return string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) + after)
+end
 local at = 4
 while at <= #ARGV do
   local op = ARGV[at]
@@ -63,14 +68,20 @@ while at <= #ARGV do
     redis.call('HSET', KEYS[3], ARGV[at + 1], ARGV[at + 2])
     at = at + 3
   elseif op == 'later' then
-    local now = redis.call('TIME')
-    local due = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[at + 1]
-    redis.call('ZADD', KEYS[4], string.format('%.0f', due), ARGV[at + 2])
+    redis.call('ZADD', KEYS[4], due(ARGV[at + 1]), ARGV[at + 2])
     at = at + 3
   elseif op == 'call' then
     local words = tonumber(ARGV[at + 1])
     redis.call(unpack(ARGV, at + 2, at + 1 + words))
     at = at + 2 + words
+  elseif op == 'only' then
+    local words = tonumber(ARGV[at + 2])
+    local answer = redis.call(unpack(ARGV, at + 3, at + 2 + words))
+    local skip = (not answer or answer == 0) and ARGV[at + 1] or 0
+    at = at + 3 + words + skip
+  elseif op == 'score' then
+    redis.call('ZADD', ARGV[at + 1], 'XX', due(ARGV[at + 2]), ARGV[at + 3])
+    at = at + 4
   else
     local fields = tonumber(ARGV[at + 1])
     redis.call('XADD', KEYS[5], '*', unpack(ARGV, at + 2, at + 1 + fields))

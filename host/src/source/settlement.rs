@@ -30,12 +30,21 @@ pub(super) enum Step {
     Dead { fields: Vec<(&'static str, Bytes)> },
     /// A command of the system that the message came from; its keys lie in the lane's slot.
     Call { words: Vec<Bytes> },
+    /// These only if the command `asked` answers with something else than nothing or 0.
+    Only { asked: Vec<Bytes>, steps: Vec<Step> },
+    /// The score of a member of a sorted set, if it is one, becomes the time in so many milliseconds.
+    Score { key: Bytes, after_ms: u64, member: Bytes },
 }
 
 impl Step {
     /// A command and its arguments.
     pub(super) fn call<const N: usize>(words: [&[u8]; N]) -> Self {
-        Self::Call { words: words.into_iter().map(Bytes::copy_from_slice).collect() }
+        Self::Call { words: bytes(words) }
+    }
+
+    /// `steps` only if a command says so.
+    pub(super) fn only<const N: usize>(asked: [&[u8]; N], steps: Vec<Self>) -> Self {
+        Self::Only { asked: bytes(asked), steps }
     }
 
     /// The arguments that tell the script of this step.
@@ -59,6 +68,19 @@ impl Step {
                 arguments.extend(words.iter().cloned());
                 arguments
             }
+            Self::Only { asked, steps } => {
+                let guarded: Vec<Bytes> = steps.iter().flat_map(Self::arguments).collect();
+                let counts = [number(guarded.len() as u64), number(asked.len() as u64)];
+                let head = [Bytes::from_static(b"only")].into_iter().chain(counts);
+                head.chain(asked.iter().cloned()).chain(guarded).collect()
+            }
+            Self::Score { key, after_ms, member } => {
+                vec![Bytes::from_static(b"score"), key.clone(), number(*after_ms), member.clone()]
+            }
         }
     }
+}
+
+fn bytes<const N: usize>(words: [&[u8]; N]) -> Vec<Bytes> {
+    words.into_iter().map(Bytes::copy_from_slice).collect()
 }

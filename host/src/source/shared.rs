@@ -100,6 +100,8 @@ pub struct Waiting {
 pub(super) struct Which<'a> {
     /// The list.
     pub(super) list: &'a str,
+    /// What its messages name as their source.
+    pub(super) source: &'a str,
     pub(super) dialect: Dialect,
     /// Its place among the others, or its weight.
     pub(super) rank: u32,
@@ -114,7 +116,7 @@ impl Shared {
         let ticket = flow.turns.enter(which.rank);
         Arc::new(Self {
             pipeline: opening.pipeline.to_owned(),
-            source: which.list.into(),
+            source: which.source.into(),
             dead: config.dead_letters.clone().unwrap_or_else(|| keys.dead()),
             keys,
             node: opening.node.to_owned(),

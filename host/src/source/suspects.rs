@@ -36,7 +36,8 @@ pub(super) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]
     for (seq, item) in items.iter() {
         let sealed = Some(()).filter(|()| lane.content == Content::Sealed).and_then(|()| Envelope::open(&item.raw));
         let known = sealed.map(|(envelope, _)| (envelope.id, envelope.crashes));
-        let (id, before) = known.unwrap_or_else(|| (format!("{}-{seq}", register.origin), 0));
+        let of_lane = || item.item.clone().unwrap_or_else(|| format!("{}-{seq}", register.origin));
+        let (id, before) = known.unwrap_or_else(|| (of_lane(), 0));
         ids.push(id);
         crashes.push(before);
     }

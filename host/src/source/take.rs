@@ -2,7 +2,7 @@
 
 use super::{
     connection::server_error,
-    dialect::Item,
+    dialect::{Claim, Item},
     lane::{Content, Lane},
     lease, recover,
     register::Register,
@@ -20,6 +20,8 @@ use std::{
 const BLOCK: u64 = 1;
 /// The same where there are fewer permits than takers, which then take turns.
 const SHORT_BLOCK: f64 = 0.02;
+/// How often an item is looked for where the server does not let us wait for it.
+const POLL: Duration = Duration::from_millis(50);
 /// A server that has not answered by then is taken for dead.
 const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 /// Messages of one round.
@@ -97,7 +99,7 @@ impl<'a> Taker<'a> {
     /// Makes the lane known before anything is put into it, so that it is found if this node dies.
     async fn register(&mut self) -> Result<(), RedisError> {
         self.shared.begin(&self.lane.key);
-        let registered = self.take_when_full(0).await;
+        let registered = self.take_at_once(0).await;
         registered.inspect_err(|_| self.shared.end(&self.lane.key))?;
         self.shared.shutdown.track_until_stop(settle::run(Arc::clone(self.shared), Arc::clone(&self.lane)));
         Ok(())
@@ -170,8 +172,7 @@ impl<'a> Taker<'a> {
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let replies = replied.inspect_err(|_| self.shared.flow.release(permits)).map_err(Trouble::Broken)?;
-        let registered_anew = matches!(replies.first(), Some(Value::Int(1)));
-        if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
+        if registered_anew(&replies) || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
             self.shared.flow.release(permits);
             return Err(Trouble::Lost);
         }
@@ -189,11 +190,14 @@ impl<'a> Taker<'a> {
 
     /// The replies of one round: whether the lane was registered anew, then items and errors.
     async fn ask(&mut self, permits: usize) -> Result<Vec<Value>, RedisError> {
+        if self.claim().is_some() {
+            return self.ask_claiming(permits).await;
+        }
         let pipe = self.pipeline(permits);
         let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
         let full = server_error(&replies).filter(scripts::is_full);
         let Some(error) = full.filter(|_| !replies.iter().any(is_item)) else { return Ok(replies) };
-        match self.take_when_full(permits).await {
+        match self.take_at_once(permits).await {
             // With nothing there to take, waiting is up to the caller.
             Ok(taken) if !taken.iter().any(is_item) => Ok(replies),
             Err(broken) if broken.is_io_error() => Err(broken),
@@ -202,12 +206,47 @@ impl<'a> Taker<'a> {
         }
     }
 
+    /// The same where a script takes, which cannot wait: any error may hide messages that it has put into the lane.
+    async fn ask_claiming(&mut self, permits: usize) -> Result<Vec<Value>, RedisError> {
+        let taken = self.take_at_once(permits).await?;
+        if taken.iter().any(is_item) || registered_anew(&taken) {
+            return Ok(taken);
+        }
+        self.wait_for_item().await?;
+        self.take_at_once(permits).await
+    }
+
+    /// Waits until there is an item to take, and leaves it where it is.
+    async fn wait_for_item(&mut self) -> Result<(), RedisError> {
+        let mut wait = redis::cmd("BLMOVE");
+        // From one end of a list to the same end of the same list: nothing moves.
+        wait.arg(&*self.from).arg(&*self.from).arg(self.end).arg(self.end).arg(self.block());
+        match within(wait.query_async::<Value>(&mut self.connection.redis)).await {
+            Err(refused) if !refused.is_io_error() => self.shared.pause(POLL).await,
+            waited => drop(waited?),
+        }
+        Ok(())
+    }
+
+    /// What claims, where taking is not enough.
+    fn claim(&self) -> Option<Claim> {
+        match self.lane.content {
+            Content::Raw => self.shared.dialect.claim(),
+            Content::Sealed => None,
+        }
+    }
+
     /// Registers the lane and takes up to `most`, without waiting.
-    async fn take_when_full(&mut self, most: usize) -> Result<Vec<Value>, RedisError> {
+    async fn take_at_once(&mut self, most: usize) -> Result<Vec<Value>, RedisError> {
+        let claim = self.claim();
         let (shared, lane) = (self.shared, &self.lane);
-        let taken = scripts::TAKE.run(&mut self.connection.redis, |invocation| {
+        let script = claim.as_ref().map_or(&*scripts::TAKE, |claim| claim.script);
+        let taken = script.run(&mut self.connection.redis, |invocation| {
             let keys = &shared.keys;
             invocation.key(keys.lanes()).key(&*lane.key).key(keys.lease(&shared.node)).key(&*self.from);
+            for key in claim.iter().flat_map(|claim| &claim.keys) {
+                invocation.key(key);
+            }
             invocation.arg(next_register(lane)).arg(shared.lease.as_millis() as u64).arg(most).arg(self.end);
         });
         within(taken).await
@@ -224,12 +263,16 @@ impl<'a> Taker<'a> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         self.announce(&mut pipe);
-        let block = if self.shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK };
-        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT").arg(block);
+        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT").arg(self.block());
         for _ in 1..want {
             pipe.cmd("LMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT");
         }
         pipe
+    }
+
+    /// How long the server waits, in seconds.
+    fn block(&self) -> f64 {
+        if self.shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK }
     }
 
     /// Two commands: registers the lane where it is not (anew, if somebody has taken it), and renews the lease.
@@ -289,6 +332,11 @@ fn next_register(lane: &Lane) -> String {
 
 fn is_item(reply: &Value) -> bool {
     matches!(reply, Value::BulkString(_))
+}
+
+/// Whether the first reply of a round says that somebody had taken the lane.
+fn registered_anew(replies: &[Value]) -> bool {
+    matches!(replies.first(), Some(Value::Int(1)))
 }
 
 enum Trouble {

@@ -47,7 +47,11 @@ impl Server {
     }
 
     pub(super) fn connector(&self) -> Connector {
-        Connector::new(&self.embedded.url()).unwrap()
+        Connector::new(&self.url()).unwrap()
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.embedded.url()
     }
 
     /// Where it listens on loopback.

@@ -31,6 +31,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Stands for pauses that no clock can tell.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
+/// What a message says in the system it comes from.
+pub(in crate::source) type Meaning = Arc<dyn Fn(Message) -> Message + Send + Sync>;
+
 /// See the module.
 pub(super) struct Intake {
     /// The channels' names, for the log.
@@ -40,6 +43,7 @@ pub(super) struct Intake {
     in_flight: usize,
     /// One for each message that may still be begun; one that waits for another attempt keeps its own.
     permits: Semaphore,
+    meaning: Option<Meaning>,
     start: Start,
     state: Mutex<State>,
     losses: event::Losses,
@@ -79,7 +83,7 @@ pub(in crate::source) struct Loan {
 }
 
 impl Intake {
-    pub(super) fn new(opening: &Opening<'_>, channels: &Channels) -> Arc<Self> {
+    pub(super) fn new(opening: &Opening<'_>, channels: &Channels, meaning: Option<Meaning>) -> Arc<Self> {
         let backlog = Backlog::new(opening.config.backlog);
         Arc::new(Self {
             source: channels.names.join(", "),
@@ -87,6 +91,7 @@ impl Intake {
             in_flight: opening.config.in_flight,
             permits: Semaphore::new(opening.config.in_flight),
             start: Arc::clone(&opening.start),
+            meaning,
             state: Mutex::new(State { backlog, later: BTreeMap::new(), retries: 0, closed: false, lost: 0 }),
             losses: event::Losses::default(),
             heard: Notify::new(),
@@ -186,6 +191,10 @@ impl Intake {
             headers: Vec::new(),
             payload: heard.payload,
         };
+        let message = match &self.meaning {
+            Some(meaning) => meaning(message),
+            None => message,
+        };
         Delivery::from_channel(message, Loan { intake: Arc::clone(self), past: None })
     }
 
@@ -277,7 +286,7 @@ impl Loan {
     pub(in crate::source) fn settle(&mut self, message: &Message, outcome: Outcome) {
         let intake = &self.intake;
         match outcome {
-            Outcome::Done => intake.permits.add_permits(1),
+            Outcome::Done | Outcome::Finished { .. } => intake.permits.add_permits(1),
             Outcome::Dead { trouble, .. } => {
                 event::channel_lost(&intake.losses, &intake.source, message, &trouble);
                 intake.permits.add_permits(1);

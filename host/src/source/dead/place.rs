@@ -3,7 +3,7 @@
 use super::{Error, Letter};
 use crate::{
     config::{self, From},
-    source::keys::Keys,
+    source::{keys::Keys, thoonk},
 };
 
 /// See the module.
@@ -14,6 +14,8 @@ pub struct Place {
     /// The streams of its dead letters.
     pub(super) streams: Vec<String>,
     again: Again,
+    /// The Thoonk feed it takes from.
+    pub(super) feed: Option<thoonk::Names>,
 }
 
 /// What a pipeline takes from.
@@ -35,7 +37,11 @@ impl Place {
             Some(stream) => vec![stream.clone()],
             None => again.streams(),
         };
-        Ok(Self { pipeline: name.to_owned(), streams, again })
+        let feed = match from {
+            From::Thoonk(thoonk) => Some(thoonk::Names::new(&thoonk.feed)),
+            _ => None,
+        };
+        Ok(Self { pipeline: name.to_owned(), streams, again, feed })
     }
 
     /// The list from which the pipeline takes `letter` again: beside the queue it came from, or else its first queue.

@@ -3,7 +3,7 @@
 use super::{DeadLetters, Error, Letter, Place, Stream, walk::page};
 use crate::{
     random, slot,
-    source::{envelope::Envelope, scripts::Needed},
+    source::{envelope::Envelope, keys::Keys, scripts::Needed, thoonk},
 };
 use std::sync::LazyLock;
 
@@ -28,12 +28,21 @@ pub struct Replayed {
     pub to: String,
 }
 
-/// Keys: the stream, the list. Arguments: entry, envelope. Returns 1 when the letter was there.
+/// Keys: the stream, the list; for a Thoonk feed config, stalled, claimed, published, held. Arguments: entry, envelope; for a
+/// Thoonk feed the id, which is claimed again if it is a job's. Returns 1 when the letter was there.
 static REPLAY: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new(
         r"
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
+if ARGV[3] and redis.call('HGET', KEYS[3], 'type') == 'job' then
+  local time = redis.call('TIME')
+  local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('SREM', KEYS[4], ARGV[3])
+  redis.call('ZADD', KEYS[5], now, ARGV[3])
+  redis.call('ZADD', KEYS[6], now, ARGV[3])
+  redis.call('SADD', KEYS[7], ARGV[3])
+end
 redis.call('XDEL', KEYS[1], ARGV[1])
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
 return 1
@@ -52,20 +61,31 @@ impl DeadLetters {
         let place = changes.to.as_ref().or_else(home).ok_or_else(homeless)?;
         let (to, retry) = (place.pipeline.clone(), place.retry(letter)?);
         let payload = changes.payload.as_ref().unwrap_or(&letter.payload);
+        let feed = place.feed.clone().filter(|_| to == letter.pipeline);
         let envelope = again(letter, to != letter.pipeline, *payload != letter.payload);
         let sealed = envelope.seal(payload);
         let was_there = if slot::of(&retry) == slot::of(&letter.stream) {
-            self.hand_over(letter, &retry, &sealed).await?
+            self.hand_over(letter, &retry, &sealed, feed).await?
         } else {
             self.copy_over(letter, &retry, &sealed).await?
         };
         Ok(was_there.then_some(Replayed { id: envelope.id, to }))
     }
 
-    async fn hand_over(&mut self, letter: &Letter, retry: &str, sealed: &[u8]) -> Result<bool, Error> {
+    async fn hand_over(
+        &mut self,
+        letter: &Letter,
+        retry: &str,
+        sealed: &[u8],
+        feed: Option<thoonk::Names>,
+    ) -> Result<bool, Error> {
         let mut link = self.link(&letter.stream).await?;
         let replay = REPLAY.run(&mut link, |replay| {
             replay.key(&letter.stream).key(retry).arg(&letter.entry).arg(sealed);
+            if let (Some(feed), Some(id)) = (&feed, &letter.item) {
+                replay.key(&feed.config).key(&feed.stalled).key(&feed.claimed).key(&feed.published);
+                replay.key(Keys::new(&feed.ids).held()).arg(id);
+            }
         });
         Ok(replay.await?)
     }

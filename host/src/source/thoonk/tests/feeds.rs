@@ -1,0 +1,63 @@
+//! Feeds that are there, that are not, and that are created.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_whose_kind_is_said_is_created_and_told_of() {
+    let server = Server::start().await;
+    let mut peer = Peer::new(&server).await;
+    let mut listener = Listener::new(&server, &["newfeed", "conffeed"]).await;
+    let node = Node::start(&server, "a", job());
+    for channel in ["newfeed", "conffeed"] {
+        let (heard, body) = listener.next().await;
+        let (name, instance) = std::str::from_utf8(&body).unwrap().split_once('\0').unwrap();
+        assert_eq!((&*heard, name, instance.len()), (channel, FEED, 32));
+        assert!(instance.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    }
+    assert_eq!(peer.run::<BTreeSet<String>>(&["SMEMBERS", "feeds"]).await, BTreeSet::from([FEED.to_owned()]));
+    assert_eq!(peer.run::<BTreeMap<String, String>>(&["HGETALL", &key("config")]).await, items(&[("type", "job")]));
+    node.end().await;
+    let mut node = Node::start(&server, "b", job());
+    peer.put("1f", "x").await;
+    node.next().await.settle(Outcome::Done);
+    assert!(listener.is_silent(), "it is created once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_feed_is_waited_for_and_is_what_redis_says() {
+    let server = Server::start().await;
+    let mut peer = Peer::new(&server).await;
+    let mut node = Node::start(&server, "a", feed(None));
+    peer.put("1f", "x").await;
+    node.hears_nothing_for(Duration::from_millis(1_200)).await;
+    assert_eq!(peer.run::<u32>(&["EXISTS", "feeds", &key("config")]).await, 0);
+    let _new: u32 = peer.run(&["HSET", &key("config"), "type", "job"]).await;
+    let delivery = node.next().await;
+    assert_eq!(peer.state().await.claimed, ["1f"]);
+    delivery.settle(Outcome::Done);
+    peer.becomes(State { finishes: 1, ..State::default() }).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_another_kind_is_not_touched() {
+    let server = Server::start().await;
+    let mut peer = Peer::new(&server).await;
+    let _new: u32 = peer.run(&["HSET", &key("config"), "type", "queue"]).await;
+    peer.put_into_queue("1f", "x").await;
+    let mut node = Node::start(&server, "a", job());
+    node.hears_nothing_for(Duration::from_millis(500)).await;
+    assert_eq!(peer.state().await.ids, ["1f"]);
+    let _new: u32 = peer.run(&["HSET", &key("config"), "type", "job"]).await;
+    node.next().await.settle(Outcome::Done);
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_still_waits_for_its_feed_ends_at_once() {
+    let server = Server::start().await;
+    let node = Node::start(&server, "a", feed(None));
+    let ended = tokio::time::timeout(Duration::from_millis(900), node.shutdown.end(Duration::from_secs(5))).await;
+    assert_eq!(ended, Ok(true));
+    node.source.close().await;
+}
