@@ -3,12 +3,14 @@
 //! Everything here drives the `gristmill` binary as a process, as an operator would, and ends with the test.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a harness reports by panicking")]
 
+mod background;
 pub mod built;
 pub mod dead;
 pub mod eventually;
 pub mod mill;
 pub mod node;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod sink;
 
@@ -17,5 +19,6 @@ pub use eventually::{eventually, holds_for};
 pub use mill::{Mill, guest_bytes, replace_file};
 pub use node::Node;
 pub use process::Finished;
+pub use proxy::{Ending, Fault, Proxy};
 pub use redis::Redis;
 pub use sink::{Answer, Received, Sink};
