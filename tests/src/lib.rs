@@ -20,5 +20,5 @@ pub use mill::{Mill, guest_bytes, replace_file};
 pub use node::Node;
 pub use process::Finished;
 pub use proxy::{Ending, Fault, Proxy};
-pub use redis::Redis;
+pub use redis::{Program, Redis};
 pub use sink::{Answer, Received, Sink};
