@@ -5,6 +5,7 @@
 
 mod background;
 pub mod built;
+pub mod cluster;
 pub mod dead;
 pub mod eventually;
 pub mod mill;
@@ -14,6 +15,7 @@ pub mod proxy;
 pub mod redis;
 pub mod sink;
 
+pub use cluster::Cluster;
 pub use dead::Dead;
 pub use eventually::{eventually, holds_for};
 pub use mill::{Mill, guest_bytes, replace_file};
