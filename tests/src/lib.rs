@@ -13,6 +13,7 @@ pub mod node;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
 pub mod sink;
 
 pub use cluster::Cluster;
@@ -23,4 +24,5 @@ pub use node::Node;
 pub use process::Finished;
 pub use proxy::{Ending, Fault, Proxy};
 pub use redis::{Program, Redis};
+pub use sentinel::Sentinels;
 pub use sink::{Answer, Received, Sink};
