@@ -10,6 +10,7 @@ pub mod dead;
 pub mod eventually;
 pub mod mill;
 pub mod node;
+pub mod peers;
 pub mod process;
 pub mod proxy;
 pub mod redis;
