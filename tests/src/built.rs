@@ -61,6 +61,21 @@ pub fn target_dir() -> PathBuf {
     profile_dir().parent().expect("a profile's directory lies in the target directory").to_owned()
 }
 
+/// `path`, if `cargo xtask setup --peers` has put it there; else says that what needs it is passed over.
+///
+/// # Panics
+/// When it is missing where `GRISTMILL_ALL_SERVERS` is set, as it is in CI.
+#[track_caller]
+pub(crate) fn fetched(path: &Path) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path.to_owned());
+    }
+    let missing = format!("{} is missing: `cargo xtask setup --peers` fetches it", path.display());
+    assert!(env::var_os("GRISTMILL_ALL_SERVERS").is_none(), "{missing}");
+    eprintln!("passed over: {missing}");
+    None
+}
+
 fn present(path: &Path, what: &str) -> PathBuf {
     assert!(
         path.is_file(),

@@ -1,18 +1,26 @@
 //! The dead letters as the command line shows them.
 
-use crate::{Mill, process::Finished};
+use crate::{Mill, Redis, process::Finished};
 use serde_json::Value;
 
 /// What `gristmill dead` says and does for one mill.
 #[derive(Clone, Copy, Debug)]
-pub struct Dead<'a> {
-    mill: &'a Mill,
+pub struct Dead<'a, R = Redis> {
+    mill: &'a Mill<R>,
     pipeline: &'a str,
 }
 
-impl<'a> Dead<'a> {
+impl Dead<'_> {
+    /// The entry by which the command line knows `letter`.
+    #[track_caller]
+    pub fn entry(letter: &Value) -> String {
+        letter["entry"].as_str().unwrap_or_else(|| panic!("a letter has an entry: {letter}")).to_owned()
+    }
+}
+
+impl<'a, R> Dead<'a, R> {
     /// The dead letters of `pipeline`.
-    pub fn of(mill: &'a Mill, pipeline: &'a str) -> Self {
+    pub fn of(mill: &'a Mill<R>, pipeline: &'a str) -> Self {
         Self { mill, pipeline }
     }
 
@@ -52,12 +60,6 @@ impl<'a> Dead<'a> {
     #[track_caller]
     pub fn discard(&self, entry: &str) -> Finished {
         self.run("drop", &[entry])
-    }
-
-    /// The entry by which the command line knows `letter`.
-    #[track_caller]
-    pub fn entry(letter: &Value) -> String {
-        letter["entry"].as_str().unwrap_or_else(|| panic!("a letter has an entry: {letter}")).to_owned()
     }
 
     #[track_caller]

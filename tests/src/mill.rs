@@ -15,15 +15,18 @@ use tempfile::TempDir;
 
 const VERB: Duration = Duration::from_secs(60);
 
-/// A whole setup for nodes to run in.
+/// A whole setup for nodes to run in: on a Redis, or on what else a test puts in its place.
 #[derive(Debug)]
-pub struct Mill {
+pub struct Mill<R = Redis> {
     /// Where the queues are.
-    pub redis: Redis,
+    pub redis: R,
     /// Where messages are delivered.
     pub sink: Sink,
+    url: String,
     dir: TempDir,
     nodes: AtomicUsize,
+    environment: Vec<(String, String)>,
+    descriptors: Option<u64>,
 }
 
 impl Mill {
@@ -34,9 +37,38 @@ impl Mill {
 
     /// With this Redis.
     pub fn on(redis: Redis) -> Self {
+        Self::at(redis.url(), redis)
+    }
+}
+
+impl<R> Mill<R> {
+    /// With this address behind `redis =`, and `redis`, such as a `Cluster` or nothing, for the test's own use.
+    pub fn at(url: String, redis: R) -> Self {
         let dir = tempfile::Builder::new().prefix("gristmill-test-").tempdir().expect("a temporary directory");
         fs::create_dir(dir.path().join("plugins")).expect("a fresh directory is empty");
-        Self { redis, sink: Sink::start(), dir, nodes: AtomicUsize::new(0) }
+        Self {
+            redis,
+            sink: Sink::start(),
+            url,
+            dir,
+            nodes: AtomicUsize::new(0),
+            environment: Vec::new(),
+            descriptors: None,
+        }
+    }
+
+    /// Runs every node and verb from now on with this variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs every node and verb from now on with so many file descriptors at most.
+    #[must_use]
+    pub fn descriptors(mut self, most: u64) -> Self {
+        self.descriptors = Some(most);
+        self
     }
 
     /// Puts these first-party plugins into the plugin directory.
@@ -69,7 +101,7 @@ impl Mill {
     /// As `config`, for a mill that is in use.
     pub fn write_config(&self, rest: &str) {
         let rest = rest.replace("$SINK", &self.sink.url()).replace("$AUTHORITY", &self.sink.authority());
-        let head = format!("redis = \"{}\"\nplugins_dir = \"plugins\"\ndata_dir = \"data\"\n", self.redis.url());
+        let head = format!("redis = \"{}\"\nplugins_dir = \"plugins\"\ndata_dir = \"data\"\n", self.url);
         self.write_raw_config(&format!("{head}{rest}"));
     }
 
@@ -119,8 +151,12 @@ impl Mill {
     }
 
     fn gristmill(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(built::gristmill());
+        let mut command = match self.descriptors {
+            Some(most) => limited(most, &built::gristmill()),
+            None => Command::new(built::gristmill()),
+        };
         command.args(words).current_dir(self.dir.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }
@@ -129,6 +165,13 @@ impl Default for Mill {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What runs `program` with so many file descriptors at most, under the process id that is started.
+fn limited(most: u64, program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &most.to_string()]).arg(program);
+    command
 }
 
 /// The bytes of the guest `name`.
@@ -141,4 +184,25 @@ pub fn replace_file(path: &Path, bytes: &[u8]) {
     let beside = path.with_extension("new");
     fs::write(&beside, bytes).unwrap();
     fs::rename(&beside, path).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_keeps_its_limit_of_descriptors_its_arguments_and_its_id() {
+        let mut command = limited(64, Path::new("sh"));
+        command.args(["-c", "ulimit -n; echo \"$0\"", "an argument"]);
+        let finished = finish(&mut command, VERB);
+        assert_eq!((finished.code, finished.stdout.as_str()), (0, "64\nan argument\n"), "{}", finished.stderr);
+    }
+
+    #[test]
+    fn a_config_names_the_address_that_the_mill_is_at() {
+        let mill = Mill::at("redis+cluster://127.0.0.1:1".to_owned(), ()).config("data_dir = \"$AUTHORITY\"\n");
+        let text = fs::read_to_string(mill.config_file()).unwrap();
+        assert!(text.starts_with("redis = \"redis+cluster://127.0.0.1:1\"\n"), "{text}");
+        assert!(text.contains(&mill.sink.authority()), "{text}");
+    }
 }

@@ -1,9 +1,23 @@
 //! A `redis-server` of its own for each test: on a unix socket in a temporary directory, gone with the test.
 
+mod certificates;
+mod port;
+mod program;
+mod proxied;
+mod setup;
+
 use crate::{eventually::eventually, process::Process};
-use redis::{Commands, Connection, FromRedisValue, ToRedisArgs};
+pub use certificates::Certificates;
+pub use port::free_port;
+pub use program::Program;
+pub use proxied::Proxied;
+use redis::{Client, Commands, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ToRedisArgs};
 use rustix::process::Signal;
-use std::{net::TcpListener, path::PathBuf, process::Command, time::Duration};
+pub use setup::Setup;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 const START: Duration = Duration::from_secs(30);
@@ -12,9 +26,8 @@ const START: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Redis {
     dir: TempDir,
-    port: Option<u16>,
-    durable: bool,
-    extra: Vec<String>,
+    setup: Setup,
+    certificates: Option<Certificates>,
     starts: u32,
     server: Option<Process>,
 }
@@ -22,43 +35,109 @@ pub struct Redis {
 impl Redis {
     /// A server that keeps everything in memory.
     pub fn start() -> Self {
-        Self::with(None, false, &[])
+        Self::setup().start()
     }
 
     /// A server whose answered writes outlive `kill9` and `stop`: an append-only file, synced at every write.
     pub fn durable() -> Self {
-        Self::with(None, true, &[])
+        Self::setup().durable().start()
     }
 
     /// A server that listens on a loopback TCP port too.
     pub fn on_tcp() -> Self {
-        Self::with(Some(free_port()), false, &[])
+        Self::setup().tcp().start()
     }
 
     /// A server with further arguments, such as `["--maxmemory", "4mb"]`.
     pub fn with_args(arguments: &[&str]) -> Self {
-        Self::with(None, false, arguments)
+        Self::setup().args(arguments).start()
     }
 
-    fn with(port: Option<u16>, durable: bool, extra: &[&str]) -> Self {
+    /// A server that is told more before it starts.
+    pub fn setup() -> Setup {
+        Setup::default()
+    }
+
+    /// This server behind a proxy that can do it harm.
+    pub fn proxied(self) -> Proxied {
+        Proxied::new(self)
+    }
+
+    fn run(setup: Setup) -> Self {
         let dir = tempfile::Builder::new().prefix("gristmill-redis-").tempdir().expect("a temporary directory");
-        let extra = extra.iter().map(|&argument| argument.to_owned()).collect();
-        let mut redis = Self { dir, port, durable, extra, starts: 0, server: None };
+        let certificates = setup.tls.map(|_| setup.certify(&dir.path().join("tls")));
+        let mut redis = Self { dir, setup, certificates, starts: 0, server: None };
         redis.restart();
         redis
     }
 
-    /// What goes behind `redis =` in a config: `unix:///…`.
+    /// What goes behind `redis =` in a config: `unix:///…`, with the password.
     pub fn url(&self) -> String {
-        format!("unix://{}", self.socket().display())
+        let password = self.setup.password.as_deref().map(|password| format!("?pass={}", encoded(password)));
+        format!("unix://{}{}", self.socket().display(), password.unwrap_or_default())
     }
 
-    /// The same server over TCP.
+    /// The same server over TCP, with the password.
     ///
     /// # Panics
-    /// When it was not started with `on_tcp`.
+    /// When it does not listen there.
     pub fn tcp_url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port.expect("started with `on_tcp`"))
+        let password = self.setup.password.as_deref().map(|password| format!(":{}@", encoded(password)));
+        format!("redis://{}127.0.0.1:{}", password.unwrap_or_default(), self.port())
+    }
+
+    /// The same server over TCP for this user.
+    ///
+    /// # Panics
+    /// When it does not listen there.
+    pub fn tcp_url_of(&self, user: &str, password: &str) -> String {
+        format!("redis://{}:{}@127.0.0.1:{}", encoded(user), encoded(password), self.port())
+    }
+
+    /// The same server over TLS, with the password.
+    ///
+    /// # Panics
+    /// When it does not speak TLS.
+    pub fn tls_url(&self) -> String {
+        let password = self.setup.password.as_deref().map(|password| format!(":{}@", encoded(password)));
+        format!("rediss://{}127.0.0.1:{}", password.unwrap_or_default(), self.tls_port())
+    }
+
+    /// The port for plain TCP.
+    ///
+    /// # Panics
+    /// When it does not listen there.
+    pub fn port(&self) -> u16 {
+        self.setup.tcp.expect("set up with `tcp`")
+    }
+
+    /// The port for TLS.
+    ///
+    /// # Panics
+    /// When it does not speak TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.setup.tls.expect("set up with `tls`").0
+    }
+
+    /// Whom its clients trust, and what they show.
+    ///
+    /// # Panics
+    /// When it does not speak TLS.
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().expect("set up with `tls`")
+    }
+
+    /// Whether it is up, as far as we have ended it ourselves.
+    pub fn is_up(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Everything that it has logged since it was started last.
+    ///
+    /// # Panics
+    /// When it is down.
+    pub fn log(&self) -> String {
+        self.server.as_ref().expect("the server is up").log()
     }
 
     /// A connection of the caller's own.
@@ -101,7 +180,8 @@ impl Redis {
         assert!(self.server.is_none(), "the server is up already");
         self.starts += 1;
         let log = self.dir.path().join(format!("redis-{}.log", self.starts));
-        self.server = Some(Process::start("redis-server", &mut self.command(), &log));
+        let mut command = self.setup.command(self.dir.path(), &self.socket(), self.certificates.as_ref());
+        self.server = Some(Process::start("redis-server", &mut command, &log));
         eventually(START, "redis-server answers", || {
             let server = self.server.as_mut()?;
             assert!(server.ended().is_none(), "redis-server ended at once:\n{}", server.tail());
@@ -147,70 +227,33 @@ impl Redis {
         redis::cmd(name).arg(arguments).query(&mut self.connect()).unwrap()
     }
 
-    fn try_connect(&self) -> redis::RedisResult<Connection> {
-        redis::Client::open(self.url())?.get_connection()
-    }
-
-    fn socket(&self) -> PathBuf {
+    /// The unix socket at which it listens.
+    pub fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new("redis-server");
-        command.arg("--port").arg(self.port.unwrap_or(0).to_string()).args(["--bind", "127.0.0.1"]);
-        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.dir.path());
-        command.args(["--save", "", "--daemonize", "no"]);
-        if self.durable {
-            command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+    /// Where it keeps what it keeps.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<Connection> {
+        let mut settings = redis::RedisConnectionInfo::default();
+        if let Some(password) = &self.setup.password {
+            settings = settings.set_password(password);
         }
-        command.args(&self.extra);
-        command
+        let address = ConnectionAddr::Unix(self.socket()).into_connection_info()?;
+        Client::open(address.set_redis_settings(settings))?.get_connection()
     }
 }
 
-/// A loopback port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+/// `text` as it stands in an address, with everything but letters and digits as `%` and two hexadecimal digits.
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_durable_server_keeps_its_lists_over_a_kill() {
-        let mut redis = Redis::durable();
-        redis.push("jobs", (0..2500).map(|n| n.to_string()));
-        redis.kill9();
-        assert!(redis.try_connect().is_err());
-        redis.restart();
-        assert_eq!(redis.len("jobs"), 2500);
-        assert_eq!(redis.ask::<String>(&["LINDEX", "jobs", "-1"]), "2499");
-    }
-
-    #[test]
-    fn a_server_in_memory_forgets_over_a_stop() {
-        let mut redis = Redis::start();
-        redis.push("jobs", ["one"]);
-        assert_eq!(redis.keys("*"), ["jobs"]);
-        redis.stop();
-        redis.restart();
-        assert_eq!(redis.len("jobs"), 0);
-    }
-
-    #[test]
-    fn a_server_on_tcp_is_the_same_one() {
-        let redis = Redis::on_tcp();
-        redis.push("jobs", ["one"]);
-        let mut tcp = redis::Client::open(redis.tcp_url()).unwrap().get_connection().unwrap();
-        assert_eq!(tcp.lpop::<_, String>("jobs", None).unwrap(), "one");
-    }
-
-    #[test]
-    fn two_servers_share_nothing() {
-        let (one, other) = (Redis::start(), Redis::start());
-        one.push("jobs", ["one"]);
-        assert_eq!(other.len("jobs"), 0);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The sockets behind a sink: one thread, one runtime, gone with all connections when dropped.
 
 use super::{Answer, Received, Shared};
+use crate::background::Background;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, header::RETRY_AFTER, service::service_fn};
@@ -8,11 +9,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    runtime::{Builder, Runtime},
-    sync::oneshot,
+    runtime::Runtime,
     task::JoinSet,
 };
 
@@ -21,40 +21,19 @@ const BACKLOG: u32 = 4096;
 #[derive(Debug)]
 pub(super) struct Running {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    _background: Background,
 }
 
 impl Running {
     pub(super) fn start(address: SocketAddr, shared: Arc<Shared>) -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = Background::runtime();
         let listener = listen(&runtime, address);
         let address = listener.local_addr().expect("a bound socket has an address");
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, shared) => {}
-                    _ = stopped => {}
-                }
-            });
-            // With the runtime go all of its sockets, whoever waits for an answer.
-            runtime.shutdown_timeout(Duration::from_secs(1));
-        });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self { address, _background: Background::start("sink", runtime, accept(listener, shared)) }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod bench;
 mod command;
 mod demo;
+mod fetch;
 mod guests;
 mod places;
 mod setup;
@@ -15,6 +16,7 @@ use std::{env, process::ExitCode};
 
 const HELP: &str = "\
 cargo xtask setup             install what is missing: the wasm32-wasip2 target, redis-server
+cargo xtask setup --peers     fetch what some tests need besides: other servers and peers, into TARGET/servers and TARGET/peers
 cargo xtask plugins [NAME]    build the plugins, or one of them, into TARGET/plugins, where a running demo picks them up
 cargo xtask guests            build the guests that the tests use into TARGET/guests
 cargo xtask test [ARGS]       set up, build everything, run every test; ARGS go to `cargo test`
@@ -26,6 +28,7 @@ TARGET is $CARGO_TARGET_DIR, or `target`.";
 enum Verb {
     Help,
     Setup,
+    Peers,
     Plugins(Option<String>),
     Guests,
     Test(Vec<String>),
@@ -54,6 +57,7 @@ fn parse(words: &[String]) -> Option<Verb> {
     Some(match (verb.as_str(), rest.as_slice()) {
         ("help" | "--help" | "-h", []) => Verb::Help,
         ("setup", []) => Verb::Setup,
+        ("setup", [peers]) if peers == "--peers" => Verb::Peers,
         ("plugins", []) => Verb::Plugins(None),
         ("plugins", [name]) => Verb::Plugins(Some(name.clone())),
         ("guests", []) => Verb::Guests,
@@ -70,6 +74,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
     match verb {
         Verb::Help => println!("{HELP}"),
         Verb::Setup => setup::run_all()?,
+        Verb::Peers => fetch::run_all(&places)?,
         Verb::Plugins(name) => {
             setup::wasm_target()?;
             guests::plugins(&places, name.as_deref())?;
@@ -98,6 +103,7 @@ mod tests {
         assert!(matches!(parse(&words("demo --once")), Some(Verb::Demo(demo::Length::Once))));
         assert!(matches!(parse(&words("plugins anonymize")), Some(Verb::Plugins(Some(name))) if name == "anonymize"));
         assert!(matches!(parse(&words("test --test it -- swap")), Some(Verb::Test(rest)) if rest.len() == 4));
+        assert!(matches!(parse(&words("setup --peers")), Some(Verb::Peers)));
         assert!(matches!(parse(&words("help")), Some(Verb::Help)));
     }
 

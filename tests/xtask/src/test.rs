@@ -2,13 +2,14 @@
 
 use crate::{
     command::{Trouble, cargo, run},
-    guests,
+    fetch, guests,
     places::Places,
     setup,
 };
 
 pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
     setup::run_all()?;
+    fetch::run_all(places)?;
     guests::plugins(places, None)?;
     guests::guests(places)?;
     build_host(places)?;

