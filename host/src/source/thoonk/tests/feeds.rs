@@ -61,3 +61,25 @@ async fn a_source_that_still_waits_for_its_feed_ends_at_once() {
     assert_eq!(ended, Ok(true));
     node.source.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plain_feed_publishes_is_heard() {
+    let server = Server::start().await;
+    let mut peer = Peer::new(&server).await;
+    let mut node = Node::start(&server, "a", feed(Some(ThoonkKind::Feed)));
+    let subscribed = || async {
+        let mut peer = Peer::new(&server).await;
+        peer.run::<(String, u32)>(&["PUBSUB", "NUMSUB", &key("retract")]).await.1 == 1
+    };
+    eventually("subscribed", subscribed).await;
+    for (event, said) in [("publish", "1f\0body"), ("retract", "1f")] {
+        let _heard: u32 = peer.run(&["PUBLISH", &key(event), said]).await;
+        let delivery = node.next().await;
+        let message = &delivery.message;
+        assert_eq!((&*message.source, &*message.topic), (FEED, FEED));
+        assert_eq!((message.header("thoonk-id"), message.header("thoonk-event")), (Some("1f"), Some(event)));
+        assert_eq!(message.payload, said.split_once('\0').map_or("", |(_, body)| body));
+        delivery.settle(Outcome::Done);
+    }
+    node.end().await;
+}
