@@ -18,6 +18,7 @@ mod scripts;
 mod settle;
 mod settlement;
 mod shared;
+mod stream;
 mod suspects;
 mod take;
 #[cfg(test)]
@@ -31,12 +32,15 @@ pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use shared::{Opening, Start};
+pub use stream::Stream;
 
 /// One of the kinds of source.
 #[derive(Debug)]
 pub enum Source {
     /// Redis lists.
     Lists(Lists),
+    /// A Redis stream.
+    Stream(Stream),
 }
 
 impl Source {
@@ -44,6 +48,7 @@ impl Source {
     pub fn open(opening: &Opening<'_>) -> Self {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
+            config::From::Stream(stream) => Self::Stream(Stream::open(opening, stream)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -52,6 +57,16 @@ impl Source {
     pub async fn close(self) {
         match self {
             Self::Lists(lists) => lists.close().await,
+            Self::Stream(stream) => stream.close().await,
+        }
+    }
+
+    /// Leaves everything as a killed process does.
+    #[cfg(test)]
+    async fn forget(self) {
+        match self {
+            Self::Lists(lists) => lists.forget().await,
+            Self::Stream(stream) => stream.forget().await,
         }
     }
 }

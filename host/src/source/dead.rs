@@ -110,11 +110,11 @@ impl DeadLetters {
     pub async fn open(connector: &Connector, from: &config::From, stream: Option<&str>) -> Result<Self, Error> {
         let link =
             connector.shared().await.map_err(|cause| Error::Unreachable { url: connector.url().to_owned(), cause })?;
-        let list = match from {
-            config::From::Lists(lists) => lists.names.first().map_or("", String::as_str),
-            _ => "",
+        let keys = match from {
+            config::From::Lists(lists) => Keys::new(lists.names.first().map_or("", String::as_str)),
+            config::From::Stream(stream) => Keys::of_group(&stream.name, &stream.group),
+            _ => Keys::new(""),
         };
-        let keys = Keys::new(list);
         let stream = stream.map_or_else(|| keys.dead(), str::to_owned);
         Ok(Self { link, keys, stream })
     }

@@ -1,15 +1,18 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
-use super::{delivery::Entry, settlement::Step};
+use super::{delivery::Entry, envelope::Envelope, keys::Keys, settlement::Step, stream::Group};
 use crate::message::Outcome;
 use bytes::Bytes;
 use redis::{RedisError, aio::MultiplexedConnection};
+use std::sync::Arc;
 
 /// Whose list it is.
 #[derive(Debug)]
 pub(super) enum Dialect {
     /// Anybody's: an item is a payload.
     Plain,
+    /// Not a list but a stream, read through this group; only its retries are a list.
+    Stream(Arc<Group>),
 }
 
 /// One item of a list, and what belongs to it.
@@ -29,15 +32,25 @@ pub(super) struct Item {
     pub(super) tried: u32,
     /// Why it cannot be processed at all.
     pub(super) flaw: Option<String>,
+    /// All that is known of it, where its system names it and tells more than fits above.
+    pub(super) past: Option<Box<Envelope>>,
 }
 
 impl From<Vec<u8>> for Item {
     fn from(raw: Vec<u8>) -> Self {
-        Self { raw: raw.into(), payload: None, topic: None, item: None, attempts: 0, tried: 0, flaw: None }
+        Self { raw: raw.into(), payload: None, topic: None, item: None, attempts: 0, tried: 0, flaw: None, past: None }
     }
 }
 
 impl Dialect {
+    /// The keys that belong to `list`.
+    pub(super) fn keys(&self, list: &str) -> Keys {
+        match self {
+            Self::Plain => Keys::new(list),
+            Self::Stream(group) => Keys::of_group(list, group.name()),
+        }
+    }
+
     /// Reads what belongs to items that lie in a lane of the producers' own bytes.
     pub(super) async fn read(
         &self,
@@ -45,14 +58,14 @@ impl Dialect {
         raw: Vec<Vec<u8>>,
     ) -> Result<Vec<Item>, RedisError> {
         match self {
-            Self::Plain => Ok(raw.into_iter().map(Item::from).collect()),
+            Self::Plain | Self::Stream(_) => Ok(raw.into_iter().map(Item::from).collect()),
         }
     }
 
     /// What the system itself is told when a message is settled, in the same script.
     pub(super) fn steps(&self, _entry: &Entry, _outcome: Option<&Outcome>, _steps: &mut Vec<Step>) {
         match self {
-            Self::Plain => {}
+            Self::Plain | Self::Stream(_) => {}
         }
     }
 }

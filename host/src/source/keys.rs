@@ -1,11 +1,11 @@
-//! The Redis keys of one list, all in the list's own Cluster slot.
+//! The Redis keys of one list, or of one group of a stream, all in the Cluster slot of that list or stream.
 
 use std::sync::Arc;
 
-/// The keys that belong to one list.
+/// The keys that belong to one list, or to one group of a stream.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    /// The list itself: the producers' key, holding their bytes and nothing else.
+    /// The list or stream itself: the producers' key, holding their bytes and nothing else.
     pub(super) list: Arc<str>,
     prefix: Arc<str>,
 }
@@ -13,6 +13,11 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(list: &str) -> Self {
         Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", tag(list)).into() }
+    }
+
+    /// Of one group of a stream; every group has its own retries and dead letters.
+    pub(super) fn of_group(stream: &str, group: &str) -> Self {
+        Self { list: stream.into(), prefix: format!("gristmill:{{{}}}:{stream}:group:{group}", tag(stream)).into() }
     }
 
     /// Hash: lane key → its register, what the reaper walks.
@@ -45,7 +50,7 @@ impl Keys {
         format!("{}:lease:{node}", self.prefix)
     }
 
-    /// List of what `node` has in flight; `name` tells its lanes apart.
+    /// List of what `node` has in flight, or the name under which one of its consumers is registered; `name` tells its lanes apart.
     pub(super) fn lane(&self, node: &str, name: &str) -> String {
         format!("{}:lane:{node}:{name}", self.prefix)
     }
@@ -101,6 +106,15 @@ mod tests {
                 assert_eq!(slot_of(&key), slot_of(list), "{key} and {list}");
             }
         }
+    }
+
+    #[test]
+    fn groups_of_a_stream_share_its_slot_and_no_key() {
+        let (one, other) = (Keys::of_group("{app}:events", "a:b"), Keys::of_group("{app}:events", "a"));
+        assert_eq!(slot_of(&one.delayed()), slot_of("{app}:events"));
+        assert_ne!(one.lanes(), other.lanes());
+        let lane = one.lane("host-1", "c0");
+        assert_eq!((one.holder(&lane), other.holder(&lane)), (Some(("host-1", "c0")), None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     delivery::{Batch, Delivery, Entry},
-    dialect::Item,
+    dialect::{Dialect, Item},
     envelope::Envelope,
     register::Register,
     settlement::{Settlement, Step},
@@ -23,6 +23,8 @@ pub(super) enum Content {
     Raw,
     /// Sealed envelopes.
     Sealed,
+    /// Not a list: what one consumer of a stream's group has pending.
+    Pending,
 }
 
 /// See the module.
@@ -162,7 +164,9 @@ impl Lane {
         let due = (first..).zip(items).filter(|(seq, _)| !state.register.is_done(*seq));
         let entries = due.map(|(seq, item)| self.entry(seq, item, now, false)).collect();
         let batch = Arc::new(Batch { entries });
-        state.batches.push_back(Arc::clone(&batch));
+        if self.is_list() {
+            state.batches.push_back(Arc::clone(&batch));
+        }
         self.hand_out(state, &batch, count)
     }
 
@@ -176,17 +180,18 @@ impl Lane {
 
     fn entry(&self, seq: u64, item: Item, received_ms: u64, parked: bool) -> Entry {
         let opened = match self.content {
-            Content::Raw => None,
+            Content::Raw | Content::Pending => None,
             Content::Sealed => Envelope::open(&item.raw),
         };
-        let sealed = opened.is_some();
-        let Item { raw, payload, topic, item, attempts, tried, flaw } = item;
+        let Item { raw, payload, topic, item, attempts, tried, flaw, past } = item;
+        let named = opened.is_some() || past.is_some();
         let (mut past, payload) = opened.unwrap_or_else(|| {
-            let past = Envelope { received_ms, topic, item, attempts, ..Envelope::default() };
+            let told = || Envelope { received_ms, topic, item, attempts, ..Envelope::default() };
+            let past = past.map_or_else(told, |past| *past);
             (past, payload.unwrap_or_else(|| raw.clone()))
         });
         past.crashes += tried;
-        let mut entry = Entry::new(seq, raw, sealed, past, payload, parked);
+        let mut entry = Entry::new(seq, raw, named, past, payload, parked);
         entry.tried = tried;
         if let Some(reason) = flaw {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
@@ -246,10 +251,13 @@ impl Lane {
             let Some(entry) = done.entry() else { continue };
             if done.parked {
                 steps.push(Step::Unpark { seq: entry.seq });
-            } else {
+            } else if self.is_list() {
                 state.register.settle(entry.seq);
             }
             self.copy(&state.register, entry, &mut steps);
+        }
+        if let (Content::Pending, Dialect::Stream(group)) = (self.content, &self.shared.dialect) {
+            group.acknowledge(&self.shared.keys.list, finished.iter().filter_map(Done::entry), &mut steps);
         }
         state.open = state.open.saturating_sub(finished.len());
         let trim = state.register.pass() + state.put_aside(self.longest(), &mut steps);
@@ -262,6 +270,11 @@ impl Lane {
     /// `settlement` has been carried out, or the lane is lost.
     pub(super) fn done(&self, settlement: &Settlement) {
         self.shared.flow.release(settlement.messages);
+    }
+
+    /// Whether its items lie one behind the other, so that it matters which is the oldest.
+    fn is_list(&self) -> bool {
+        self.content != Content::Pending
     }
 
     /// How many items may lie between the head and the tail: settled ones behind one that is not stay in Redis.

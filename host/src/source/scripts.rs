@@ -13,7 +13,7 @@ pub(super) struct Needed {
 }
 
 impl Needed {
-    fn new(code: &str) -> Self {
+    pub(super) fn new(code: &str) -> Self {
         Self { usual: Script::new(code), full: Script::new(&format!("#!lua flags=allow-oom\n{code}")) }
     }
 
@@ -143,6 +143,9 @@ return register
 /// Renews a lease. Keys: the lease. Arguments: milliseconds.
 pub(super) static RENEW: LazyLock<Needed> =
     LazyLock::new(|| Needed::new("redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])"));
+
+/// Notes how often messages were tried that are under suspicion. Keys: tried. Arguments: id and tries of each.
+pub(super) static TRIED: LazyLock<Needed> = LazyLock::new(|| Needed::new("redis.call('HSET', KEYS[1], unpack(ARGV))"));
 
 /// Drops what is too much in a list. Keys: the list. Arguments: how many may stay, the end that goes first.
 /// Returns how many were dropped.
