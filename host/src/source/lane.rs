@@ -1,4 +1,5 @@
-//! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it.
+//! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it; or what one
+//! consumer of a stream's group has pending.
 
 use super::{
     delivery::{Batch, Delivery, Entry},
@@ -7,6 +8,7 @@ use super::{
     register::Register,
     settlement::{Settlement, Step},
     shared::Shared,
+    stream::Group,
 };
 use crate::message::{Message, Outcome, Trouble};
 use std::{
@@ -247,6 +249,9 @@ impl Lane {
         }
         let before = state.register.to_string();
         let mut steps = Vec::new();
+        if let Some(group) = self.group() {
+            group.check(&self.shared.keys.list, &mut steps);
+        }
         for done in &finished {
             let Some(entry) = done.entry() else { continue };
             if done.parked {
@@ -256,7 +261,7 @@ impl Lane {
             }
             self.copy(&state.register, entry, &mut steps);
         }
-        if let (Content::Pending, Dialect::Stream(group)) = (self.content, &self.shared.dialect) {
+        if let Some(group) = self.group() {
             group.acknowledge(&self.shared.keys.list, finished.iter().filter_map(Done::entry), &mut steps);
         }
         state.open = state.open.saturating_sub(finished.len());
@@ -275,6 +280,14 @@ impl Lane {
     /// Whether its items lie one behind the other, so that it matters which is the oldest.
     fn is_list(&self) -> bool {
         self.content != Content::Pending
+    }
+
+    /// The group that has these pending.
+    fn group(&self) -> Option<&Group> {
+        match (self.content, &self.shared.dialect) {
+            (Content::Pending, Dialect::Stream(group)) => Some(group),
+            _ => None,
+        }
     }
 
     /// How many items may lie between the head and the tail: settled ones behind one that is not stay in Redis.

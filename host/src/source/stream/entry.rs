@@ -122,6 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_read_whichever_protocol_redis_speaks() {
+        use redis::Value::{Array, BulkString, Map, Nil};
+        let bulk = |text: &str| BulkString(text.into());
+        let entry = || Array(vec![bulk("1-1"), Array(vec![bulk("data"), bulk("x")])]);
+        let entries = || Array(vec![entry(), entry()]);
+        for reply in [Array(vec![Array(vec![bulk("s"), entries()])]), Map(vec![(bulk("s"), entries())])] {
+            let told = read(reply).unwrap();
+            assert_eq!((told.len(), &*told[1].id, told[1].fields.len()), (2, "1-1", 2));
+        }
+        assert_eq!(read(Nil).unwrap().len(), 0);
+        assert!(read(bulk("nonsense")).is_err());
+    }
+
+    #[test]
     fn the_other_fields_are_headers_in_their_order() {
         let item = item(1, &[b"b", b"1", b"data", b"\0pay\xff", b"a", b"\xff", b"data", b"2"]);
         assert_eq!((&item.raw[..], &item.flaw), (&b"\0pay\xff"[..], &None));

@@ -86,6 +86,11 @@ impl Group {
         }
     }
 
+    /// Fails where the stream's key holds something else by now: before any copy is made, or each try would make one more.
+    pub(in crate::source) fn check(&self, stream: &str, steps: &mut Vec<Step>) {
+        steps.push(Step::call([b"XLEN", stream.as_bytes()]));
+    }
+
     /// What the group is told of entries that are settled, or of which there are copies elsewhere.
     pub(in crate::source) fn acknowledge<'a>(
         &self,

@@ -118,6 +118,24 @@ async fn groups_of_one_stream_keep_their_retries_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settling_waits_for_a_key_that_is_no_stream_any_more() {
+    let server = Server::start().await;
+    let mut node = Node::open(&server, "a", &pipeline(8));
+    add(&server, ["x".to_owned()]).await;
+    let held = node.next().await;
+    ask::<()>(&server, &format!("SET {STREAM} x")).await;
+    held.settle(Outcome::Dead { trouble: trouble(1, "no good"), succeeded: Vec::new() });
+    comes_nothing(&mut node).await;
+    ask::<()>(&server, &format!("DEL {STREAM}")).await;
+    let mut dead = dead(&server).await;
+    while dead.count().await.unwrap() == 0 {}
+    add(&server, ["y".to_owned()]).await;
+    node.next().await.settle(Outcome::Done);
+    nothing_is_pending(&server).await;
+    assert_eq!(dead.count().await.unwrap(), 1, "tried several times, carried out once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_no_stream_is_waited_out() {
     let server = Server::start().await;
     ask::<()>(&server, &format!("SET {STREAM} x")).await;

@@ -59,9 +59,9 @@ async fn more_than_fits_in_flight_is_taken_over_bit_by_bit() {
 }
 
 async fn held_by(server: &Server, prefix: &str) -> usize {
-    let summary: (usize, Value, Value, Option<Vec<(String, usize)>>) =
-        ask(server, &format!("XPENDING {STREAM} {GROUP}")).await;
-    summary.3.into_iter().flatten().filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
+    let mut summary: Vec<Value> = ask(server, &format!("XPENDING {STREAM} {GROUP}")).await;
+    let holders: Option<Vec<(String, usize)>> = redis::from_redis_value(summary.remove(3)).unwrap();
+    holders.into_iter().flatten().filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
