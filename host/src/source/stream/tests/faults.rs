@@ -28,7 +28,7 @@ async fn cut_connections_lose_nothing_and_repeat_nothing() {
     for round in 0..20 {
         add(&server, (0..200).map(|n| format!("{round}-{n}"))).await;
         ask::<usize>(&server, "CLIENT KILL TYPE normal SKIPME yes").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        eventually("some more", || async { seen.lock().unwrap().len() > round * 200 }).await;
     }
     eventually("all have come", || async { seen.lock().unwrap().len() == 4_000 }).await;
     nothing_is_pending(&server).await;
