@@ -52,6 +52,29 @@ pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
     warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");
 }
 
+/// There was no such consumer group yet.
+pub(crate) fn group_created(source: &str, group: &str) {
+    info!(source, group, "made the consumer group");
+}
+
+/// The consumer group was there before, and with it is gone who held what.
+pub(crate) fn group_vanished(source: &str, group: &str) {
+    warn!(
+        source,
+        group, "the consumer group was gone and is made anew; what nodes held that are gone may come again or never"
+    );
+}
+
+/// A program that is no node has left messages with a consumer group, and they are ours now.
+pub(crate) fn entries_claimed(source: &str, consumer: &str, messages: usize) {
+    warn!(source, consumer, messages, "claimed messages that another program has left idle");
+}
+
+/// An entry of a stream was handed over, and deleted before anybody has settled it.
+pub(crate) fn entry_gone(source: &str, id: &str) {
+    debug!(source, id, "deleted from the stream while it was pending");
+}
+
 /// More messages waited in a list than its pipeline keeps, and so many of them were dropped.
 pub(crate) fn backlog_dropped(sampler: &Sampler, source: &str, dropped: u64) {
     if let Some(before) = sampler.admit(dropped) {

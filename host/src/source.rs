@@ -21,6 +21,7 @@ mod scripts;
 mod settle;
 mod settlement;
 mod shared;
+mod stream;
 mod suspects;
 mod take;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use shared::{Opening, Ordered, Start, Waiting};
+pub use stream::Stream;
 pub use thoonk::Thoonk;
 
 /// One of the kinds of source.
@@ -47,6 +49,8 @@ pub enum Source {
     Channel(Channel),
     /// A Thoonk feed.
     Thoonk(Thoonk),
+    /// A Redis stream.
+    Stream(Stream),
 }
 
 impl Source {
@@ -56,6 +60,7 @@ impl Source {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
             config::From::Channels(channels) => Self::Channel(Channel::open(opening, channels)),
             config::From::Thoonk(feed) => Self::Thoonk(Thoonk::open(opening, feed)),
+            config::From::Stream(stream) => Self::Stream(Stream::open(opening, stream)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -66,6 +71,18 @@ impl Source {
             Self::Lists(lists) => lists.close().await,
             Self::Channel(channel) => channel.close(),
             Self::Thoonk(feed) => feed.close().await,
+            Self::Stream(stream) => stream.close().await,
+        }
+    }
+
+    /// Leaves everything as a killed process does.
+    #[cfg(test)]
+    async fn forget(self) {
+        match self {
+            Self::Lists(lists) => lists.forget().await,
+            Self::Channel(channel) => channel.close(),
+            Self::Thoonk(feed) => feed.forget().await,
+            Self::Stream(stream) => stream.forget().await,
         }
     }
 }

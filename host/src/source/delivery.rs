@@ -25,8 +25,8 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     /// As Redis holds it.
     pub(super) raw: Bytes,
-    /// Whether `raw` is a sealed envelope.
-    pub(super) sealed: bool,
+    /// Whether `past` names it; else its place in the lane does.
+    pub(super) named: bool,
     /// What was known of it when it was taken, and its payload.
     pub(super) past: Envelope,
     pub(super) payload: Bytes,
@@ -38,15 +38,15 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(seq: u64, raw: Bytes, sealed: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
+    pub(super) fn new(seq: u64, raw: Bytes, named: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
         let state = AtomicU8::new(if parked { PARKED } else { OPEN });
-        Self { seq, raw, sealed, past, payload, tried: 0, state, outcome: OnceLock::new() }
+        Self { seq, raw, named, past, payload, tried: 0, state, outcome: OnceLock::new() }
     }
 
     /// The message's id: the one it had, or that of the system it came from, or one of a lane whose ids begin with `origin`.
     pub(super) fn id(&self, origin: &str) -> Cow<'_, str> {
         match &self.past.item {
-            _ if self.sealed => Cow::Borrowed(&self.past.id),
+            _ if self.named => Cow::Borrowed(&self.past.id),
             Some(item) => Cow::Borrowed(item),
             None => Cow::Owned(format!("{origin}-{}", self.seq)),
         }

@@ -1,9 +1,12 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
-use super::{delivery::Entry, scripts::Needed, settlement::Step, thoonk};
+use super::{
+    delivery::Entry, envelope::Envelope, keys::Keys, scripts::Needed, settlement::Step, stream::Group, thoonk,
+};
 use crate::message::Outcome;
 use bytes::Bytes;
 use redis::{RedisError, aio::MultiplexedConnection};
+use std::sync::Arc;
 
 /// Whose list it is.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(super) enum Dialect {
     Plain,
     /// A Thoonk feed's: an item is an id.
     Thoonk(Box<thoonk::Feed>),
+    /// Not a list but a stream, read through this group; only its retries are a list.
+    Stream(Arc<Group>),
 }
 
 /// Takes as the script `TAKE` does, and tells others whose the messages are, in one step.
@@ -40,6 +45,8 @@ pub(super) struct Item {
     pub(super) tried: u32,
     /// Why it cannot be processed at all.
     pub(super) flaw: Option<String>,
+    /// All that is known of it, where its system names it and tells more than fits above.
+    pub(super) past: Option<Box<Envelope>>,
 }
 
 impl From<Vec<u8>> for Item {
@@ -53,15 +60,24 @@ impl From<Vec<u8>> for Item {
             attempts: 0,
             tried: 0,
             flaw: None,
+            past: None,
         }
     }
 }
 
 impl Dialect {
+    /// The keys that belong to `list`.
+    pub(super) fn keys(&self, list: &str) -> Keys {
+        match self {
+            Self::Plain | Self::Thoonk(_) => Keys::new(list),
+            Self::Stream(group) => Keys::of_group(list, group.name()),
+        }
+    }
+
     /// What claims the messages that are taken, where moving them into a lane is not enough.
     pub(super) fn claim(&self) -> Option<Claim> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Stream(_) => None,
             Self::Thoonk(feed) => feed.claim(),
         }
     }
@@ -73,7 +89,7 @@ impl Dialect {
         raw: Vec<Vec<u8>>,
     ) -> Result<Vec<Item>, RedisError> {
         match self {
-            Self::Plain => Ok(raw.into_iter().map(Item::from).collect()),
+            Self::Plain | Self::Stream(_) => Ok(raw.into_iter().map(Item::from).collect()),
             Self::Thoonk(feed) => feed.read(redis, raw).await,
         }
     }
@@ -81,7 +97,7 @@ impl Dialect {
     /// What settling a message does: beside what is `kept` of it here, what the system itself is told in the same script.
     pub(super) fn steps(&self, entry: &Entry, outcome: Option<&Outcome>, kept: Option<Step>, steps: &mut Vec<Step>) {
         match self {
-            Self::Plain => steps.extend(kept),
+            Self::Plain | Self::Stream(_) => steps.extend(kept),
             Self::Thoonk(feed) => feed.steps(entry, outcome, kept, steps),
         }
     }

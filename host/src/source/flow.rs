@@ -1,11 +1,19 @@
 //! How much of one source may be in flight, over all of its queues, and which queue goes first.
 
 use super::turns::Turns;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use tokio::sync::{Notify, Semaphore, watch};
 
 /// Nothing more is taken while the payloads in flight together are longer than this, in bytes.
 pub(super) const MOST_BYTES: usize = 256 << 20;
+
+/// Messages of one round.
+const MOST: usize = 128;
+/// How long a busy taker waits for permits to gather, so that rounds stay large.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -116,6 +124,42 @@ impl Flow {
                 count
             }
             Err(_) => 0,
+        }
+    }
+
+    /// Permits for the next round, when it is the turn of `ticket`: at least one, and as many as are wanted and there.
+    pub(super) async fn permits(&self, ticket: u64, want: usize) -> usize {
+        loop {
+            self.opened().await;
+            self.turns.wait(ticket).await;
+            self.room().await;
+            let permits = self.free_permits(want).await;
+            if self.is_open() && self.turns.is_on(ticket) {
+                return permits;
+            }
+            self.release(permits);
+        }
+    }
+
+    async fn free_permits(&self, want: usize) -> usize {
+        let chunk = want.min(self.in_flight / 8).max(1);
+        let mut held = chunk;
+        if chunk == 1 || tokio::time::timeout(GATHER, self.acquire(chunk)).await.is_err() {
+            held = 1;
+            self.acquire(1).await;
+        }
+        held + self.acquire_free(want.saturating_sub(held))
+    }
+
+    /// How many messages to want next, where `want` was wanted, `asked` asked for and `taken` came: doubles while rounds
+    /// come back full.
+    pub(super) fn next_want(&self, want: usize, asked: usize, taken: usize) -> usize {
+        if taken == asked {
+            (want * 2).min(MOST).min(self.in_flight)
+        } else if taken < want / 2 {
+            (want / 2).max(1)
+        } else {
+            want
         }
     }
 

@@ -1,12 +1,12 @@
-//! The Redis keys of one list, all in the list's own Cluster slot.
+//! The Redis keys of one list, or of one group of a stream, all in the Cluster slot of that list or stream.
 
 use crate::slot;
 use std::sync::Arc;
 
-/// The keys that belong to one list.
+/// The keys that belong to one list, or to one group of a stream.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    /// The list itself: the producers' key, holding their bytes and nothing else.
+    /// The list or stream itself: the producers' key, holding their bytes and nothing else.
     pub(super) list: Arc<str>,
     prefix: Arc<str>,
 }
@@ -64,7 +64,7 @@ impl Keys {
         format!("{}:lease:{node}", self.prefix)
     }
 
-    /// List of what `node` has in flight; `name` tells its lanes apart.
+    /// List of what `node` has in flight, or the name under which one of its consumers is registered; `name` tells its lanes apart.
     pub(super) fn lane(&self, node: &str, name: &str) -> String {
         format!("{}:lane:{node}:{name}", self.prefix)
     }
@@ -92,6 +92,15 @@ mod tests {
                 assert_eq!(slot::of(&key), slot::of(list), "{key} and {list}");
             }
         }
+    }
+
+    #[test]
+    fn groups_of_a_stream_share_its_slot_and_no_key() {
+        let (one, other) = (Keys::of_group("{app}:events", "a:b"), Keys::of_group("{app}:events", "a"));
+        assert_eq!(slot::of(&one.delayed()), slot::of("{app}:events"));
+        assert_ne!(one.lanes(), other.lanes());
+        let lane = one.lane("host-1", "c0");
+        assert_eq!((one.holder(&lane), other.holder(&lane)), (Some(("host-1", "c0")), None));
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it.
+//! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it; or what one
+//! consumer of a stream's group has pending.
 
 use super::{
     delivery::{Batch, Delivery, Entry},
-    dialect::Item,
+    dialect::{Dialect, Item},
     envelope::Envelope,
     register::Register,
     settlement::{Settlement, Step},
     shared::Shared,
+    stream::Group,
 };
 use crate::message::{Message, Outcome, Trouble};
 use std::{
@@ -23,6 +25,8 @@ pub(super) enum Content {
     Raw,
     /// Sealed envelopes.
     Sealed,
+    /// Not a list: what one consumer of a stream's group has pending.
+    Pending,
 }
 
 /// See the module.
@@ -175,7 +179,9 @@ impl Lane {
         let due = (first..).zip(items).filter(|(seq, _)| !state.register.is_done(*seq));
         let entries = due.map(|(seq, item)| self.entry(seq, item, now, false)).collect();
         let batch = Arc::new(Batch { entries });
-        state.batches.push_back(Arc::clone(&batch));
+        if self.is_list() {
+            state.batches.push_back(Arc::clone(&batch));
+        }
         self.hand_out(state, &batch, count)
     }
 
@@ -189,17 +195,18 @@ impl Lane {
 
     fn entry(&self, seq: u64, item: Item, received_ms: u64, parked: bool) -> Entry {
         let opened = match self.content {
-            Content::Raw => None,
+            Content::Raw | Content::Pending => None,
             Content::Sealed => Envelope::open(&item.raw),
         };
-        let sealed = opened.is_some();
-        let Item { raw, payload, topic, headers, item, attempts, tried, flaw } = item;
+        let Item { raw, payload, topic, headers, item, attempts, tried, flaw, past } = item;
+        let named = opened.is_some() || past.is_some();
         let (mut past, payload) = opened.unwrap_or_else(|| {
-            let past = Envelope { received_ms, topic, headers, item, attempts, ..Envelope::default() };
+            let told = || Envelope { received_ms, topic, headers, item, attempts, ..Envelope::default() };
+            let past = past.map_or_else(told, |past| *past);
             (past, payload.unwrap_or_else(|| raw.clone()))
         });
         past.crashes += tried;
-        let mut entry = Entry::new(seq, raw, sealed, past, payload, parked);
+        let mut entry = Entry::new(seq, raw, named, past, payload, parked);
         entry.tried = tried;
         if let Some(reason) = flaw {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
@@ -256,14 +263,20 @@ impl Lane {
         }
         let before = state.register.to_string();
         let mut steps = Vec::new();
+        if let Some(group) = self.group() {
+            group.check(&self.shared.keys.list, &mut steps);
+        }
         for done in &finished {
             let Some(entry) = done.entry() else { continue };
             if done.parked {
                 steps.push(Step::Unpark { seq: entry.seq });
-            } else {
+            } else if self.is_list() {
                 state.register.settle(entry.seq);
             }
             self.copy(&state.register, entry, &mut steps);
+        }
+        if let Some(group) = self.group() {
+            group.acknowledge(&self.shared.keys.list, finished.iter().filter_map(Done::entry), &mut steps);
         }
         state.open = state.open.saturating_sub(finished.len());
         let trim = state.register.pass() + state.put_aside(self.longest(), &mut steps);
@@ -284,6 +297,19 @@ impl Lane {
     fn let_go(&self, messages: usize, bytes: usize) {
         self.shared.flow.put_down(bytes);
         self.shared.flow.release(messages);
+    }
+
+    /// Whether its items lie one behind the other, so that it matters which is the oldest.
+    fn is_list(&self) -> bool {
+        self.content != Content::Pending
+    }
+
+    /// The group that has these pending.
+    fn group(&self) -> Option<&Group> {
+        match (self.content, &self.shared.dialect) {
+            (Content::Pending, Dialect::Stream(group)) => Some(group),
+            _ => None,
+        }
     }
 
     /// How many items may lie between the head and the tail: settled ones behind one that is not stay in Redis.

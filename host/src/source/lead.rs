@@ -5,9 +5,11 @@
 
 use super::{
     Ordered, Waiting,
+    dialect::Dialect,
     envelope::Envelope,
     scripts,
     shared::{Backoff, Shared},
+    stream,
 };
 use crate::{event, message::Message};
 use redis::RedisError;
@@ -80,6 +82,9 @@ async fn resign(shared: &Shared) -> Result<(), RedisError> {
 
 /// Whether nothing of another node is in flight, and all that was taken over has been handed out.
 async fn is_clear(shared: &Shared) -> Result<bool, RedisError> {
+    if let Dialect::Stream(group) = &shared.dialect {
+        return Ok(!shared.is_resuming() && stream::is_clear(shared, group).await?);
+    }
     let mut link = shared.link().await?;
     let lanes: Vec<String> = redis::cmd("HKEYS").arg(shared.keys.lanes()).query_async(&mut link).await?;
     for lane in lanes {

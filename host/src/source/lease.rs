@@ -1,17 +1,19 @@
 //! Who holds what: keeps this node's lease, and takes over lanes whose holder is gone.
 
 use super::{
+    dialect::Dialect,
     keys,
     lane::{Content, Lane},
     recover,
     register::Register,
     scripts, settle,
     shared::{Backoff, Shared},
+    stream,
 };
 use crate::event;
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -107,7 +109,10 @@ pub(super) async fn reap(shared: Arc<Shared>) {
 
 async fn look_for_orphans(shared: &Shared) -> Result<Vec<String>, RedisError> {
     let mut link = shared.link().await?;
-    let lanes: Vec<String> = redis::cmd("HKEYS").arg(shared.keys.lanes()).query_async(&mut link).await?;
+    let mut lanes: HashSet<String> = redis::cmd("HKEYS").arg(shared.keys.lanes()).query_async(&mut link).await?;
+    if let Dialect::Stream(group) = &shared.dialect {
+        lanes.extend(stream::lanes(shared, group).await?);
+    }
     let mut alive: HashMap<String, bool> = HashMap::new();
     let mut orphans = Vec::new();
     for lane in lanes {
@@ -139,6 +144,9 @@ async fn is_alive(
 }
 
 async fn take_over(shared: &Arc<Shared>, lane: String) {
+    if let (Content::Pending, Dialect::Stream(group)) = (content(&shared.keys, &lane), &shared.dialect) {
+        return stream::take_over(shared, group, lane);
+    }
     match adopt(shared, &lane).await {
         Ok(Some((key, register))) => {
             event::lane_taken_over(&shared.source, &lane, register.takeovers);
@@ -181,6 +189,7 @@ async fn adopt(shared: &Shared, lane: &str) -> Result<Option<(String, Register)>
 
 fn content(keys: &keys::Keys, lane: &str) -> Content {
     match keys.holder(lane) {
+        Some((_, name)) if name.starts_with('c') => Content::Pending,
         Some((_, name)) if name.starts_with('r') => Content::Sealed,
         _ => Content::Raw,
     }

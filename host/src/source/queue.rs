@@ -15,19 +15,25 @@ pub(super) struct Queue {
 impl Queue {
     /// Starts to take, on `takers` connections; two overlap client and server.
     pub(super) fn open(shared: Arc<Shared>, takers: usize) -> Self {
-        let keeper = Shutdown::default();
-        keeper.track_until_stop(lease::keep(Arc::clone(&shared)));
         let shutdown = shared.shutdown.clone();
         for _ in 0..takers {
             shutdown.track_until_stop(take::run(Arc::clone(&shared), Content::Raw));
         }
+        if let Some(backlog) = shared.backlog {
+            shutdown.track_until_stop(upkeep::bound(Arc::clone(&shared), backlog));
+        }
+        Self::tend(shared)
+    }
+
+    /// Starts what every reliable source needs beside taking what producers push: retries, dead letters, takeover.
+    pub(super) fn tend(shared: Arc<Shared>) -> Self {
+        let keeper = Shutdown::default();
+        keeper.track_until_stop(lease::keep(Arc::clone(&shared)));
+        let shutdown = shared.shutdown.clone();
         shutdown.track_until_stop(take::run(Arc::clone(&shared), Content::Sealed));
         shutdown.track_until_stop(lease::move_due(Arc::clone(&shared)));
         shutdown.track_until_stop(lease::reap(Arc::clone(&shared)));
         shutdown.track_until_stop(upkeep::expire(Arc::clone(&shared)));
-        if let Some(backlog) = shared.backlog {
-            shutdown.track_until_stop(upkeep::bound(Arc::clone(&shared), backlog));
-        }
         Self { shared, keeper }
     }
 

@@ -18,7 +18,7 @@ use std::{
 /// Items read from a lane at a time.
 const PAGE: usize = 256;
 /// A blocked command of a lost connection can still move an item until then.
-const ARMED: Duration = Duration::from_secs(3);
+pub(super) const ARMED: Duration = Duration::from_secs(3);
 
 /// A connection as the server knows it.
 #[derive(Clone, Debug)]
@@ -39,15 +39,19 @@ pub(super) enum Why {
 
 /// The connection of `lane` broke: delivers what Redis has put into the lane without our knowing.
 pub(super) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>, client: ClientId) {
-    let mut backoff = Backoff::new();
-    while let Err(error) = disarm(&shared, &client).await {
-        shared.failed(&error).await;
-        tokio::time::sleep(backoff.next()).await;
-    }
+    disarmed(&shared, &client).await;
     resume(shared, lane, Why::Broken).await;
 }
 
 /// Ends the old connection on the server's side: a blocked command may still be armed there.
+pub(super) async fn disarmed(shared: &Shared, client: &ClientId) {
+    let mut backoff = Backoff::new();
+    while let Err(error) = disarm(shared, client).await {
+        shared.failed(&error).await;
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
 async fn disarm(shared: &Shared, client: &ClientId) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
     // Where these commands are not allowed, the old connection is waited out instead.
@@ -130,11 +134,11 @@ async fn read_page(
 async fn read(shared: &Shared, lane: &Lane, raw: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {
     match lane.content {
         Content::Raw => shared.dialect.read(&mut shared.link().await?, raw).await,
-        Content::Sealed => Ok(raw.into_iter().map(Item::from).collect()),
+        Content::Sealed | Content::Pending => Ok(raw.into_iter().map(Item::from).collect()),
     }
 }
 
-async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
+pub(super) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
     match why {
         Why::Broken if deliveries.is_empty() => {}
         Why::Broken => (shared.start)(deliveries),
@@ -170,7 +174,7 @@ async fn read_parked(shared: &Shared, lane: &Lane, slow: &str, seqs: Vec<u64>) -
 }
 
 /// Permits for one page: one at least, more if they are free.
-async fn page(shared: &Shared) -> usize {
+pub(super) async fn page(shared: &Shared) -> usize {
     shared.flow.room().await;
     shared.flow.acquire(1).await;
     1 + shared.flow.acquire_free(PAGE - 1)

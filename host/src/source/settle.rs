@@ -2,10 +2,11 @@
 
 use super::{
     keys,
-    lane::{Lane, Work},
+    lane::{Content, Lane, Work},
     scripts,
     settlement::Settlement,
     shared::{Backoff, Shared},
+    stream,
 };
 use crate::event;
 use redis::{RedisError, ScriptInvocation};
@@ -37,6 +38,9 @@ async fn settle_all(shared: &Shared, lane: &Lane) {
 
 /// Forgets a lane that is closed and settled. One that still holds something unread stays for others to take over.
 async fn retire(shared: &Shared, lane: &Lane) {
+    if lane.content == Content::Pending {
+        return stream::retire(shared, lane).await;
+    }
     let retired = async {
         let mut link = shared.link().await?;
         let mut retirement = scripts::RETIRE.prepare_invoke();

@@ -50,7 +50,6 @@ pub(super) struct Shared {
     ticket: u64,
     failures: event::Failures,
     link: Mutex<Option<MultiplexedConnection>>,
-    lanes: AtomicU64,
     troubled: AtomicBool,
     /// Lanes that were taken over, and are being handed out.
     resuming: AtomicUsize,
@@ -111,7 +110,7 @@ pub(super) struct Which<'a> {
 
 impl Shared {
     pub(super) fn new(opening: &Opening<'_>, flow: &Arc<Flow>, which: Which<'_>) -> Arc<Self> {
-        let keys = Keys::new(which.list);
+        let keys = which.dialect.keys(which.list);
         let config = opening.config;
         let ticket = flow.turns.enter(which.rank);
         Arc::new(Self {
@@ -134,7 +133,6 @@ impl Shared {
             ticket,
             failures: event::Failures::default(),
             link: Mutex::new(None),
-            lanes: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
             resuming: AtomicUsize::new(0),
             live: std::sync::Mutex::default(),
@@ -178,9 +176,10 @@ impl Shared {
         event::settled(&self.failures, &self.pipeline, message, outcome);
     }
 
-    /// Distinguishes the lanes of this node.
+    /// Distinguishes the lanes of this node, also from those of a pipeline that was ended before.
     pub(super) fn next_lane(&self) -> u64 {
-        self.lanes.fetch_add(1, Ordering::Relaxed)
+        static LANES: AtomicU64 = AtomicU64::new(0);
+        LANES.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Somebody cares for `lane` from now on; said before Redis knows of the lane, or `reap` could take it for an orphan.

@@ -8,6 +8,7 @@ use super::{
     dialect::Item,
     envelope::Envelope,
     lane::{Content, Lane},
+    scripts,
     shared::{Backoff, Shared},
 };
 use crate::message::Outcome;
@@ -34,8 +35,13 @@ pub(super) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]
     let register = lane.register();
     let (mut ids, mut crashes) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     for (seq, item) in items.iter() {
-        let sealed = Some(()).filter(|()| lane.content == Content::Sealed).and_then(|()| Envelope::open(&item.raw));
-        let known = sealed.map(|(envelope, _)| (envelope.id, envelope.crashes));
+        let known = match &item.past {
+            Some(past) => Some((past.id.clone(), past.crashes)),
+            None if lane.content == Content::Sealed => {
+                Envelope::open(&item.raw).map(|(envelope, _)| (envelope.id, envelope.crashes))
+            }
+            None => None,
+        };
         let of_lane = || item.item.clone().unwrap_or_else(|| format!("{}-{seq}", register.origin));
         let (id, before) = known.unwrap_or_else(|| (of_lane(), 0));
         ids.push(id);
@@ -92,11 +98,15 @@ async fn count(shared: &Shared, deliveries: &[Delivery]) -> bool {
 
 async fn count_once(shared: &Shared, deliveries: &[Delivery]) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
-    let mut pipe = redis::pipe();
-    for delivery in deliveries {
-        pipe.cmd("HSET").arg(shared.keys.tried()).arg(&*delivery.message.id).arg(delivery.tried()).ignore();
-    }
-    pipe.exec_async(&mut link).await
+    let tried = shared.keys.tried();
+    scripts::TRIED
+        .run(&mut link, |count| {
+            count.key(&*tried);
+            for delivery in deliveries {
+                count.arg(&*delivery.message.id).arg(delivery.tried());
+            }
+        })
+        .await
 }
 
 /// The node ends before these were begun with.

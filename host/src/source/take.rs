@@ -17,19 +17,15 @@ use std::{
 };
 
 /// How long the server waits for a message before it answers that there is none, in seconds.
-const BLOCK: u64 = 1;
+pub(super) const BLOCK: u64 = 1;
 /// The same where there are fewer permits than takers, which then take turns.
-const SHORT_BLOCK: f64 = 0.02;
+pub(super) const SHORT_BLOCK: f64 = 0.02;
 /// How often an item is looked for where the server does not let us wait for it.
 const POLL: Duration = Duration::from_millis(50);
 /// A server that has not answered by then is taken for dead.
 const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
-/// Messages of one round.
-const MOST: usize = 128;
 /// After a round of more bytes than that, the next one asks for a single message: the next may be as long.
 const LARGE: usize = 4 << 20;
-/// How long a busy taker waits for permits to gather, so that rounds stay large.
-const GATHER: Duration = Duration::from_millis(2);
 
 /// Takes until it is time to take nothing more. Every connection has a lane of its own.
 pub(super) async fn run(shared: Arc<Shared>, content: Content) {
@@ -57,12 +53,13 @@ async fn take(shared: &Arc<Shared>, content: Content) {
     }
 }
 
-struct Connection {
-    redis: MultiplexedConnection,
-    id: recover::ClientId,
+/// A connection of one taker.
+pub(super) struct Connection {
+    pub(super) redis: MultiplexedConnection,
+    pub(super) id: recover::ClientId,
 }
 
-async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
+pub(super) async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
     let mut redis = shared.connector.blocking().await?;
     let name = format!("gristmill:{}:{:x}", shared.node, shared.next_lane());
     let named = redis::pipe().cmd("CLIENT").arg("SETNAME").arg(&name).ignore().cmd("CLIENT").arg("ID").to_owned();
@@ -77,7 +74,7 @@ struct Taker<'a> {
     end: &'static str,
     lane: Arc<Lane>,
     connection: Connection,
-    /// How many messages to ask for: doubles while rounds come back full.
+    /// How many messages to ask for.
     want: usize,
 }
 
@@ -85,7 +82,7 @@ impl<'a> Taker<'a> {
     fn new(shared: &'a Arc<Shared>, content: Content, connection: Connection) -> Self {
         let (from, end, letter) = match content {
             Content::Raw => (shared.keys.list.to_string(), shared.end, 'q'),
-            Content::Sealed => (shared.keys.retry(), End::Left, 'r'),
+            Content::Sealed | Content::Pending => (shared.keys.retry(), End::Left, 'r'),
         };
         let end = match end {
             End::Left => "LEFT",
@@ -108,7 +105,7 @@ impl<'a> Taker<'a> {
     /// Takes round after round until the connection or the lane is of no more use.
     async fn run(&mut self, backoff: &mut Backoff) {
         while !self.shared.shutdown.quiet().is_cancelled() {
-            let permits = self.permits().await;
+            let permits = self.shared.flow.permits(self.shared.ticket(), self.want).await;
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
@@ -137,32 +134,6 @@ impl<'a> Taker<'a> {
 
     fn leave(&self, rest: impl Future<Output = ()> + Send + 'static) {
         self.shared.shutdown.track_until_stop(rest);
-    }
-
-    /// Permits for the next round, when it is this queue's turn: at least one, and as many as are wanted and there.
-    async fn permits(&self) -> usize {
-        let flow = &self.shared.flow;
-        loop {
-            flow.opened().await;
-            flow.turns.wait(self.shared.ticket()).await;
-            flow.room().await;
-            let permits = self.free_permits().await;
-            if flow.is_open() && flow.turns.is_on(self.shared.ticket()) {
-                return permits;
-            }
-            flow.release(permits);
-        }
-    }
-
-    async fn free_permits(&self) -> usize {
-        let flow = &self.shared.flow;
-        let chunk = self.want.min(flow.in_flight / 8).max(1);
-        let mut held = chunk;
-        if chunk == 1 || tokio::time::timeout(GATHER, flow.acquire(chunk)).await.is_err() {
-            held = 1;
-            flow.acquire(1).await;
-        }
-        held + flow.acquire_free(self.want.saturating_sub(held))
     }
 
     /// One round trip: renews the lease, waits for a message, takes as many more as are there.
@@ -232,7 +203,7 @@ impl<'a> Taker<'a> {
     fn claim(&self) -> Option<Claim> {
         match self.lane.content {
             Content::Raw => self.shared.dialect.claim(),
-            Content::Sealed => None,
+            Content::Sealed | Content::Pending => None,
         }
     }
 
@@ -309,7 +280,7 @@ impl<'a> Taker<'a> {
     async fn read(&mut self, items: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {
         match self.lane.content {
             Content::Raw => within(self.shared.dialect.read(&mut self.connection.redis, items)).await,
-            Content::Sealed => Ok(items.into_iter().map(Item::from).collect()),
+            Content::Sealed | Content::Pending => Ok(items.into_iter().map(Item::from).collect()),
         }
     }
 
@@ -317,11 +288,7 @@ impl<'a> Taker<'a> {
         if self.lane.content == Content::Raw {
             self.shared.flow.turns.took(self.shared.ticket(), taken, taken == asked);
         }
-        if taken == asked {
-            self.want = (self.want * 2).min(MOST).min(self.shared.flow.in_flight);
-        } else if taken < self.want / 2 {
-            self.want = (self.want / 2).max(1);
-        }
+        self.want = self.shared.flow.next_want(self.want, asked, taken);
     }
 }
 
@@ -339,7 +306,8 @@ fn registered_anew(replies: &[Value]) -> bool {
     matches!(replies.first(), Some(Value::Int(1)))
 }
 
-enum Trouble {
+/// Why a round came to nothing.
+pub(super) enum Trouble {
     /// Redis answered with an error; the connection is good.
     Refused(RedisError),
     /// The connection is not.
@@ -349,7 +317,7 @@ enum Trouble {
 }
 
 /// Waits for an answer as long as a living server may need.
-async fn within<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+pub(super) async fn within<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
     match tokio::time::timeout(WATCHDOG, answer).await {
         Ok(answered) => answered,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),

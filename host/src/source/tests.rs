@@ -59,6 +59,17 @@ impl Server {
         self.embedded.port
     }
 
+    /// Kills the server without a word, and starts one again with the same data at the same place.
+    pub(super) async fn kill_and_restart(self) -> Self {
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut self.redis().await).await.unwrap();
+        let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let Self { embedded, _dir } = self;
+        drop(embedded);
+        Self { embedded: Embedded::start(_dir.path(), 0).await.unwrap(), _dir }
+    }
+
     async fn push(&self, payloads: impl IntoIterator<Item = String>) {
         self.push_to(LIST, payloads).await;
     }
@@ -101,8 +112,12 @@ fn from() -> config::From {
 }
 
 pub(super) fn pipeline(in_flight: usize) -> config::Pipeline {
+    pipeline_of(from(), in_flight)
+}
+
+pub(super) fn pipeline_of(from: config::From, in_flight: usize) -> config::Pipeline {
     config::Pipeline {
-        from: from(),
+        from,
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight,
@@ -121,10 +136,10 @@ pub(super) fn pipeline(in_flight: usize) -> config::Pipeline {
 }
 
 /// A source whose deliveries a test settles by hand.
-struct Node {
+pub(super) struct Node {
     source: Source,
-    shutdown: Shutdown,
-    taken: Receiver<Delivery>,
+    pub(super) shutdown: Shutdown,
+    pub(super) taken: Receiver<Delivery>,
 }
 
 impl Node {
@@ -132,7 +147,7 @@ impl Node {
         Self::with(server, name, &pipeline(in_flight))
     }
 
-    fn with(server: &Server, name: &str, config: &config::Pipeline) -> Self {
+    pub(super) fn with(server: &Server, name: &str, config: &config::Pipeline) -> Self {
         Self::open(server, name, config, None)
     }
 
@@ -157,22 +172,21 @@ impl Node {
         Self { source, shutdown, taken }
     }
 
-    async fn next(&mut self) -> Delivery {
+    pub(super) async fn next(&mut self) -> Delivery {
         tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         drop(self.taken);
         self.shutdown.end(Duration::from_secs(5)).await;
         self.source.close().await;
     }
 
     /// As after a kill -9: nothing is settled, nothing released.
-    async fn die(self) -> Receiver<Delivery> {
+    pub(super) async fn die(self) -> Receiver<Delivery> {
         self.shutdown.stop().cancel();
         self.shutdown.end(Duration::ZERO).await;
-        let Source::Lists(lists) = self.source else { panic!("lists were opened") };
-        lists.forget().await;
+        self.source.forget().await;
         self.taken
     }
 }

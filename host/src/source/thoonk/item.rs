@@ -63,7 +63,7 @@ impl Feed {
         kept: Option<Step>,
         steps: &mut Vec<Step>,
     ) {
-        let id = if entry.sealed { entry.past.item.as_deref().map(str::as_bytes) } else { Some(&*entry.raw) };
+        let id = if entry.named { entry.past.item.as_deref().map(str::as_bytes) } else { Some(&*entry.raw) };
         let Some(id) = id else { return steps.extend(kept) };
         if self.claims {
             steps.push(Step::call([b"SREM", self.names.held.as_bytes(), id]));

@@ -1,0 +1,180 @@
+//! Reads batches of new entries as a consumer of its own, on a connection of its own.
+
+use super::{
+    Member,
+    entry::{self, Id, Told},
+    group, pending, scripts,
+};
+use crate::{
+    event,
+    source::{
+        lane::{Content, Lane},
+        register::Register,
+        scripts::is_full,
+        settle,
+        shared::Backoff,
+        take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, within},
+    },
+};
+use redis::{RedisError, Value};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Reads until it is time to take nothing more.
+pub(super) async fn run(member: Member) {
+    let shared = &member.shared;
+    shared.flow.join();
+    let mut backoff = Backoff::new();
+    while !shared.shutdown.quiet().is_cancelled() {
+        match Taker::open(&member).await {
+            Ok(mut taker) => taker.run(&mut backoff).await,
+            Err(error) => shared.failed(&error).await,
+        }
+        if !shared.shutdown.quiet().is_cancelled() {
+            shared.pause(backoff.next()).await;
+        }
+    }
+    shared.flow.leave();
+}
+
+struct Taker<'a> {
+    member: &'a Member,
+    lane: Arc<Lane>,
+    connection: Connection,
+    consumer: String,
+    /// The last entry that was handed out.
+    read_to: Option<Id>,
+    /// How many entries to ask for.
+    want: usize,
+}
+
+impl<'a> Taker<'a> {
+    /// A new connection as a new consumer, made known before anything is given to it.
+    async fn open(member: &'a Member) -> Result<Self, RedisError> {
+        let shared = &member.shared;
+        let connection = connect(shared).await?;
+        member.group.create(shared).await?;
+        let key = shared.keys.lane(&shared.node, &format!("c{:x}", shared.next_lane()));
+        shared.begin(&key);
+        let lane = Lane::new(Arc::clone(shared), key, Content::Pending, Register::fresh(0));
+        let consumer = lane.consumer(shared);
+        let mut taker = Self { member, lane, connection, consumer, read_to: None, want: 1 };
+        taker.register().await.inspect_err(|_| shared.end(&taker.lane.key))?;
+        shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&taker.lane)));
+        Ok(taker)
+    }
+
+    /// Renews the lease and registers the consumer, also when Redis is full; tells whether it was not registered.
+    async fn register(&mut self) -> Result<bool, RedisError> {
+        let (shared, lane) = (&self.member.shared, &self.lane);
+        let registered = scripts::REGISTER.run(&mut self.connection.redis, |registration| {
+            let keys = &shared.keys;
+            registration.key(keys.lanes()).key(&*lane.key).key(keys.lease(&shared.node));
+            registration.arg(lane.register().to_string()).arg(shared.lease.as_millis() as u64);
+        });
+        within(registered).await
+    }
+
+    /// Reads round after round until the connection or the lane is of no more use.
+    async fn run(&mut self, backoff: &mut Backoff) {
+        let Member { shared, group } = self.member;
+        while !shared.shutdown.quiet().is_cancelled() {
+            let permits = shared.flow.permits(shared.ticket(), self.want).await;
+            match self.round(permits).await {
+                Ok(()) => backoff.reset(),
+                Err(Trouble::Refused(error)) => {
+                    let healed = group::is_gone(&error) && group.create(shared).await.is_ok();
+                    if !healed {
+                        shared.failed(&error).await;
+                    }
+                    shared.pause(backoff.next()).await;
+                }
+                Err(Trouble::Broken(error)) => {
+                    shared.failed(&error).await;
+                    let (lane, client) = (Arc::clone(&self.lane), self.connection.id.clone());
+                    let rest = pending::recover(self.member.clone(), lane, client, self.read_to);
+                    shared.shutdown.track_until_stop(rest);
+                    return;
+                }
+                Err(Trouble::Lost) => {
+                    // What it may have been given since is found by `reap`, as nobody cares for this consumer any more.
+                    event::lane_lost(&shared.source, &self.lane.key, self.lane.lose());
+                    return;
+                }
+            }
+        }
+        self.lane.close();
+    }
+
+    /// One round trip: renews the lease, waits for an entry, takes as many more as are there.
+    async fn round(&mut self, permits: usize) -> Result<(), Trouble> {
+        let flow = Arc::clone(&self.member.shared.flow);
+        let sent = Instant::now();
+        let replied = self.ask(permits).await;
+        // A frozen process may read an old reply long after others have taken its entries over.
+        let stale = sent.elapsed() > self.member.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
+        let (registered_anew, reply) = replied.inspect_err(|_| flow.release(permits)).map_err(Trouble::Broken)?;
+        if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
+            flow.release(permits);
+            return Err(Trouble::Lost);
+        }
+        if let Value::ServerError(error) = reply {
+            flow.release(permits);
+            return Err(Trouble::Refused(error.into()));
+        }
+        let told = entry::read(reply).inspect_err(|_| flow.release(permits));
+        let taken = self.accept(told.map_err(|error| Trouble::Broken(error.into()))?, permits);
+        self.want = flow.next_want(self.want, permits, taken);
+        self.member.shared.healthy();
+        Ok(())
+    }
+
+    /// Whether the consumer had to be registered anew, and the answer to the reading.
+    async fn ask(&mut self, count: usize) -> Result<(bool, Value), RedisError> {
+        let pipe = self.pipeline(count);
+        let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
+        let mut replies = replies.into_iter();
+        let registered_anew = match replies.next() {
+            Some(Value::ServerError(error)) if is_full(&error.clone().into()) => self.register().await?,
+            reply => matches!(reply, Some(Value::Int(1))),
+        };
+        Ok((registered_anew, replies.next().unwrap_or_default()))
+    }
+
+    fn pipeline(&self, count: usize) -> redis::Pipeline {
+        let Member { shared, group } = self.member;
+        let keys = &shared.keys;
+        let mut pipe = redis::pipe();
+        pipe.ignore_errors();
+        let lease = shared.lease.as_millis() as u64;
+        pipe.cmd("SET").arg(keys.lease(&shared.node)).arg(1).arg("PX").arg(lease).ignore();
+        pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(self.lane.register().to_string());
+        let seconds = if shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK };
+        pipe.cmd("XREADGROUP").arg("GROUP").arg(group.name()).arg(&self.consumer).arg("COUNT").arg(count);
+        pipe.arg("BLOCK").arg((seconds * 1000.0) as u64).arg("STREAMS").arg(&*keys.list).arg(">");
+        pipe
+    }
+
+    /// Whoever takes over removes the register.
+    async fn is_still_ours(&mut self) -> bool {
+        let mut exists = redis::cmd("HEXISTS");
+        exists.arg(self.member.shared.keys.lanes()).arg(&*self.lane.key);
+        within(exists.query_async(&mut self.connection.redis)).await.unwrap_or(false)
+    }
+
+    /// Hands on what was read, and gives back the permits that were not used.
+    fn accept(&mut self, told: Vec<Told>, permits: usize) -> usize {
+        let Member { shared, group } = self.member;
+        let taken = told.len();
+        shared.flow.release(permits.saturating_sub(taken));
+        if let Some(last) = told.last().and_then(|told| Id::parse(&told.id)) {
+            self.read_to = Some(last);
+            group.reached(last);
+            let items = told.into_iter().map(|told| told.item(group)).collect();
+            (shared.start)(self.lane.append(items));
+        }
+        taken
+    }
+}
