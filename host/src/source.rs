@@ -14,6 +14,7 @@ mod list;
 mod queue;
 mod recover;
 mod register;
+mod resque;
 mod scripts;
 mod settle;
 mod settlement;
@@ -30,6 +31,7 @@ use crate::config;
 pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
+pub use resque::Resque;
 pub use shared::{Opening, Start};
 
 /// One of the kinds of source.
@@ -37,6 +39,8 @@ pub use shared::{Opening, Start};
 pub enum Source {
     /// Redis lists.
     Lists(Lists),
+    /// Resque queues.
+    Resque(Resque),
 }
 
 impl Source {
@@ -44,6 +48,7 @@ impl Source {
     pub fn open(opening: &Opening<'_>) -> Self {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
+            config::From::Resque(resque) => Self::Resque(Resque::open(opening, resque)),
             _ => unreachable!("the configuration refuses sources that are not there yet"),
         }
     }
@@ -52,6 +57,16 @@ impl Source {
     pub async fn close(self) {
         match self {
             Self::Lists(lists) => lists.close().await,
+            Self::Resque(resque) => resque.close().await,
+        }
+    }
+
+    /// Leaves everything as a killed process does.
+    #[cfg(test)]
+    async fn forget(self) {
+        match self {
+            Self::Lists(lists) => lists.forget().await,
+            Self::Resque(resque) => resque.forget().await,
         }
     }
 }

@@ -1,15 +1,23 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
-use super::{delivery::Entry, settlement::Step};
+use super::{
+    delivery::Entry,
+    keys::Keys,
+    resque::{Jobs, Seat},
+    settlement::Step,
+};
 use crate::message::Outcome;
 use bytes::Bytes;
 use redis::{RedisError, aio::MultiplexedConnection};
+use std::sync::Arc;
 
 /// Whose list it is.
 #[derive(Debug)]
 pub(super) enum Dialect {
     /// Anybody's: an item is a payload.
     Plain,
+    /// A Resque queue's: an item is a job.
+    Resque(Arc<Jobs>),
 }
 
 /// One item of a list, and what belongs to it.
@@ -41,18 +49,36 @@ impl Dialect {
     /// Reads what belongs to items that lie in a lane of the producers' own bytes.
     pub(super) async fn read(
         &self,
-        _redis: &mut MultiplexedConnection,
+        redis: &mut MultiplexedConnection,
         raw: Vec<Vec<u8>>,
     ) -> Result<Vec<Item>, RedisError> {
         match self {
             Self::Plain => Ok(raw.into_iter().map(Item::from).collect()),
+            Self::Resque(jobs) => jobs.read(redis, raw).await,
         }
     }
 
-    /// What the system itself is told when a message is settled, in the same script.
-    pub(super) fn steps(&self, _entry: &Entry, _outcome: Option<&Outcome>, _steps: &mut Vec<Step>) {
+    /// The stream of dead letters of a list that has `keys`, where the configuration names none.
+    pub(super) fn dead_letters(&self, keys: &Keys) -> String {
         match self {
-            Self::Plain => {}
+            Self::Plain => keys.dead(),
+            Self::Resque(jobs) => jobs.dead_letters(),
+        }
+    }
+
+    /// Who is shown to process a message that is about to be handed out.
+    pub(super) fn seat(&self, entry: &Entry) -> Option<Seat> {
+        match self {
+            Self::Plain => None,
+            Self::Resque(jobs) => Some(jobs.seat(entry)),
+        }
+    }
+
+    /// What settling a message does: beside what is `kept` of it here, what the system itself is told in the same script.
+    pub(super) fn steps(&self, entry: &Entry, outcome: Option<&Outcome>, kept: Option<Step>, steps: &mut Vec<Step>) {
+        match self {
+            Self::Plain => steps.extend(kept),
+            Self::Resque(jobs) => jobs.steps(entry, outcome, kept, steps),
         }
     }
 }

@@ -15,6 +15,11 @@ impl Keys {
         Self { list: list.into(), prefix: format!("gristmill:{{{}}}:{list}", tag(list)).into() }
     }
 
+    /// Those of all queues of a Resque namespace together: as queues come and go, their dead letters lie in one place.
+    pub(super) fn of_resque(namespace: &str) -> Self {
+        Self::new(&resque_queue(namespace, ""))
+    }
+
     /// Hash: lane key → its register, what the reaper walks.
     pub(super) fn lanes(&self) -> String {
         format!("{}:lanes", self.prefix)
@@ -35,6 +40,11 @@ impl Keys {
         format!("{}:dead", self.prefix)
     }
 
+    /// Hash of a Resque namespace: the beginning of worker ids → how many there are.
+    pub(super) fn workers(&self) -> String {
+        format!("{}:workers", self.prefix)
+    }
+
     /// Hash: id of a message in flight when its node ended → how often it was tried since.
     pub(super) fn tried(&self) -> String {
         format!("{}:tried", self.prefix)
@@ -53,6 +63,14 @@ impl Keys {
     /// The node that holds `lane`, and the lane's name.
     pub(super) fn holder<'a>(&self, lane: &'a str) -> Option<(&'a str, &'a str)> {
         lane.strip_prefix(&*self.prefix)?.strip_prefix(":lane:")?.split_once(':')
+    }
+}
+
+/// The list of a Resque queue.
+pub(super) fn resque_queue(namespace: &str, queue: &str) -> String {
+    match namespace {
+        "" => format!("queue:{queue}"),
+        namespace => format!("{namespace}:queue:{queue}"),
     }
 }
 

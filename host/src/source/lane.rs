@@ -192,6 +192,8 @@ impl Lane {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
             let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason };
             entry.settle(Outcome::Dead { trouble, succeeded: Vec::new() });
+        } else {
+            entry.seat = self.shared.dialect.seat(&entry);
         }
         entry
     }
@@ -276,20 +278,25 @@ impl Lane {
             let id = entry.id(&register.origin);
             steps.push(Step::call([b"HDEL", self.shared.keys.tried().as_bytes(), id.as_bytes()]));
         }
-        self.shared.dialect.steps(entry, outcome, steps);
+        let kept = outcome.and_then(|outcome| self.kept(register, entry, outcome));
+        self.shared.dialect.steps(entry, outcome, kept, steps);
+    }
+
+    /// The entry's further way here, where it has one.
+    fn kept(&self, register: &Register, entry: &Entry, outcome: &Outcome) -> Option<Step> {
         let mut envelope = Envelope { id: entry.id(&register.origin).into_owned(), ..entry.past.clone() };
-        steps.push(match outcome {
-            None | Some(Outcome::Done) => return,
-            Some(Outcome::Again { after }) => later(*after, &envelope, entry),
-            Some(Outcome::Retry { after, trouble, succeeded }) => {
+        match outcome {
+            Outcome::Done => None,
+            Outcome::Again { after } => Some(later(*after, &envelope, entry)),
+            Outcome::Retry { after, trouble, succeeded } => {
                 envelope.failed(trouble, succeeded);
-                later(*after, &envelope, entry)
+                Some(later(*after, &envelope, entry))
             }
-            Some(Outcome::Dead { trouble, succeeded }) => {
+            Outcome::Dead { trouble, succeeded } => {
                 envelope.failed(trouble, succeeded);
-                Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) }
+                Some(Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) })
             }
-        });
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

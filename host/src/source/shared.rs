@@ -50,7 +50,6 @@ pub(super) struct Shared {
     ticket: u64,
     failures: event::Failures,
     link: Mutex<Option<MultiplexedConnection>>,
-    lanes: AtomicU64,
     troubled: AtomicBool,
     /// Lanes that somebody in this process cares for.
     live: std::sync::Mutex<HashSet<String>>,
@@ -93,7 +92,7 @@ impl Shared {
         Arc::new(Self {
             pipeline: opening.pipeline.to_owned(),
             source: which.list.into(),
-            dead: config.dead_letters.clone().unwrap_or_else(|| keys.dead()),
+            dead: config.dead_letters.clone().unwrap_or_else(|| which.dialect.dead_letters(&keys)),
             keys,
             node: opening.node.to_owned(),
             lease: opening.lease,
@@ -110,7 +109,6 @@ impl Shared {
             ticket,
             failures: event::Failures::default(),
             link: Mutex::new(None),
-            lanes: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
             live: std::sync::Mutex::default(),
         })
@@ -152,9 +150,10 @@ impl Shared {
         event::settled(&self.failures, &self.pipeline, message, outcome);
     }
 
-    /// Distinguishes the lanes of this node.
+    /// Distinguishes the lanes of this node, also from those of a pipeline that was ended before.
     pub(super) fn next_lane(&self) -> u64 {
-        self.lanes.fetch_add(1, Ordering::Relaxed)
+        static LANES: AtomicU64 = AtomicU64::new(0);
+        LANES.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Somebody cares for `lane` from now on; said before Redis knows of the lane, or `reap` could take it for an orphan.

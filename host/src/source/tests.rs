@@ -24,22 +24,22 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 const LIST: &str = "jobs";
 
-struct Server {
+pub(super) struct Server {
     embedded: Embedded,
     _dir: TempDir,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let dir = TempDir::new().unwrap();
         Self { embedded: Embedded::start(dir.path(), 0).await.unwrap(), _dir: dir }
     }
 
-    async fn redis(&self) -> MultiplexedConnection {
+    pub(super) async fn redis(&self) -> MultiplexedConnection {
         self.connector().shared().await.unwrap()
     }
 
-    fn connector(&self) -> Connector {
+    pub(super) fn connector(&self) -> Connector {
         Connector::new(&self.embedded.url()).unwrap()
     }
 
@@ -76,8 +76,12 @@ fn from() -> config::From {
 }
 
 fn pipeline(in_flight: usize) -> config::Pipeline {
+    pipeline_of(from(), in_flight)
+}
+
+pub(super) fn pipeline_of(from: config::From, in_flight: usize) -> config::Pipeline {
     config::Pipeline {
-        from: from(),
+        from,
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight,
@@ -96,19 +100,23 @@ fn pipeline(in_flight: usize) -> config::Pipeline {
 }
 
 /// A source whose deliveries a test settles by hand.
-struct Node {
+pub(super) struct Node {
     source: Source,
-    shutdown: Shutdown,
-    taken: Receiver<Delivery>,
+    pub(super) shutdown: Shutdown,
+    pub(super) taken: Receiver<Delivery>,
 }
 
 impl Node {
     fn start(server: &Server, name: &str, in_flight: usize) -> Self {
+        Self::open(server, name, &pipeline(in_flight))
+    }
+
+    pub(super) fn open(server: &Server, name: &str, config: &config::Pipeline) -> Self {
         let (hand, taken) = channel(10_000);
         let shutdown = Shutdown::default();
         let source = Source::open(&Opening {
             pipeline: "test",
-            config: &pipeline(in_flight),
+            config,
             node: name,
             lease: Duration::from_secs(1),
             connector: server.connector(),
@@ -123,31 +131,30 @@ impl Node {
         Self { source, shutdown, taken }
     }
 
-    async fn next(&mut self) -> Delivery {
+    pub(super) async fn next(&mut self) -> Delivery {
         tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         drop(self.taken);
         self.shutdown.end(Duration::from_secs(5)).await;
         self.source.close().await;
     }
 
     /// As after a kill -9: nothing is settled, nothing released.
-    async fn die(self) -> Receiver<Delivery> {
+    pub(super) async fn die(self) -> Receiver<Delivery> {
         self.shutdown.stop().cancel();
         self.shutdown.end(Duration::ZERO).await;
-        let Source::Lists(lists) = self.source;
-        lists.forget().await;
+        self.source.forget().await;
         self.taken
     }
 }
 
-fn trouble(attempt: u32, reason: &str) -> Trouble {
+pub(super) fn trouble(attempt: u32, reason: &str) -> Trouble {
     Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, reason: reason.into() }
 }
 
-async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < Duration::from_secs(20), "{what} did not come true");
