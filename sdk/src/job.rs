@@ -21,7 +21,7 @@ pub struct Job<'m> {
 impl<'m> Job<'m> {
     pub(crate) fn read(payload: &'m [u8]) -> Result<Self> {
         let found = Paths::new(["class", "args", "args[]"])?.find(payload)?;
-        let last = |path| found.iter().filter(|found| found.path == path).next_back();
+        let last = |path| found.iter().rfind(|found| found.path == path);
         let class = last(0).and_then(Found::text).filter(|class| !class.is_empty());
         let class = class.ok_or(Error::reject("not a job: there is no `class`"))?.into_owned();
         let all = last(1).map_or(&b"[]"[..], |args| args.raw);

@@ -40,7 +40,7 @@ impl Keys {
         format!("{}:dead", self.prefix)
     }
 
-    /// Hash of a Resque namespace: the beginning of worker ids → how many there are.
+    /// Hash of a Resque namespace: a node's group of workers → how many they are.
     pub(super) fn workers(&self) -> String {
         format!("{}:workers", self.prefix)
     }

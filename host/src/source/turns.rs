@@ -193,14 +193,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_is_woken_when_its_turn_comes() {
-        let turns = std::sync::Arc::new(Turns::new(Sharing::Strict));
+        let turns = Turns::new(Sharing::Strict);
         turns.enter(0);
         turns.enter(1);
-        let waiting = tokio::spawn({
-            let turns = std::sync::Arc::clone(&turns);
-            async move { turns.wait(1).await }
-        });
-        turns.took(0, 0, false);
-        waiting.await.expect("it does not panic");
+        tokio::join!(turns.wait(1), async { turns.took(0, 0, false) });
+        assert!(turns.is_on(1));
     }
 }

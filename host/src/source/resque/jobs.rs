@@ -180,7 +180,7 @@ impl Jobs {
     }
 
     fn failure<'a>(&'a self, entry: &'a Entry, slot: u32, trouble: &'a Trouble) -> Failure<'a> {
-        let worker = self.workers.id(slot.into());
+        let worker = self.workers.id(slot);
         Failure { queue: &self.queue, worker, attempts: self.attempts, entry, trouble, at: clock::now() }
     }
 }

@@ -24,7 +24,7 @@ fn start(server: &Server, resque: config::Resque, in_flight: usize) -> Node {
 
 /// The id of a worker of `host`.
 fn id(host: &str, queues: &str, slot: u32) -> String {
-    format!("{host}:{}:{queues}:{slot}", std::process::id())
+    format!("{host}:{}-{slot}:{queues}", std::process::id())
 }
 
 impl Server {

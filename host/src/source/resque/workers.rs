@@ -28,7 +28,7 @@ const MOST: usize = 1_000;
 /// How long changes gather before Redis is told.
 const GATHER: Duration = Duration::from_millis(50);
 /// How often a worker says that it is alive.
-const BEAT: Duration = Duration::from_secs(60);
+const BEAT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
 /// How long the last changes may take when this ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -39,8 +39,9 @@ pub(super) struct Workers {
     pub(super) keys: Keys,
     pub(super) link: Link,
     pub(super) board: Board,
-    /// What the ids begin with: `HOST:PID:QUEUES`.
-    base: String,
+    host: String,
+    /// As the configuration has them, with commas.
+    queues: String,
     count: u32,
     /// In seconds since 1970.
     started: u64,
@@ -50,14 +51,15 @@ pub(super) struct Workers {
 
 /// Removes all that belongs to workers, unless their node is alive.
 ///
-/// Keys: the hash of worker ids, the node's lease, `workers`, `workers:heartbeat`. Arguments: what the ids begin with, how many there
-/// are, the namespace, whether the node itself asks.
+/// Keys: the hash of groups of workers, the group's lease, `workers`, `workers:heartbeat`. Arguments: the group, how many workers it has,
+/// the namespace, whether the node itself asks.
 static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 if ARGV[4] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local process, queues = string.match(ARGV[1], '^([^:]*:[^:]*):(.*)$')
 for slot = 1, tonumber(ARGV[2]) do
-  local id = ARGV[1] .. ':' .. slot
+  local id = process .. '-' .. slot .. ':' .. queues
   local worker, stat = ARGV[3] .. 'worker:' .. id, ARGV[3] .. 'stat:'
   redis.call('SREM', KEYS[3], id)
   redis.call('DEL', worker, worker .. ':started', stat .. 'processed:' .. id, stat .. 'failed:' .. id)
@@ -79,8 +81,9 @@ impl Workers {
         let workers = Arc::new(Self {
             names: Names::new(&resque.namespace),
             keys: Keys::of_resque(&resque.namespace),
-            base: format!("{host}:{}:{queues}", std::process::id()),
             link: Link::new(opening.connector.clone(), format!("Resque queues {queues}")),
+            host,
+            queues,
             board: Board::new(count),
             count,
             started: clock::now(),
@@ -97,7 +100,7 @@ impl Workers {
         self.keeper.end(FAREWELL).await;
         let told = self.tell().await;
         self.link.judge(&told).await;
-        let removed = self.remove(&self.base, self.count, true).await;
+        let removed = self.remove(&self.group(), self.count, true).await;
         self.link.judge(&removed).await;
     }
 
@@ -108,9 +111,14 @@ impl Workers {
         self.keeper.end(Duration::ZERO).await;
     }
 
-    /// The id of the worker in this place, from 0; beyond the last it begins again.
-    pub(super) fn id(&self, slot: u64) -> String {
-        format!("{}:{}", self.base, slot % u64::from(self.count.max(1)) + 1)
+    /// The id of the worker in this place, from 0. It has three parts, as that of a Ruby worker: some programs can read no other.
+    pub(super) fn id(&self, slot: u32) -> String {
+        format!("{}:{}-{}:{}", self.host, std::process::id(), slot + 1, self.queues)
+    }
+
+    /// What all ids have in common, and the name of the workers of this node among all that share the namespace.
+    fn group(&self) -> String {
+        format!("{}:{}:{}", self.host, std::process::id(), self.queues)
     }
 
     /// The worker that an item is counted for which none was free to be shown with.
@@ -135,7 +143,7 @@ impl Workers {
 
     async fn keep_once(&self, beat: bool, silent: &mut HashSet<String>) -> Result<(), RedisError> {
         let lease = self.lease.as_millis() as u64;
-        let key = self.lease_of(&self.base);
+        let key = self.keys.lease(&self.group());
         scripts::RENEW
             .run::<()>(&mut self.link.redis().await?, |renewal| {
                 renewal.key(&*key).arg(lease);
@@ -152,11 +160,11 @@ impl Workers {
         let mut redis = self.link.redis().await?;
         let (now, _): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
         let (now, started) = (clock::heartbeat(now), clock::started(self.started));
-        let ids: Vec<String> = (0..self.count).map(|slot| self.id(slot.into())).collect();
+        let ids: Vec<String> = (0..self.count).map(|slot| self.id(slot)).collect();
         let mut pipe = redis::pipe();
         pipe.atomic();
         // Whoever finds this node gone learns from this what to remove.
-        pipe.cmd("HSET").arg(self.keys.workers()).arg(&self.base).arg(self.count).ignore();
+        pipe.cmd("HSET").arg(self.keys.workers()).arg(self.group()).arg(self.count).ignore();
         pipe.cmd("SADD").arg(self.names.workers()).arg(&ids).ignore();
         pipe.cmd("MSET").arg(ids.iter().map(|id| (self.names.started(id), &*started)).collect::<Vec<_>>()).ignore();
         let beats: Vec<_> = ids.iter().map(|id| (id, &*now)).collect();
@@ -168,33 +176,30 @@ impl Workers {
     /// have renewed theirs by then.
     async fn remove_silent(&self, silent: &mut HashSet<String>) -> Result<(), RedisError> {
         let mut redis = self.link.redis().await?;
-        let nodes: HashMap<String, u32> =
+        let groups: HashMap<String, u32> =
             redis::cmd("HGETALL").arg(self.keys.workers()).query_async(&mut redis).await?;
         let mut found = HashSet::new();
-        for (base, count) in nodes.into_iter().filter(|(base, _)| *base != self.base) {
-            let alive: bool = redis::cmd("EXISTS").arg(self.lease_of(&base)).query_async(&mut redis).await?;
+        let own = self.group();
+        for (group, count) in groups.into_iter().filter(|(group, _)| *group != own) {
+            let alive: bool = redis::cmd("EXISTS").arg(self.keys.lease(&group)).query_async(&mut redis).await?;
             if alive {
                 continue;
             }
-            if silent.contains(&base) {
-                self.remove(&base, count, false).await?;
+            if silent.contains(&group) {
+                self.remove(&group, count, false).await?;
             }
-            found.insert(base);
+            found.insert(group);
         }
         *silent = found;
         Ok(())
     }
 
-    async fn remove(&self, base: &str, count: u32, own: bool) -> Result<(), RedisError> {
+    async fn remove(&self, group: &str, count: u32, own: bool) -> Result<(), RedisError> {
         let mut removal = REMOVE.prepare_invoke();
-        removal.key(self.keys.workers()).key(self.lease_of(base));
+        removal.key(self.keys.workers()).key(self.keys.lease(group));
         removal.key(self.names.workers()).key(self.names.heartbeat());
-        removal.arg(base).arg(count).arg(&self.names.prefix).arg(u8::from(own));
+        removal.arg(group).arg(count).arg(&self.names.prefix).arg(u8::from(own));
         removal.invoke_async(&mut self.link.redis().await?).await
-    }
-
-    fn lease_of(&self, base: &str) -> String {
-        self.keys.lease(base)
     }
 
     /// Tells Redis what the workers do.
@@ -226,7 +231,7 @@ impl Workers {
         let mut pipe = redis::pipe();
         pipe.atomic();
         for (slot, change) in changes {
-            let id = self.id((*slot).into());
+            let id = self.id(*slot);
             match &change.shows {
                 Some(Shows::Busy(busy)) => {
                     let (queue, payload) = (ruby::string(&busy.queue), job::payload(&busy.job));

@@ -57,6 +57,20 @@ async fn no_more_workers_are_seen_than_a_dashboard_can_show() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_another_has_removed_comes_back() {
+    let server = Server::start().await;
+    let node = start(&server, from(&["low"], "vm"), 1);
+    let id = id("vm", "low", 1);
+    server.answers(&["SISMEMBER", "resque:workers", &id], 1).await;
+    let _removed: u32 = server.ask(&["DEL", "resque:workers", &format!("resque:worker:{id}:started")]).await;
+    let _removed: u32 = server.ask(&["HDEL", "resque:workers:heartbeat", &id]).await;
+    server.answers(&["SISMEMBER", "resque:workers", &id], 1).await;
+    server.answers(&["EXISTS", &format!("resque:worker:{id}:started")], 1).await;
+    server.answers(&["HEXISTS", "resque:workers:heartbeat", &id], 1).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_shown_while_it_is_processed_and_counted_behind_it() {
     let server = Server::start().await;
     let mut node = start(&server, from(&["high"], "vm"), 2);
@@ -194,6 +208,6 @@ async fn counters_miss_nothing_though_redis_is_cut_off() {
     })
     .await;
     node.end().await;
-    let ours: Vec<String> = server.ask(&["KEYS", "resque:stat:*:vm:*"]).await;
+    let ours: Vec<String> = server.ask(&["KEYS", "resque:stat:*:*"]).await;
     assert_eq!(ours, Vec::<String>::new());
 }

@@ -169,3 +169,40 @@ async fn any_namespace_will_do() {
         node.end().await;
     }
 }
+
+async fn connections(server: &Server) -> usize {
+    server.ask::<String>(&["CLIENT", "LIST"]).await.lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_idle_queues_cost_no_connections() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let names: Vec<String> = (0..3_000).map(|n| format!("idle{n:04}")).collect();
+    redis::cmd("SADD").arg("resque:queues").arg(names).exec_async(&mut redis).await.unwrap();
+    let mut node = start(&server, from(&["*"], "vm"), 4);
+    server.enqueue("idle2999", JOB).await;
+    assert_eq!(next_topic(&mut node).await, "Ok");
+    let open = connections(&server).await;
+    assert!(open < 10, "{open} connections");
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_queues_than_may_be_open_at_a_time_are_all_served() {
+    let server = Server::start().await;
+    for n in 0..150 {
+        server.enqueue(&format!("q{n:03}"), job(&format!("J{n:03}"))).await;
+    }
+    let mut node = start(&server, from(&["*"], "vm"), 16);
+    let mut topics = Vec::new();
+    for _ in 0..150 {
+        topics.push(next_topic(&mut node).await);
+    }
+    let open = connections(&server).await;
+    assert!(open < 3 * 64 * 2, "{open} connections");
+    topics.sort();
+    topics.dedup();
+    assert_eq!(topics.len(), 150);
+    node.end().await;
+}
