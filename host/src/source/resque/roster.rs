@@ -116,8 +116,10 @@ impl Roster {
             Wanted::Static(_) => quiet.cancelled().await,
             Wanted::Dynamic { .. } => {
                 while !quiet.is_cancelled() {
-                    let looked = self.look().await;
-                    self.workers.link.judge(&looked).await;
+                    // Nothing is begun before all that is waited for is there.
+                    if let Some(looked) = quiet.run_until_cancelled(self.look()).await {
+                        self.workers.link.judge(&looked).await;
+                    }
                     // Elapsing is what usually happens.
                     let _ended = tokio::time::timeout(LOOK, quiet.cancelled()).await.is_ok();
                 }

@@ -29,8 +29,8 @@ const MOST: usize = 1_000;
 const GATHER: Duration = Duration::from_millis(50);
 /// How often a worker says that it is alive.
 const BEAT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
-/// How long the last changes may take when this ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long Redis may take to be told that this ends; others remove what is left.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// See the module.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ return 1
 impl Workers {
     /// Begins to be seen.
     pub(super) fn open(opening: &Opening<'_>, resque: &config::Resque) -> Arc<Self> {
-        let queues = resque.queues.join(",");
+        let queues = resque.queues.iter().map(|queue| queue.trim()).collect::<Vec<_>>().join(",");
         let host = resque.host.clone().unwrap_or_else(host);
         let count = opening.config.in_flight.min(MOST) as u32;
         let workers = Arc::new(Self {
@@ -98,10 +98,13 @@ impl Workers {
     /// Is seen no more.
     pub(super) async fn close(&self) {
         self.keeper.end(FAREWELL).await;
-        let told = self.tell().await;
-        self.link.judge(&told).await;
-        let removed = self.remove(&self.group(), self.count, true).await;
-        self.link.judge(&removed).await;
+        let farewell = async {
+            let told = self.tell().await;
+            self.link.judge(&told).await;
+            let removed = self.remove(&self.group(), self.count, true).await;
+            self.link.judge(&removed).await;
+        };
+        let _in_time = tokio::time::timeout(FAREWELL, farewell).await.is_ok();
     }
 
     /// Leaves everything as a killed process does.

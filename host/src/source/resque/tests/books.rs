@@ -189,6 +189,24 @@ async fn a_node_that_is_gone_leaves_its_jobs_and_no_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_full_jobs_go_on_and_what_they_did_is_told_later() {
+    let server = Server::start().await;
+    let mut node = start(&server, from(&["low"], "vm"), 2);
+    server.answers(&["SCARD", "resque:workers"], 2).await;
+    for _ in 0..20 {
+        server.enqueue("low", JOB).await;
+    }
+    let _set: String = server.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for _ in 0..20 {
+        node.next().await.settle(dead("no"));
+    }
+    server.answers(&["LLEN", "resque:failed"], 20).await;
+    let _set: String = server.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    server.answers(&["MGET", "resque:stat:processed", "resque:stat:failed"], (Some(20), Some(20))).await;
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counters_miss_nothing_though_redis_is_cut_off() {
     let server = Server::start().await;
     let mut node = start(&server, from(&["low"], "vm"), 8);

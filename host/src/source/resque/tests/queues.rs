@@ -156,6 +156,7 @@ async fn a_paused_node_ends_at_once_and_takes_nothing() {
 async fn any_namespace_will_do() {
     let server = Server::start().await;
     for (namespace, prefix) in [("", ""), ("{app}", "{app}:")] {
+        let _emptied: String = server.ask(&["FLUSHALL"]).await;
         let resque = config::Resque { namespace: namespace.to_owned(), ..from(&["*"], "vm") };
         let mut node = Node::open(&server, "a", &pipeline_of(config::From::Resque(resque), 1));
         let _added: u32 = server.ask(&["SADD", &format!("{prefix}queues"), "q"]).await;
@@ -166,6 +167,8 @@ async fn any_namespace_will_do() {
         server.answers(&["LLEN", &format!("{prefix}failed")], 1).await;
         server.answers(&["GET", &format!("{prefix}stat:failed")], Some(1)).await;
         server.answers(&["SCARD", &format!("{prefix}workers")], 1).await;
+        let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
+        assert!(keys.iter().all(|key| key.contains(namespace)), "all lie in one slot: {keys:?}");
         node.end().await;
     }
 }
