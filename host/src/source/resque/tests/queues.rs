@@ -23,6 +23,16 @@ async fn next_topic(node: &mut Node) -> String {
     topic
 }
 
+/// Whether no taker is seen to wait for a job, between two rounds either.
+async fn nobody_waits(server: &Server) -> bool {
+    for _ in 0..10 {
+        if !server.ask::<String>(&["INFO", "clients"]).await.contains("blocked_clients:0\r") {
+            return false;
+        }
+    }
+    true
+}
+
 /// Nothing comes for this long.
 async fn stays_silent(node: &mut Node, time: Duration) {
     assert!(tokio::time::timeout(time, node.taken.recv()).await.is_err(), "something was taken");
@@ -93,7 +103,7 @@ async fn an_idle_queue_is_closed_and_opened_again() {
     let mut node = start(&server, from(&["*"], "vm"), 4);
     server.enqueue("a", JOB).await;
     let slow = node.next().await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    stays_silent(&mut node, Duration::from_secs(4)).await;
     assert!(a_is_open(&server).await, "what is being processed is not idle");
     slow.settle(Outcome::Done);
     server.answers(&["EXISTS", LANES], 0).await;
@@ -128,7 +138,7 @@ async fn nothing_is_taken_while_all_workers_are_paused() {
     server.enqueue("a", job("First")).await;
     let first = node.next().await;
     let _set: String = server.ask(&["SET", "resque:pause-all-workers", " TRUE\n"]).await;
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    eventually("nobody takes", || nobody_waits(&server)).await;
     first.settle(Outcome::Retry { after: Duration::ZERO, trouble: trouble(1, "busy"), succeeded: Vec::new() });
     server.enqueue("a", job("Second")).await;
     stays_silent(&mut node, Duration::from_millis(1_500)).await;
@@ -143,8 +153,9 @@ async fn nothing_is_taken_while_all_workers_are_paused() {
 async fn a_paused_node_ends_at_once_and_takes_nothing() {
     let server = Server::start().await;
     let node = start(&server, from(&["a"], "vm"), 4);
+    eventually("somebody waits", || async { !nobody_waits(&server).await }).await;
     let _set: String = server.ask(&["SET", "resque:pause-all-workers", "true"]).await;
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    eventually("nobody takes", || nobody_waits(&server)).await;
     server.enqueue("a", JOB).await;
     let asked = Instant::now();
     node.end().await;
