@@ -17,6 +17,7 @@ mod list;
 mod queue;
 mod recover;
 mod register;
+mod resque;
 mod scripts;
 mod settle;
 mod settlement;
@@ -36,6 +37,7 @@ pub use channel::Channel;
 pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
+pub use resque::Resque;
 pub use shared::{Opening, Ordered, Start, Waiting};
 pub use stream::Stream;
 pub use thoonk::Thoonk;
@@ -51,6 +53,8 @@ pub enum Source {
     Thoonk(Thoonk),
     /// A Redis stream.
     Stream(Stream),
+    /// Resque queues.
+    Resque(Resque),
 }
 
 impl Source {
@@ -61,7 +65,7 @@ impl Source {
             config::From::Channels(channels) => Self::Channel(Channel::open(opening, channels)),
             config::From::Thoonk(feed) => Self::Thoonk(Thoonk::open(opening, feed)),
             config::From::Stream(stream) => Self::Stream(Stream::open(opening, stream)),
-            _ => unreachable!("the configuration refuses sources that are not there yet"),
+            config::From::Resque(resque) => Self::Resque(Resque::open(opening, resque)),
         }
     }
 
@@ -72,6 +76,7 @@ impl Source {
             Self::Channel(channel) => channel.close(),
             Self::Thoonk(feed) => feed.close().await,
             Self::Stream(stream) => stream.close().await,
+            Self::Resque(resque) => resque.close().await,
         }
     }
 
@@ -83,6 +88,7 @@ impl Source {
             Self::Channel(channel) => channel.close(),
             Self::Thoonk(feed) => feed.forget().await,
             Self::Stream(stream) => stream.forget().await,
+            Self::Resque(resque) => resque.forget().await,
         }
     }
 }

@@ -130,6 +130,7 @@ mod envelope;
 mod error;
 #[doc(hidden)]
 pub mod glue;
+mod job;
 pub mod json;
 pub mod log;
 mod message;
@@ -141,6 +142,7 @@ mod verdict;
 pub use config::NoConfig;
 pub use error::{Error, OrRetry, Result};
 pub use gristmill_sdk_macros::{filter, publisher};
+pub use job::Job;
 pub use message::Message;
 pub use plugin::{Filter, Publisher};
 pub use reply::{Failure, HttpReply, Reply};

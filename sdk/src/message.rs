@@ -3,6 +3,7 @@
 use crate::{
     Change, Error, Result,
     envelope::{Envelope, Sample},
+    job::Job,
     json::{Edit, Found, Json, Paths},
 };
 use serde::de::DeserializeOwned;
@@ -56,6 +57,24 @@ impl Message {
     /// A rejection that names the line and column if it is not JSON or not of this type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.payload).map_err(misread)
+    }
+
+    /// The payload as a job of Resque: its class, and its arguments of any type.
+    ///
+    /// ```
+    /// use gristmill_sdk::Message;
+    ///
+    /// let message = Message::test(r#"{"class":"SendMail","args":[7,"hello"]}"#);
+    /// let job = message.job()?;
+    /// let (user, text): (u64, String) = job.args()?;
+    /// assert_eq!((job.class(), user, &*text), ("SendMail", 7, "hello"));
+    /// # Ok::<(), gristmill_sdk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A rejection if it is not JSON, has no class, or arguments that are no array.
+    pub fn job(&self) -> Result<Job<'_>> {
+        Job::read(&self.payload).map_err(|error| error.within("payload"))
     }
 
     /// Stable over all attempts and takeovers; the children of a split append `/0`, `/1`, ….

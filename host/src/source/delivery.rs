@@ -1,6 +1,6 @@
 //! A message on loan from a source, and how it is given back.
 
-use super::{channel::Loan, envelope::Envelope, lane::Lane};
+use super::{channel::Loan, envelope::Envelope, lane::Lane, resque::Seat};
 use crate::message::{Message, Outcome, Trouble};
 use bytes::Bytes;
 use std::{
@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) payload: Bytes,
     /// How often it was tried since a node ended with it in flight, this time included; 0 for what is not under suspicion.
     pub(super) tried: u32,
+    /// The Resque worker that is said to process it.
+    pub(super) seat: Option<Seat>,
     state: AtomicU8,
     /// Absent for the common outcome: done.
     outcome: OnceLock<Box<Outcome>>,
@@ -40,7 +42,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(seq: u64, raw: Bytes, named: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
         let state = AtomicU8::new(if parked { PARKED } else { OPEN });
-        Self { seq, raw, named, past, payload, tried: 0, state, outcome: OnceLock::new() }
+        Self { seq, raw, named, past, payload, tried: 0, seat: None, state, outcome: OnceLock::new() }
     }
 
     /// The message's id: the one it had, or that of the system it came from, or one of a lane whose ids begin with `origin`.

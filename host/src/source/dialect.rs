@@ -1,7 +1,14 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
 use super::{
-    delivery::Entry, envelope::Envelope, keys::Keys, scripts::Needed, settlement::Step, stream::Group, thoonk,
+    delivery::Entry,
+    envelope::Envelope,
+    keys::Keys,
+    resque::{Jobs, Seat},
+    scripts::Needed,
+    settlement::Step,
+    stream::Group,
+    thoonk,
 };
 use crate::message::Outcome;
 use bytes::Bytes;
@@ -17,6 +24,8 @@ pub(super) enum Dialect {
     Thoonk(Box<thoonk::Feed>),
     /// Not a list but a stream, read through this group; only its retries are a list.
     Stream(Arc<Group>),
+    /// A Resque queue's: an item is a job.
+    Resque(Arc<Jobs>),
 }
 
 /// Takes as the script `TAKE` does, and tells others whose the messages are, in one step.
@@ -69,15 +78,23 @@ impl Dialect {
     /// The keys that belong to `list`.
     pub(super) fn keys(&self, list: &str) -> Keys {
         match self {
-            Self::Plain | Self::Thoonk(_) => Keys::new(list),
+            Self::Plain | Self::Thoonk(_) | Self::Resque(_) => Keys::new(list),
             Self::Stream(group) => Keys::of_group(list, group.name()),
+        }
+    }
+
+    /// The stream of dead letters of a list that has `keys`, where the configuration names none.
+    pub(super) fn dead_letters(&self, keys: &Keys) -> String {
+        match self {
+            Self::Plain | Self::Thoonk(_) | Self::Stream(_) => keys.dead(),
+            Self::Resque(jobs) => jobs.dead_letters(),
         }
     }
 
     /// What claims the messages that are taken, where moving them into a lane is not enough.
     pub(super) fn claim(&self) -> Option<Claim> {
         match self {
-            Self::Plain | Self::Stream(_) => None,
+            Self::Plain | Self::Stream(_) | Self::Resque(_) => None,
             Self::Thoonk(feed) => feed.claim(),
         }
     }
@@ -91,6 +108,15 @@ impl Dialect {
         match self {
             Self::Plain | Self::Stream(_) => Ok(raw.into_iter().map(Item::from).collect()),
             Self::Thoonk(feed) => feed.read(redis, raw).await,
+            Self::Resque(jobs) => jobs.read(redis, raw).await,
+        }
+    }
+
+    /// Who is shown to process a message that is about to be handed out.
+    pub(super) fn seat(&self, entry: &Entry) -> Option<Seat> {
+        match self {
+            Self::Plain | Self::Thoonk(_) | Self::Stream(_) => None,
+            Self::Resque(jobs) => Some(jobs.seat(entry)),
         }
     }
 
@@ -99,6 +125,7 @@ impl Dialect {
         match self {
             Self::Plain | Self::Stream(_) => steps.extend(kept),
             Self::Thoonk(feed) => feed.steps(entry, outcome, kept, steps),
+            Self::Resque(jobs) => jobs.steps(entry, outcome, kept, steps),
         }
     }
 }

@@ -24,6 +24,11 @@ impl Keys {
         }
     }
 
+    /// Those of all queues of a Resque namespace together: as queues come and go, their dead letters lie in one place.
+    pub(super) fn of_resque(namespace: &str) -> Self {
+        Self::new(&resque_queue(namespace, ""))
+    }
+
     /// Hash: lane key → its register, what the reaper walks.
     pub(super) fn lanes(&self) -> String {
         format!("{}:lanes", self.prefix)
@@ -42,6 +47,11 @@ impl Keys {
     /// Stream of dead letters.
     pub(super) fn dead(&self) -> String {
         format!("{}:dead", self.prefix)
+    }
+
+    /// Hash of a Resque namespace: a node's group of workers → how many they are.
+    pub(super) fn workers(&self) -> String {
+        format!("{}:workers", self.prefix)
     }
 
     /// Hash: id of a message in flight when its node ended → how often it was tried since.
@@ -72,6 +82,14 @@ impl Keys {
     /// The node that holds `lane`, and the lane's name.
     pub(super) fn holder<'a>(&self, lane: &'a str) -> Option<(&'a str, &'a str)> {
         lane.strip_prefix(&*self.prefix)?.strip_prefix(":lane:")?.split_once(':')
+    }
+}
+
+/// The list of a Resque queue.
+pub(super) fn resque_queue(namespace: &str, queue: &str) -> String {
+    match namespace {
+        "" => format!("queue:{queue}"),
+        namespace => format!("{namespace}:queue:{queue}"),
     }
 }
 

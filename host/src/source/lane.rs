@@ -212,6 +212,8 @@ impl Lane {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
             let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason };
             entry.settle(Outcome::Dead { trouble, succeeded: Vec::new() });
+        } else {
+            entry.seat = self.shared.dialect.seat(&entry);
         }
         entry
     }

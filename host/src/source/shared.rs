@@ -116,7 +116,7 @@ impl Shared {
         Arc::new(Self {
             pipeline: opening.pipeline.to_owned(),
             source: which.source.into(),
-            dead: config.dead_letters.clone().unwrap_or_else(|| keys.dead()),
+            dead: config.dead_letters.clone().unwrap_or_else(|| which.dialect.dead_letters(&keys)),
             keys,
             node: opening.node.to_owned(),
             lease: opening.lease,

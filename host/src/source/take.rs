@@ -105,7 +105,9 @@ impl<'a> Taker<'a> {
     /// Takes round after round until the connection or the lane is of no more use.
     async fn run(&mut self, backoff: &mut Backoff) {
         while !self.shared.shutdown.quiet().is_cancelled() {
-            let permits = self.shared.flow.permits(self.shared.ticket(), self.want).await;
+            // Waiting for a turn or for permits loses nothing, and may take long.
+            let permits = self.shared.flow.permits(self.shared.ticket(), self.want);
+            let Some(permits) = self.shared.shutdown.quiet().run_until_cancelled(permits).await else { break };
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {

@@ -84,7 +84,7 @@ impl Server {
         push.exec_async(&mut redis).await.unwrap();
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+    pub(super) async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let (name, arguments) = words.split_first().unwrap();
         redis::cmd(name).arg(arguments).query_async(&mut self.redis().await).await.unwrap()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::sync::Notify;
 
@@ -21,6 +21,8 @@ pub(super) struct Turns {
     sharing: Sharing,
     queues: Mutex<Vec<Queue>>,
     tickets: AtomicU64,
+    /// Nobody takes for now.
+    held: AtomicBool,
     changed: Notify,
 }
 
@@ -40,7 +42,8 @@ const AHEAD: f64 = 64.0;
 
 impl Turns {
     pub(super) fn new(sharing: Sharing) -> Self {
-        Self { sharing, queues: Mutex::default(), tickets: AtomicU64::new(0), changed: Notify::new() }
+        let (tickets, held) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { sharing, queues: Mutex::default(), tickets, held, changed: Notify::new() }
     }
 
     /// A queue that takes from now on; `rank` is its place (lower goes first) or its weight. Returns its ticket.
@@ -67,8 +70,18 @@ impl Turns {
         self.changed.notify_waiters();
     }
 
+    /// Whether nobody may take from now on.
+    pub(super) fn hold(&self, held: bool) {
+        if self.held.swap(held, Ordering::Relaxed) != held {
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Whether it is this queue's turn.
     pub(super) fn is_on(&self, ticket: u64) -> bool {
+        if self.held.load(Ordering::Relaxed) {
+            return false;
+        }
         let queues = self.queues();
         let Some(own) = queues.iter().find(|queue| queue.ticket == ticket) else { return true };
         let mut others = queues.iter().filter(|queue| queue.ticket != ticket && queue.waits);
@@ -136,6 +149,16 @@ mod tests {
         assert!(!turns.is_on(1));
         turns.leave(0);
         assert!(turns.is_on(1));
+    }
+
+    #[test]
+    fn while_all_are_held_nobody_takes() {
+        let turns = Turns::new(Sharing::Strict);
+        turns.enter(0);
+        turns.hold(true);
+        assert!(!turns.is_on(0));
+        turns.hold(false);
+        assert!(turns.is_on(0));
     }
 
     #[test]

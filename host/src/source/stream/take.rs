@@ -81,7 +81,9 @@ impl<'a> Taker<'a> {
     async fn run(&mut self, backoff: &mut Backoff) {
         let Member { shared, group } = self.member;
         while !shared.shutdown.quiet().is_cancelled() {
-            let permits = shared.flow.permits(shared.ticket(), self.want).await;
+            // Waiting for a turn or for permits loses nothing, and may take long.
+            let permits = shared.flow.permits(shared.ticket(), self.want);
+            let Some(permits) = shared.shutdown.quiet().run_until_cancelled(permits).await else { break };
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
