@@ -192,7 +192,11 @@ fn login(servers: &Servers) -> &'static str {
 
 fn connection(servers: &Servers) -> &'static str {
     match servers {
-        Servers::Single(_) => "nothing answers there; start Redis, or correct the address",
+        // One that is crowded says so and hangs up, which is often all that is seen of it.
+        Servers::Single(_) => {
+            "the connection broke, or nothing answers there: start Redis, or correct the address; one that hangs up at \
+             once may have all the clients that its `maxclients` allows"
+        }
         Servers::Sentinel(..) => {
             "no sentinel answers, or the master they name does not; the address they announce must be reachable from here"
         }
