@@ -125,7 +125,11 @@ impl Trouble {
             Self::Replica => replica(servers).into(),
             Self::Login => login(servers).into(),
             Self::Forbidden => {
-                format!("the user in the address may not do this: {}; grant it with `ACL SETUSER`", said(error))
+                format!(
+                    "the user in the address may not do this: {}; grant it with `ACL SETUSER`, as \"What Redis must allow\" \
+                     in the README shows",
+                    said(error)
+                )
             }
             Self::WrongType => format!(
                 "`{source}`, or one of the `gristmill:` keys beside it, holds another type than it should; \
