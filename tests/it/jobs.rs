@@ -1,6 +1,6 @@
 //! What most tests push and expect: numbered jobs in the list `jobs`, delivered by the `http` publisher.
 
-use gristmill_tests::{Mill, Redis, Sink, eventually};
+use gristmill_tests::{Mill, Received, Redis, Sink, eventually};
 use std::{collections::HashMap, ops::Range, time::Duration};
 
 /// Long enough for anything that should happen on a busy machine.
@@ -35,7 +35,13 @@ pub(crate) fn jobs(numbers: Range<u64>) -> Vec<String> {
 
 /// How often each number has arrived.
 pub(crate) fn arrived(sink: &Sink) -> HashMap<u64, usize> {
-    sink.tally(|received| received.json()["id"].as_u64().expect("every job has a number"))
+    sink.tally(number)
+}
+
+/// The number of the job that was delivered; a Resque job has it as its first argument.
+pub(crate) fn number(received: &Received) -> u64 {
+    let job = received.json();
+    job["id"].as_u64().or(job["args"][0].as_u64()).expect("every job has a number")
 }
 
 /// Waits until every one of these jobs has arrived at least once, and returns how many came more than that.
