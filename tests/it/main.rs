@@ -11,6 +11,7 @@ mod kinds;
 mod layout;
 mod misbehave;
 mod native;
+mod peers;
 mod readme;
 mod reload;
 mod retry;
