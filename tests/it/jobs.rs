@@ -1,6 +1,7 @@
 //! What most tests push and expect: numbered jobs in the list `jobs`, delivered by the `http` publisher.
 
 use gristmill_tests::{Mill, Received, Redis, Sink, eventually};
+use serde_json::Value;
 use std::{collections::HashMap, ops::Range, time::Duration};
 
 /// Long enough for anything that should happen on a busy machine.
@@ -38,9 +39,13 @@ pub(crate) fn arrived(sink: &Sink) -> HashMap<u64, usize> {
     sink.tally(number)
 }
 
-/// The number of the job that was delivered; a Resque job has it as its first argument.
+/// The number of the job that was delivered.
 pub(crate) fn number(received: &Received) -> u64 {
-    let job = received.json();
+    number_in(&received.json())
+}
+
+/// The number of this job; one of Resque has it as its first argument.
+pub(crate) fn number_in(job: &Value) -> u64 {
     job["id"].as_u64().or(job["args"][0].as_u64()).expect("every job has a number")
 }
 

@@ -1,6 +1,7 @@
 //! Gristmill as an operator meets it: the real binary, a real Redis, a real HTTP server, one file for each idea.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod chaos;
 mod contract;
 mod crash;
 mod dead;
