@@ -3,7 +3,10 @@
 use super::{Error, Letter};
 use crate::{
     config::{self, From},
-    source::{keys::Keys, thoonk},
+    source::{
+        keys::{self, Keys},
+        thoonk,
+    },
 };
 
 /// See the module.
@@ -57,7 +60,7 @@ impl Place {
 
     /// The name of the queue of `resque` for `letter`.
     fn queue<'a>(&self, resque: &'a config::Resque, letter: &'a Letter) -> Option<&'a str> {
-        let key = queue_key(resque, "");
+        let key = keys::resque_queue(&resque.namespace, "");
         let source = letter.source.strip_prefix(&key).unwrap_or(&letter.source);
         let named = |queue: &&String| !queue.starts_with('!') && !queue.contains(['*', '?', '[', ']', '{', '}']);
         let mut queues = resque.queues.iter().filter(named);
@@ -72,7 +75,7 @@ impl Again {
     fn streams(&self) -> Vec<String> {
         match self {
             Self::Queues(queues) => queues.iter().map(Keys::dead).collect(),
-            Self::Resque(resque) => vec![Keys::new(&queue_key(resque, "")).dead()],
+            Self::Resque(resque) => vec![Keys::new(&keys::resque_queue(&resque.namespace, "")).dead()],
         }
     }
 }
@@ -89,12 +92,5 @@ fn again(from: &From) -> Option<Again> {
 }
 
 fn queue_keys(resque: &config::Resque, queue: &str) -> Keys {
-    Keys::new(&queue_key(resque, queue))
-}
-
-fn queue_key(resque: &config::Resque, queue: &str) -> String {
-    match resque.namespace.as_str() {
-        "" => format!("queue:{queue}"),
-        namespace => format!("{namespace}:queue:{queue}"),
-    }
+    Keys::new(&keys::resque_queue(&resque.namespace, queue))
 }
