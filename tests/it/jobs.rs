@@ -1,6 +1,7 @@
 //! What most tests push and expect: numbered jobs in the list `jobs`, delivered by the `http` publisher.
 
-use gristmill_tests::{Mill, Redis, Sink, eventually};
+use gristmill_tests::{Mill, Received, Redis, Sink, eventually};
+use serde_json::Value;
 use std::{collections::HashMap, ops::Range, time::Duration};
 
 /// Long enough for anything that should happen on a busy machine.
@@ -35,7 +36,17 @@ pub(crate) fn jobs(numbers: Range<u64>) -> Vec<String> {
 
 /// How often each number has arrived.
 pub(crate) fn arrived(sink: &Sink) -> HashMap<u64, usize> {
-    sink.tally(|received| received.json()["id"].as_u64().expect("every job has a number"))
+    sink.tally(number)
+}
+
+/// The number of the job that was delivered.
+pub(crate) fn number(received: &Received) -> u64 {
+    number_in(&received.json())
+}
+
+/// The number of this job; one of Resque has it as its first argument.
+pub(crate) fn number_in(job: &Value) -> u64 {
+    job["id"].as_u64().or(job["args"][0].as_u64()).expect("every job has a number")
 }
 
 /// Waits until every one of these jobs has arrived at least once, and returns how many came more than that.

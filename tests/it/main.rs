@@ -2,16 +2,20 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod access;
+mod chaos;
+mod contract;
 mod crash;
 mod dead;
 mod delivery;
 mod demo;
 mod harm;
 mod jobs;
+mod kinds;
 mod layout;
 mod link;
 mod misbehave;
 mod native;
+mod peers;
 mod readme;
 mod refusals;
 mod reload;

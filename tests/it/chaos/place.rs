@@ -1,0 +1,113 @@
+//! One of the nodes, in a place of its own: a directory, a proxy before Redis, and what it suffers from.
+
+use gristmill_tests::{Fault, Mill, Node, Proxy, replace_file};
+use std::time::Instant;
+
+/// See the module.
+pub(super) struct Place {
+    // Dropped before the directory that its log lies in.
+    state: State,
+    pub(super) mill: Mill<Proxy>,
+    /// Until when its connection is bad.
+    bad_until: Option<Instant>,
+}
+
+enum State {
+    Up(Node),
+    Frozen(Node, Instant),
+    /// To be started then.
+    Down(Instant),
+}
+
+impl Place {
+    /// With everything a node needs, which is not started yet.
+    pub(super) fn new(proxy: Proxy, config: &str, now: Instant) -> Self {
+        let mill = Mill::at(proxy.url(), proxy).plugins(&["http"]).guests(&["misbehave", "stamp"]).config(config);
+        Self { state: State::Down(now), mill, bad_until: None }
+    }
+
+    /// Whether nothing has been done to the node that is not over.
+    pub(super) fn is_well(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
+    pub(super) fn kill(&mut self, until: Instant) {
+        self.change(|state| {
+            if let State::Up(mut node) | State::Frozen(mut node, _) = state {
+                node.kill9();
+            }
+            State::Down(until)
+        });
+    }
+
+    pub(super) fn freeze(&mut self, until: Instant) {
+        self.change(|state| match state {
+            State::Up(node) => {
+                node.sigstop();
+                State::Frozen(node, until)
+            }
+            other => other,
+        });
+    }
+
+    /// Makes its connection bad in one more way.
+    pub(super) fn spoil(&mut self, fault: Fault, until: Instant) {
+        self.mill.redis.set(fault);
+        self.bad_until = self.bad_until.max(Some(until));
+    }
+
+    /// Puts a new version of `plugin` in place.
+    pub(super) fn swap(&self, plugin: &str, bytes: &[u8]) {
+        replace_file(&self.mill.plugin_file(plugin), bytes);
+    }
+
+    /// Ends what is over by now. A node is only started while `redis` is up, as it wants to see it once.
+    pub(super) fn tick(&mut self, now: Instant, redis_is_up: bool) {
+        if self.bad_until.is_some_and(|until| until <= now) {
+            self.bad_until = None;
+            self.mill.redis.clear();
+        }
+        let may_start = redis_is_up && self.bad_until.is_none();
+        let mill = &self.mill;
+        let state = std::mem::replace(&mut self.state, State::Down(now));
+        self.state = match state {
+            State::Frozen(node, until) if until <= now => {
+                node.sigcont();
+                State::Up(node)
+            }
+            State::Down(until) if until <= now && may_start => State::Up(mill.node_unready()),
+            State::Up(mut node) => match node.ended() {
+                // It did not find Redis when it began, as one was just being killed.
+                Some(_) if !node.log().contains(" ready ") => State::Down(now),
+                Some(status) => panic!("the node ended by itself ({status}):\n{}", node.log()),
+                None => State::Up(node),
+            },
+            other => other,
+        };
+    }
+
+    /// Ends everything that is done to it.
+    pub(super) fn heal(&mut self, now: Instant) {
+        self.bad_until = None;
+        self.mill.redis.clear();
+        self.change(|state| match state {
+            State::Frozen(node, _) => State::Frozen(node, now),
+            State::Down(_) => State::Down(now),
+            up @ State::Up(_) => up,
+        });
+        self.tick(now, true);
+    }
+
+    /// Asks the node to end in peace; returns its exit code.
+    pub(super) fn terminate(&mut self) -> Option<i32> {
+        match &mut self.state {
+            State::Up(node) => Some(node.terminate()),
+            _ => None,
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(State) -> State) {
+        let state = std::mem::replace(&mut self.state, State::Down(Instant::now()));
+        self.state = change(state);
+    }
+}
