@@ -3,6 +3,7 @@
 
 mod access;
 mod chaos;
+mod cluster;
 mod contract;
 mod crash;
 mod dead;
