@@ -3,6 +3,7 @@
 
 mod access;
 mod crash;
+mod damage;
 mod dead;
 mod delivery;
 mod demo;
@@ -12,12 +13,14 @@ mod layout;
 mod link;
 mod misbehave;
 mod native;
+mod process;
 mod readme;
 mod refusals;
 mod reload;
 mod retry;
 mod shared_build;
 mod shutdown;
+mod sizes;
 mod swap;
 mod topology;
 mod verdicts;
