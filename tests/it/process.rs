@@ -18,7 +18,7 @@ impl Chance {
     fn new() -> Self {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         let seed = std::env::var("GRISTMILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
-        println!("GRISTMILL_SEED={seed}");
+        eprintln!("GRISTMILL_SEED={seed}");
         Self(seed | 1)
     }
 

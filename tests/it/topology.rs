@@ -33,7 +33,9 @@ fn masters_that_change_in_peace_or_are_killed_lose_nothing() {
     mill.redis.kill_master();
     mill.redis.wait_other(before);
     producer.push(mill.redis.master(), 500);
-    producer.lost_nothing(&mill, mill.redis.master(), 3 * HELD);
+    // After a failover in peace the old master takes writes for some ten seconds more, and then throws them away: what was
+    // settled there comes again.
+    producer.lost_nothing(&mill, mill.redis.master(), 1_500 + 2 * HELD);
     assert_eq!(node.ended(), None);
 }
 
