@@ -12,6 +12,7 @@ mod kinds;
 mod layout;
 mod misbehave;
 mod native;
+mod order;
 mod peers;
 mod readme;
 mod reload;
