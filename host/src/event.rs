@@ -12,7 +12,7 @@ use std::{
 };
 use tracing::{debug, error, info, warn};
 
-/// A command failed for the first time since the source was last known to be healthy; `advice` says what can be done.
+/// A command failed as none has since the source was last known to be healthy; `advice` says what can be done.
 pub(crate) fn redis_trouble(source: &str, url: &str, cause: &(dyn Error + 'static), advice: &str) {
     warn!(source, redis = url, error = cause, "Redis does not do what we ask; trying again until it does: {advice}");
 }

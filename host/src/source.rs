@@ -9,6 +9,7 @@ mod dialect;
 pub mod embedded;
 mod envelope;
 mod flow;
+mod health;
 mod keys;
 mod lane;
 mod lead;

@@ -1,6 +1,6 @@
 //! What all the tasks of one queue have in common: its keys, its connection for short commands, its health.
 
-use super::{connection::Connector, dialect::Dialect, flow::Flow, keys::Keys};
+use super::{connection::Connector, dialect::Dialect, flow::Flow, health::Health, keys::Keys};
 use crate::{
     config, event,
     message::{Message, Outcome},
@@ -12,9 +12,9 @@ use std::{
     fmt::{self, Debug},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
 
@@ -52,7 +52,7 @@ pub(super) struct Shared {
     ticket: u64,
     failures: event::Failures,
     link: Mutex<Option<MultiplexedConnection>>,
-    troubled: AtomicBool,
+    health: Health,
     /// Lanes that were taken over, and are being handed out.
     resuming: AtomicUsize,
     /// Lanes that somebody in this process cares for.
@@ -136,7 +136,7 @@ impl Shared {
             ticket,
             failures: event::Failures::default(),
             link: Mutex::new(None),
-            troubled: AtomicBool::new(false),
+            health: Health::default(),
             resuming: AtomicUsize::new(0),
             live: std::sync::Mutex::default(),
         })
@@ -151,10 +151,10 @@ impl Shared {
         }
     }
 
-    /// A command failed: says so once, and forgets a connection that is of no more use.
+    /// A command failed: says so if that is news, and forgets a connection that is of no more use.
     pub(super) async fn failed(&self, error: &RedisError) {
-        if !self.troubled.swap(true, Ordering::Relaxed) {
-            let advice = self.connector.advice(error, &self.source);
+        let advice = self.connector.advice(error, &self.source);
+        if self.health.failed(&advice, Instant::now()) {
             event::redis_trouble(&self.source, self.connector.url(), error, &advice);
         }
         if self.connector.is_lost(error) {
@@ -164,7 +164,7 @@ impl Shared {
 
     /// A message was taken, or settled: proof of health.
     pub(super) fn healthy(&self) {
-        if self.troubled.load(Ordering::Relaxed) && self.troubled.swap(false, Ordering::Relaxed) {
+        if self.health.is_troubled() && self.health.recovered(Instant::now()) {
             event::redis_back(&self.source);
         }
     }

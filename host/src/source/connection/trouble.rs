@@ -125,7 +125,11 @@ impl Trouble {
             Self::Replica => replica(servers).into(),
             Self::Login => login(servers).into(),
             Self::Forbidden => {
-                format!("the user in the address may not do this: {}; grant it with `ACL SETUSER`", said(error))
+                format!(
+                    "the user in the address may not do this: {}; grant it with `ACL SETUSER`, as \"What Redis must allow\" \
+                     in the README shows",
+                    said(error)
+                )
             }
             Self::WrongType => format!(
                 "`{source}`, or one of the `gristmill:` keys beside it, holds another type than it should; \
@@ -192,7 +196,11 @@ fn login(servers: &Servers) -> &'static str {
 
 fn connection(servers: &Servers) -> &'static str {
     match servers {
-        Servers::Single(_) => "nothing answers there; start Redis, or correct the address",
+        // One that is crowded says so and hangs up, which is often all that is seen of it.
+        Servers::Single(_) => {
+            "the connection broke, or nothing answers there: start Redis, or correct the address; one that hangs up at \
+             once may have all the clients that its `maxclients` allows"
+        }
         Servers::Sentinel(..) => {
             "no sentinel answers, or the master they name does not; the address they announce must be reachable from here"
         }

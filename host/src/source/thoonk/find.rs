@@ -61,11 +61,13 @@ pub(super) async fn kind(connector: &Connector, shutdown: &Shutdown, feed: &conf
 }
 
 async fn look(connector: &Connector, feed: &config::Thoonk) -> Result<ThoonkKind, Obstacle> {
-    let mut redis = connector.shared().await?;
     let names = Names::new(&feed.feed);
+    let mut redis = connector.at(&names.config).shared().await?;
     let mut found = type_of(&mut redis, &names).await?;
     if let (None, Some(kind)) = (&found, feed.kind) {
-        create(&mut redis, &names, &feed.feed, kind).await?;
+        // The register of all feeds lies elsewhere in a Cluster.
+        let mut register = connector.at("feeds").shared().await?;
+        create(&mut redis, &mut register, &names, &feed.feed, kind).await?;
         found = type_of(&mut redis, &names).await?;
     }
     judge(found, feed.kind)
@@ -78,11 +80,12 @@ async fn type_of(redis: &mut MultiplexedConnection, names: &Names) -> Result<Opt
 /// As Thoonk does, and where somebody else has begun to create it and has not got far, in his stead.
 async fn create(
     redis: &mut MultiplexedConnection,
+    register: &mut MultiplexedConnection,
     names: &Names,
     feed: &str,
     kind: ThoonkKind,
 ) -> Result<(), RedisError> {
-    let added: bool = redis::cmd("SADD").arg("feeds").arg(feed).query_async(redis).await?;
+    let added: bool = redis::cmd("SADD").arg("feeds").arg(feed).query_async(register).await?;
     redis::cmd("HSETNX").arg(&names.config).arg("type").arg(name(kind)).exec_async(redis).await?;
     if added {
         let notice = format!("{feed}\0{}", *INSTANCE);

@@ -1,0 +1,121 @@
+//! Redis loses, holds back or swaps what belongs to us, or holds far more than usual: no panic, no hang, bounded memory.
+
+use crate::{
+    harm::{HELD, Producer, busy, progress, resident_mib, troubles},
+    jobs::{SOON, all_arrive, direct, jobs, nothing_is_left},
+};
+use gristmill_tests::{Answer, Dead, Redis, eventually, eventually::pause};
+use std::time::{Duration, Instant};
+
+const LANES: &str = "gristmill:{jobs}:jobs:lanes";
+
+#[test]
+fn a_redis_that_is_emptied_or_robbed_of_lanes_is_taken_from_again() {
+    for robbery in ["FLUSHALL", "lanes", "a lane", "leases"] {
+        let mill = busy(Redis::start());
+        let mut node = mill.node();
+        let producer = Producer::default();
+        producer.push(&mill.redis, 1_000);
+        progress(&mill, 300);
+        let doomed: Vec<String> = match robbery {
+            "lanes" => vec![LANES.to_owned()],
+            "a lane" => mill.redis.keys("*:lane:*"),
+            "leases" => mill.redis.keys("*:lease:*"),
+            _ => Vec::new(),
+        };
+        let mut words: Vec<&str> = vec!["DEL", "nothing"];
+        words.extend(doomed.iter().map(String::as_str));
+        mill.redis.ask::<()>(if robbery == "FLUSHALL" { &["FLUSHALL"] } else { &words });
+        mill.redis.push("jobs", jobs(10_000..10_500));
+        all_arrive(&mill.sink, 10_000..10_500);
+        if robbery != "FLUSHALL" {
+            all_arrive(&mill.sink, 0..1_000);
+        }
+        nothing_is_left(&mill.redis);
+        assert_eq!(node.ended(), None, "{robbery}");
+        assert!(!node.log().contains("panicked"), "{robbery}: {}", node.log());
+        assert!(mill.sink.count() <= 1_500 + 4 * HELD, "{robbery}: {} requests", mill.sink.count());
+    }
+}
+
+#[test]
+fn a_key_of_another_type_is_named_and_waited_for() {
+    for key in
+        ["jobs", LANES, "gristmill:{jobs}:jobs:delayed", "gristmill:{jobs}:jobs:retry", "gristmill:{jobs}:jobs:dead"]
+    {
+        let mill = direct(Redis::start(), "retry = { attempts = 2, first = \"10ms\", longest = \"10ms\" }");
+        mill.redis.ask::<()>(&["SET", key, "something else"]);
+        let node = mill.node();
+        mill.sink.answer_first(1, Answer::Status(503));
+        mill.sink.answer_first(1, Answer::Status(400));
+        if key != "jobs" {
+            mill.redis.push("jobs", jobs(0..200));
+        }
+        node.says(&["holds another type", "`jobs`"]);
+        pause(Duration::from_secs(1));
+        mill.redis.ask::<()>(&["DEL", key]);
+        if key == "jobs" {
+            mill.redis.push("jobs", jobs(0..200));
+        }
+        all_arrive(&mill.sink, 0..200);
+        let dead = Dead::of(&mill, "jobs");
+        eventually(SOON, "one is buried", || dead.list().pop());
+        dead.replay_all();
+        nothing_is_left(&mill.redis);
+        assert_eq!(troubles(&node), 1, "{key}: {}", node.log());
+    }
+}
+
+#[test]
+fn a_server_that_takes_its_time_to_load_is_waited_for() {
+    // A millisecond for each command in its append-only file.
+    let mut mill = busy(Redis::setup().durable().args(&["--key-load-delay", "1000"]).start());
+    let mut node = mill.node();
+    let mut other = redis::pipe();
+    for n in 0..2_000 {
+        other.cmd("SET").arg(format!("other:{n}")).arg(n).ignore();
+    }
+    other.exec(&mut mill.redis.connect()).unwrap();
+    let producer = Producer::default();
+    producer.push(&mill.redis, 1_000);
+    progress(&mill, 200);
+    mill.redis.kill9();
+    let began = Instant::now();
+    mill.redis.restart();
+    assert!(began.elapsed() > Duration::from_secs(2), "it was loading for a while");
+    node.says(&["loading its data"]);
+    producer.push(&mill.redis, 100);
+    producer.lost_nothing(&mill, &mill.redis, HELD);
+    assert_eq!(node.ended(), None);
+    assert!(troubles(&node) <= 2, "{}", node.log());
+}
+
+#[test]
+fn a_server_that_sleeps_while_messages_are_in_flight_settles_none_twice() {
+    let mill = busy(Redis::with_args(&["--enable-debug-command", "yes"]));
+    let _node = mill.node();
+    let producer = Producer::default();
+    producer.push(&mill.redis, 1_500);
+    progress(&mill, 200);
+    mill.redis.ask::<()>(&["DEBUG", "SLEEP", "3"]);
+    producer.lost_nothing(&mill, &mill.redis, HELD);
+}
+
+#[test]
+fn a_long_backlog_costs_neither_memory_nor_a_slow_start() {
+    const MANY: u64 = 300_000;
+    let mill = direct(Redis::start(), "in_flight = 256");
+    drop(mill.node());
+    let payload = "x".repeat(500);
+    mill.redis.push("jobs", (0..MANY).map(|n| format!("{{\"id\":{n},\"text\":\"{payload}\"}}")));
+    let asked = Instant::now();
+    let node = mill.node();
+    eventually(SOON, "the first message arrives", || (mill.sink.count() > 0).then_some(()));
+    assert!(asked.elapsed() < Duration::from_secs(5), "started after {:?}", asked.elapsed());
+    progress(&mill, 20_000);
+    assert!(resident_mib(&node) < 250, "{} MiB", resident_mib(&node));
+    let slow: Vec<Vec<redis::Value>> = mill.redis.ask(&["SLOWLOG", "GET", "10"]);
+    let ours: Vec<String> =
+        slow.iter().map(|entry| format!("{entry:?}")).filter(|entry| !entry.contains("RPUSH")).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+}
