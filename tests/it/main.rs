@@ -17,6 +17,7 @@ mod layout;
 mod link;
 mod misbehave;
 mod native;
+mod order;
 mod peers;
 mod process;
 mod readme;

@@ -22,9 +22,23 @@ pub(super) enum Step<T> {
     Away(T, Duration),
 }
 
-/// All lines of a pipeline, by key.
+/// All lines of a pipeline.
 #[derive(Debug)]
-pub(super) struct Lines<T>(HashMap<String, Line<T>>);
+pub(super) struct Lines<T> {
+    by_key: HashMap<String, Line<T>>,
+    /// Who was away before this process began, until the first has come.
+    expected: Vec<Expected>,
+}
+
+/// A message that is away already.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) key: String,
+    pub(super) id: Arc<str>,
+    pub(super) received_ms: u64,
+    /// When it is to come back.
+    pub(super) due: Instant,
+}
 
 #[derive(Debug)]
 struct Line<T> {
@@ -42,14 +56,15 @@ struct Line<T> {
 
 impl<T> Default for Lines<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { by_key: HashMap::new(), expected: Vec::new() }
     }
 }
 
 impl<T> Lines<T> {
     /// A message has come, for the first time or back; nothing is to be done where it waits here.
     pub(super) fn arrive(&mut self, key: String, id: &Arc<str>, message: T, now: Instant) -> Option<Step<T>> {
-        let line = self.0.entry(key).or_insert_with(|| Line::new(now));
+        self.line_up();
+        let line = self.by_key.entry(key).or_insert_with(|| Line::new(now));
         if line.away > 0 && line.ids.contains(id) {
             line.away -= 1;
             line.give_up_waiting(id, now);
@@ -71,7 +86,7 @@ impl<T> Lines<T> {
 
     /// The first of a line has been processed; `again` where it goes away for so long and keeps its place.
     pub(super) fn finished(&mut self, key: &str, again: Option<Duration>, now: Instant) -> Vec<Step<T>> {
-        let Some(line) = self.0.get_mut(key) else { return Vec::new() };
+        let Some(line) = self.by_key.get_mut(key) else { return Vec::new() };
         line.running = false;
         if let Some(after) = again {
             line.due = now + after;
@@ -83,16 +98,45 @@ impl<T> Lines<T> {
         let next = line.ids.front().and_then(|id| line.here.remove(id));
         line.running = next.is_some();
         if line.ids.is_empty() {
-            self.0.remove(key);
+            self.by_key.remove(key);
         }
         next.map(Step::Run).into_iter().collect()
     }
 
-    /// A message that is away already, to come back at `due`.
-    pub(super) fn expect(&mut self, key: String, id: Arc<str>, due: Instant) {
-        let line = self.0.entry(key).or_insert_with(|| Line::new(due));
-        line.ids.push_back(id);
-        line.away += 1;
+    /// A message that is away already; to be told before any arrives.
+    pub(super) fn expect(&mut self, expected: Expected) {
+        self.expected.push(expected);
+    }
+
+    /// Puts those that are expected into their lines, in the order in which they were taken.
+    fn line_up(&mut self) {
+        let mut expected = std::mem::take(&mut self.expected);
+        // Messages of one origin are numbered; origins follow each other in time. One of a lane that was taken over is
+        // received anew, but not all of its origin are.
+        let mut began: HashMap<String, u64> = HashMap::new();
+        for one in &expected {
+            let first = began.entry(one.place().0.to_owned()).or_insert(u64::MAX);
+            *first = one.received_ms.min(*first);
+        }
+        expected.sort_by_cached_key(|one| {
+            let (origin, number) = one.place();
+            (began.get(origin).copied(), origin.to_owned(), number)
+        });
+        // What moved while it was read is told twice.
+        expected.dedup_by(|one, before| one.id == before.id);
+        for Expected { key, id, due, .. } in expected {
+            let line = self.by_key.entry(key).or_insert_with(|| Line::new(due));
+            line.ids.push_back(id);
+            line.away += 1;
+        }
+    }
+}
+
+impl Expected {
+    /// What its id begins with, and its number behind that, where ids are like that: `origin-number`.
+    fn place(&self) -> (&str, u64) {
+        let parts = self.id.rsplit_once('-');
+        parts.and_then(|(origin, number)| Some((origin, number.parse().ok()?))).unwrap_or((&self.id, 0))
     }
 }
 
@@ -140,6 +184,11 @@ mod tests {
             self.lines.arrive("k".to_owned(), &id.into(), id, self.now)
         }
 
+        fn expect(&mut self, id: &str, received_ms: u64) {
+            let (key, id, due) = ("k".to_owned(), id.into(), self.now + SECOND);
+            self.lines.expect(Expected { key, id, received_ms, due });
+        }
+
         fn finished(&mut self, again: Option<Duration>) -> Vec<Step<&'static str>> {
             self.lines.finished("k", again, self.now)
         }
@@ -155,7 +204,7 @@ mod tests {
         assert_eq!(test.finished(None), [Step::Run("b")]);
         assert_eq!(test.finished(None), [Step::Run("c")]);
         assert_eq!(test.finished(None), []);
-        assert_eq!(test.lines.0.len(), 1, "only the other key is left");
+        assert_eq!(test.lines.by_key.len(), 1, "only the other key is left");
     }
 
     #[test]
@@ -174,7 +223,7 @@ mod tests {
         assert_eq!(test.finished(None), [Step::Run("b")]);
         assert_eq!(test.finished(None), [Step::Run("c")]);
         assert_eq!(test.finished(None), []);
-        assert!(test.lines.0.is_empty());
+        assert!(test.lines.by_key.is_empty());
     }
 
     #[test]
@@ -193,11 +242,33 @@ mod tests {
     #[test]
     fn what_was_away_before_this_process_began_keeps_its_place() {
         let mut test = Test::new();
-        test.lines.expect("k".to_owned(), "a".into(), test.now + SECOND);
-        test.lines.expect("k".to_owned(), "b".into(), test.now + SECOND);
+        test.expect("a", 1);
+        test.expect("b", 2);
         assert_eq!(test.arrive("c"), Some(Step::Away("c", SECOND + APART * 2)));
         test.now += SECOND;
         assert_eq!(test.arrive("a"), Some(Step::Run("a")));
+    }
+
+    #[test]
+    fn who_is_expected_stands_in_the_order_in_which_it_was_taken() {
+        let mut test = Test::new();
+        // Of two lanes, of which one was taken over: what lay in it is received anew.
+        for (id, received_ms) in [("b-9", 70), ("a-10", 1), ("b-8", 5), ("a-9", 90), ("a-10", 1)] {
+            test.expect(id, received_ms);
+        }
+        test.now += SECOND;
+        for id in ["b-9", "b-8", "a-10"] {
+            assert!(matches!(test.arrive(id), Some(Step::Away(..))), "{id}");
+        }
+        assert_eq!(test.arrive("a-9"), Some(Step::Run("a-9")));
+        for id in ["b-9", "a-10", "b-8"] {
+            assert_eq!(test.arrive(id), None, "it stands in line");
+        }
+        for id in ["a-10", "b-8", "b-9"] {
+            assert_eq!(test.finished(None), [Step::Run(id)]);
+        }
+        assert_eq!(test.finished(None), []);
+        assert!(test.lines.by_key.is_empty());
     }
 
     #[test]
@@ -209,6 +280,6 @@ mod tests {
         test.now += SECOND + GONE;
         assert_eq!(test.arrive("b"), Some(Step::Run("b")));
         assert_eq!(test.finished(None), []);
-        assert!(test.lines.0.is_empty());
+        assert!(test.lines.by_key.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps messages of one key in order, where the configuration asks for it.
 
-use super::lines::{Lines, Step};
+use super::lines::{Expected, Lines, Step};
 use crate::{
     config::{self, OrderBy},
     message::{Message, Outcome},
@@ -53,16 +53,14 @@ impl Order {
         steps.into_iter().filter_map(run).next()
     }
 
-    /// Messages that wait in Redis for another attempt, in the order in which they will come.
+    /// Messages that wait in Redis, for another attempt or because their node has ended.
     pub(super) fn expect(&self, waiting: Vec<Waiting>) {
-        if !self.hold {
-            return;
-        }
         let now = Instant::now();
         let mut lines = self.lines();
-        for Waiting { message, due_in } in waiting {
+        // Others pass what waits for another attempt where nothing is held back, but not what was never tried to its end.
+        for Waiting { message, due_in } in waiting.into_iter().filter(|one| self.hold || one.message.attempt == 1) {
             if let Some(key) = self.key(&message) {
-                lines.expect(key, message.id, now + due_in);
+                lines.expect(Expected { key, id: message.id, received_ms: message.received_ms, due: now + due_in });
             }
         }
     }

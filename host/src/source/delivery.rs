@@ -133,6 +133,11 @@ impl Delivery {
         self.entry().map_or(0, |entry| entry.tried)
     }
 
+    /// How often a node ended with it in flight.
+    pub(super) fn crashes(&self) -> u32 {
+        self.entry().map_or(0, |entry| entry.past.crashes)
+    }
+
     /// Tells when it is settled; nothing where its source keeps nothing.
     pub(super) fn watch(&self) -> Option<Watch> {
         match &self.holder {

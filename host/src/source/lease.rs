@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::task::JoinHandle;
 
 /// How often what is due is looked for, at least.
 const DUE_AT_MOST: Duration = Duration::from_millis(250);
@@ -60,6 +61,10 @@ pub(super) async fn release(shared: &Shared) {
 pub(super) async fn move_due(shared: Arc<Shared>) {
     let mut backoff = Backoff::new();
     while !shared.shutdown.quiet().is_cancelled() {
+        // Whoever is about to lead reads what waits, which must not move meanwhile.
+        if shared.shutdown.quiet().run_until_cancelled(shared.flow.opened()).await.is_none() {
+            break;
+        }
         let pause = match due(&shared).await {
             Ok((moved, _)) if moved == DUE_PAGE => Duration::ZERO,
             Ok((_, next)) => {
@@ -147,22 +152,28 @@ async fn take_over(shared: &Arc<Shared>, lane: String) {
     if let (Content::Pending, Dialect::Stream(group)) = (content(&shared.keys, &lane), &shared.dialect) {
         return stream::take_over(shared, group, lane);
     }
+    // Before the lane is ours: nobody is to think meanwhile that there is nothing to hand out.
+    shared.resumes();
     match adopt(shared, &lane).await {
         Ok(Some((key, register))) => {
             event::lane_taken_over(&shared.source, &lane, register.takeovers);
             let content = content(&shared.keys, &key);
             let lane = Lane::new(Arc::clone(shared), key, content, register);
-            shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&lane)));
-            shared.resumes();
-            shared.shutdown.track_until_stop(hand_out(Arc::clone(shared), lane));
+            let settled = shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&lane)));
+            shared.shutdown.track_until_stop(hand_out(Arc::clone(shared), lane, settled));
         }
-        Ok(None) => {}
-        Err(error) => shared.failed(&error).await,
+        Ok(None) => shared.resumed(),
+        Err(error) => {
+            shared.resumed();
+            shared.failed(&error).await;
+        }
     }
 }
 
-async fn hand_out(shared: Arc<Shared>, lane: Arc<Lane>) {
+async fn hand_out(shared: Arc<Shared>, lane: Arc<Lane>, settled: JoinHandle<Option<()>>) {
     recover::resume(Arc::clone(&shared), lane, recover::Why::Adopted).await;
+    // Only then can be read in Redis what was put back.
+    drop(settled.await);
     shared.resumed();
 }
 

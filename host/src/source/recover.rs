@@ -142,6 +142,7 @@ pub(super) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why
     match why {
         Why::Broken if deliveries.is_empty() => {}
         Why::Broken => (shared.start)(deliveries),
+        Why::Adopted if shared.ordered => suspects::put_back(deliveries),
         Why::Adopted => suspects::try_out(shared, deliveries).await,
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) oldest: config::End,
     pub(super) backlog: Option<config::Backlog>,
     pub(super) keep_dead: config::KeepDead,
+    /// Whether the order of messages matters.
+    pub(super) ordered: bool,
     /// How often a message may be in flight when a node ends.
     pub(super) crashes: u32,
     pub(super) connector: Connector,
@@ -126,6 +128,7 @@ impl Shared {
             oldest: end(which.pushed, config::Take::Oldest),
             backlog: config.backlog,
             keep_dead: config.keep_dead.clone(),
+            ordered: opening.ordered.is_some(),
             crashes: config.retry.crashes,
             connector: opening.connector.at(which.list),
             shutdown: opening.shutdown.clone(),

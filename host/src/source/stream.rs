@@ -111,9 +111,11 @@ pub(super) fn take_over(shared: &Arc<Shared>, group: &Arc<Group>, lane: String) 
     }
     shared.begin(&lane);
     let member = Member { shared: Arc::clone(shared), group: Arc::clone(group) };
+    shared.resumes();
     shared.shutdown.track_until_stop(async move {
         let shared = Arc::clone(&member.shared);
         prey::take_over(member, lane.clone()).await;
+        shared.resumed();
         shared.end(&lane);
     });
 }

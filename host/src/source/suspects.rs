@@ -2,6 +2,9 @@
 //!
 //! What was in flight once comes in large groups; whatever was among those running when a node ended again comes in
 //! smaller ones, and then alone. So a message that ends every node is found in few steps, and the others with it go free.
+//!
+//! Where the order matters, nothing can be tried before it is known what else waits: all are put back, to come again one
+//! behind the other. Those that were among them more than once come apart, so that few others are there when one ends a node.
 
 use super::{
     delivery::Delivery,
@@ -17,6 +20,11 @@ use std::{sync::Arc, time::Duration};
 
 /// How often the end of a group is looked for.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Between messages that are put back, so that they come again in their order.
+const BEHIND: Duration = Duration::from_millis(1);
+/// The same for those under a grave suspicion.
+const APART: Duration = Duration::from_millis(50);
 
 /// How many are tried at once that are tried for the `tried`th time.
 fn group(tried: u32) -> usize {
@@ -78,6 +86,14 @@ pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>)
         while !watched.iter().all(|watch| watch.is_settled()) && !shared.shutdown.stop().is_cancelled() {
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// Gives the messages back untried; the ends of nodes that they have seen stay counted.
+pub(super) fn put_back(deliveries: Vec<Delivery>) {
+    for (place, delivery) in (0..).zip(deliveries) {
+        let step = if delivery.crashes() > 1 { APART } else { BEHIND };
+        delivery.settle(Outcome::Again { after: step * place });
     }
 }
 

@@ -66,7 +66,7 @@ async fn drain(member: Member, mut prey: Prey) {
     let key = shared.keys.lane(&shared.node, &format!("c{:x}", shared.next_lane()));
     shared.begin(&key);
     let lane = Lane::new(Arc::clone(&shared), key, Content::Pending, Register { takeovers: 1, ..Register::fresh(0) });
-    shared.shutdown.track_until_stop(settle::run(Arc::clone(&shared), Arc::clone(&lane)));
+    let settled = shared.shutdown.track_until_stop(settle::run(Arc::clone(&shared), Arc::clone(&lane)));
     let mut rest = Rest::new(member, Arc::clone(&lane), None);
     let mut backoff = Backoff::new();
     let mut told = false;
@@ -81,6 +81,10 @@ async fn drain(member: Member, mut prey: Prey) {
         }
     }
     lane.close();
+    if matches!(prey, Prey::Orphan { .. }) {
+        // Only then can be read in Redis what was put back.
+        drop(settled.await);
+    }
 }
 
 /// Claims and delivers one page; false when there is nothing left.

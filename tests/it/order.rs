@@ -1,0 +1,148 @@
+//! Messages that have something in common are delivered in order, whatever fails, and whoever ends.
+
+use crate::{
+    jobs::{SOON, all_arrive, number, pipeline},
+    kinds::all_is_settled,
+};
+use gristmill_tests::{Answer, Mill, Node, Received, Redis, eventually};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+const USERS: u64 = 30;
+const EACH: u64 = 30;
+const ALL: u64 = USERS * EACH;
+/// One request of so many is refused at first.
+const FAILS: usize = 7;
+const LEADS: &[&str] = &["taking in order"];
+
+/// What each user was sent: its messages are numbered from 0.
+type Sent = BTreeMap<u64, Vec<u64>>;
+
+/// A mill that keeps the messages of each user in order.
+fn mill(keys: &str) -> Mill {
+    Mill::on(Redis::start()).plugins(&["http"]).config(&ordered(keys))
+}
+
+fn ordered(keys: &str) -> String {
+    let keys =
+        format!("in_flight = 64\norder_by = \"json:/user\"\nretry = {{ attempts = 20, first = \"50ms\" }}\n{keys}");
+    pipeline(&keys, "")
+}
+
+/// Messages of all users in turn.
+fn messages() -> impl Iterator<Item = String> {
+    (0..ALL).map(|id| format!("{{\"id\":{id},\"user\":\"user {}\"}}", id % USERS))
+}
+
+fn push(mill: &Mill) {
+    mill.redis.push("jobs", messages());
+}
+
+/// What has arrived, first tries and others, in the order of arrival.
+fn sent(received: &[Received]) -> Sent {
+    let mut sent = Sent::new();
+    for id in received.iter().map(number) {
+        sent.entry(id % USERS).or_default().push(id / USERS);
+    }
+    sent
+}
+
+/// Waits until it is this node that takes.
+#[track_caller]
+fn leads(node: &Node) {
+    node.says(LEADS);
+}
+
+/// Lets one request of `FAILS` fail, after a pause that keeps messages in flight.
+fn fail_now_and_then(mill: &Mill) {
+    let count = AtomicUsize::new(0);
+    mill.sink.answer_by(move |_| match count.fetch_add(1, Ordering::Relaxed) % FAILS {
+        0 => Answer::Status(503),
+        _ => Answer::Late(Duration::from_millis(10)),
+    });
+}
+
+/// Wants each number to be the one before or the next one.
+#[track_caller]
+fn in_order(sent: &Sent) {
+    for (user, numbers) in sent {
+        let follows = numbers.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1);
+        assert!(numbers[0] == 0 && follows, "user {user} was sent {numbers:?}");
+    }
+}
+
+#[test]
+fn what_fails_holds_back_what_is_behind_it() {
+    let mill = mill("");
+    fail_now_and_then(&mill);
+    let (_one, _other) = (mill.node(), mill.node());
+    push(&mill);
+    let again = all_arrive(&mill.sink, 0..ALL);
+    assert!(again >= ALL as usize / FAILS, "{again} tries failed");
+    all_is_settled(&mill.redis);
+    in_order(&sent(&mill.sink.received()));
+}
+
+/// Kills the node that takes when a third has been sent by it.
+fn kill_the_leader(mill: &Mill, push: impl FnOnce()) {
+    fail_now_and_then(mill);
+    let mut leader = mill.node();
+    leads(&leader);
+    let other = mill.node();
+    push();
+    eventually(SOON, "a third is sent", || (mill.sink.count() as u64 >= ALL / 3).then_some(()));
+    assert!(!other.log().contains(LEADS[0]), "one takes at a time");
+    leader.kill9();
+    // Nobody sends before the lease of the dead one is over.
+    let before = mill.sink.count();
+    all_arrive(&mill.sink, 0..ALL);
+    leads(&other);
+    all_is_settled(&mill.redis);
+    let received = mill.sink.received();
+    let (first, second) = received.split_at(before);
+    let (first, second) = (sent(first), sent(second));
+    in_order(&first);
+    for (user, numbers) in &second {
+        let follows = numbers.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1);
+        let next = first.get(user).and_then(|numbers| numbers.last()).map_or(0, |last| last + 1);
+        assert!(follows, "user {user} was sent {numbers:?}");
+        assert!(numbers[0] <= next, "user {user} was sent {} where {next} was next", numbers[0]);
+    }
+}
+
+#[test]
+fn when_the_leader_is_killed_the_other_goes_on_in_order() {
+    let mill = mill("");
+    kill_the_leader(&mill, || push(&mill));
+}
+
+#[test]
+fn with_overtake_others_pass_what_waits_for_another_attempt() {
+    let mill = mill("order_retries = \"overtake\"");
+    let failed = Mutex::new(HashSet::new());
+    // The first message of each user fails once.
+    mill.sink.answer_by(move |received| {
+        let id = number(received);
+        let fails = id < USERS && failed.lock().unwrap().insert(id);
+        Answer::Status(if fails { 503 } else { 200 })
+    });
+    let _node = mill.node();
+    push(&mill);
+    assert_eq!(all_arrive(&mill.sink, 0..ALL), 0);
+    eventually(SOON, "all second tries", || (mill.sink.count() as u64 == ALL + USERS).then_some(()));
+    all_is_settled(&mill.redis);
+    let sent = sent(&mill.sink.received());
+    let overtaken = sent.values().filter(|numbers| numbers[..2] == [0, 1]).count() as u64;
+    assert!(overtaken > USERS / 2, "only {overtaken} were overtaken: {sent:?}");
+    for (user, numbers) in &sent {
+        // But for the one that failed, in order.
+        let others: Vec<u64> = numbers.iter().copied().filter(|number| *number > 0).collect();
+        assert!(others.is_sorted(), "user {user} was sent {numbers:?}");
+    }
+}
