@@ -2,7 +2,7 @@
 
 use crate::{
     harm::{HELD, Producer, at, busy, descriptors, progress},
-    jobs::{SOON, all_arrive, direct, nothing_is_left},
+    jobs::{SOON, all_arrive, direct, nothing_is_left, pipeline},
 };
 use gristmill_tests::{Answer, Node, Redis, eventually::pause};
 use std::{
@@ -85,6 +85,7 @@ fn a_node_frozen_for_two_leases_settles_nothing_of_what_others_have_taken_over()
 #[test]
 fn a_node_with_few_descriptors_does_its_work() {
     let mill = at(Redis::start(), Redis::url).descriptors(64);
+    mill.write_config(&pipeline("in_flight = 16", ""));
     let mut node = mill.node();
     let producer = Producer::default();
     producer.push(&mill.redis, 3_000);
