@@ -110,12 +110,12 @@ fn one_byte_at_a_time_slowly_and_late_gives_the_same() {
     let node = mill.node();
     let jobs = Producer::default();
     mill.redis.proxy.set(Fault::Chunks(1));
-    jobs.push(&mill.redis, 100);
+    jobs.push(&mill.redis, 50);
     jobs.lost_nothing(&mill, &mill.redis, NONE);
     let late = Duration::from_millis(200);
     mill.redis.proxy.set(Fault::Delay { to_server: late, to_client: late });
     mill.redis.proxy.set(Fault::Rate(50_000));
-    jobs.push(&mill.redis, 300);
+    jobs.push(&mill.redis, 60);
     jobs.lost_nothing(&mill, &mill.redis, NONE);
     assert_eq!(troubles(&node), 0, "slow is no trouble: {}", node.log());
 }
@@ -165,7 +165,7 @@ fn a_network_that_swallows_everything_is_noticed_and_waited_out() {
 
 #[test]
 fn a_server_that_refuses_or_accepts_and_says_nothing_is_waited_for() {
-    for (fault, lasts) in [(Fault::Refuse, 2), (Fault::Hang, 7)] {
+    for (fault, lasts) in [(Fault::Refuse, 1), (Fault::Hang, 6)] {
         let mill = proxied();
         let node = mill.node();
         let jobs = Producer::default();

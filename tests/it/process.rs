@@ -88,12 +88,12 @@ fn a_node_with_few_descriptors_does_its_work() {
     mill.write_config(&pipeline("in_flight = 16", ""));
     let mut node = mill.node();
     let producer = Producer::default();
-    producer.push(&mill.redis, 3_000);
-    progress(&mill, 500);
+    producer.push(&mill.redis, 1_000);
+    progress(&mill, 300);
     // What opens and closes while it is counted may be counted twice.
     assert!(descriptors(&node) < 80);
     mill.redis.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    all_arrive(&mill.sink, 0..3_000);
+    all_arrive(&mill.sink, 0..1_000);
     nothing_is_left(&mill.redis);
     assert_eq!(node.ended(), None);
     assert!(node.log().lines().count() < 40, "{}", node.log());

@@ -169,7 +169,7 @@ fn pauses_of_clients_are_waited_out() {
     jobs.push(&mill.redis, 1_000);
     progress(&mill, 200);
     // The first is longer than a taker waits for a living server.
-    for (millis, which) in [("12000", "ALL"), ("500", "WRITE")] {
+    for (millis, which) in [("11000", "ALL"), ("500", "WRITE")] {
         mill.redis.ask::<()>(&["CLIENT", "PAUSE", millis, which]);
         pause(Duration::from_millis(millis.parse().unwrap()));
         jobs.push(&mill.redis, 200);
@@ -201,7 +201,7 @@ fn a_server_that_cuts_idle_clients_costs_nothing() {
     let mill = busy(Redis::with_args(&["--timeout", "1"]));
     let node = mill.node();
     let jobs = Producer::default();
-    for _ in 0..3 {
+    for _ in 0..2 {
         pause(Duration::from_millis(2_500));
         jobs.push(&mill.redis, 100);
         jobs.lost_nothing(&mill, &mill.redis, NONE);
