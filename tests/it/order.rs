@@ -123,6 +123,19 @@ fn when_the_leader_is_killed_the_other_goes_on_in_order() {
 }
 
 #[test]
+fn when_the_leader_of_a_stream_is_killed_the_other_goes_on_in_order() {
+    let config = ordered("").replace("{ list = \"jobs\" }", "{ stream = \"events\", group = \"workers\" }");
+    let mill = Mill::on(Redis::start()).plugins(&["http"]).config(&config);
+    kill_the_leader(&mill, || {
+        let mut pipe = redis::pipe();
+        for message in messages() {
+            pipe.cmd("XADD").arg("events").arg("*").arg("payload").arg(message);
+        }
+        pipe.exec(&mut mill.redis.connect()).unwrap();
+    });
+}
+
+#[test]
 fn with_overtake_others_pass_what_waits_for_another_attempt() {
     let mill = mill("order_retries = \"overtake\"");
     let failed = Mutex::new(HashSet::new());

@@ -82,8 +82,11 @@ async fn resign(shared: &Shared) -> Result<(), RedisError> {
 
 /// Whether nothing of another node is in flight, and all that was taken over has been handed out.
 async fn is_clear(shared: &Shared) -> Result<bool, RedisError> {
-    if let Dialect::Stream(group) = &shared.dialect {
-        return Ok(!shared.is_resuming() && stream::is_clear(shared, group).await?);
+    // Also what waits for another attempt is taken through lanes.
+    if let Dialect::Stream(group) = &shared.dialect
+        && !stream::is_clear(shared, group).await?
+    {
+        return Ok(false);
     }
     let mut link = shared.link().await?;
     let lanes: Vec<String> = redis::cmd("HKEYS").arg(shared.keys.lanes()).query_async(&mut link).await?;
@@ -97,6 +100,7 @@ async fn is_clear(shared: &Shared) -> Result<bool, RedisError> {
             }
         }
     }
+    // Last: what was taken over since is known here.
     Ok(!shared.is_resuming())
 }
 
