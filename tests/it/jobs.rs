@@ -2,7 +2,11 @@
 
 use gristmill_tests::{Mill, Received, Redis, Sink, eventually};
 use serde_json::Value;
-use std::{collections::HashMap, ops::Range, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// Long enough for anything that should happen on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -53,11 +57,17 @@ pub(crate) fn number_in(job: &Value) -> u64 {
 #[track_caller]
 pub(crate) fn all_arrive(sink: &Sink, numbers: Range<u64>) -> usize {
     let count = numbers.end - numbers.start;
+    let start = Instant::now();
     eventually(SOON * 2, &format!("all of {count} jobs have arrived"), || {
         // Cheap first: looking at every body is dear while thousands arrive.
-        (sink.count() as u64 >= count)
-            .then(|| arrived(sink))
-            .filter(|seen| numbers.clone().all(|number| seen.contains_key(&number)))
+        if (sink.count() as u64) < count && start.elapsed() < SOON {
+            return None;
+        }
+        let seen = arrived(sink);
+        let missing: Vec<u64> = numbers.clone().filter(|number| !seen.contains_key(number)).collect();
+        // The text of a wait that ended in vain does not say what is missing.
+        assert!(missing.is_empty() || start.elapsed() < SOON, "missing after {SOON:?}: {missing:?}");
+        missing.is_empty().then_some(())
     });
     sink.count() - count as usize
 }

@@ -124,7 +124,9 @@ impl<'a> Taker<'a> {
         }
         if let Value::ServerError(error) = reply {
             flow.release(permits);
-            return Err(Trouble::Refused(error.into()));
+            let error = RedisError::from(error);
+            let lost = self.member.shared.connector.is_lost(&error);
+            return Err(if lost { Trouble::Broken(error) } else { Trouble::Refused(error) });
         }
         let told = entry::read(reply).inspect_err(|_| flow.release(permits));
         let taken = self.accept(told.map_err(|error| Trouble::Broken(error.into()))?, permits);
