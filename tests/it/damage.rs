@@ -28,6 +28,9 @@ fn a_redis_that_is_emptied_or_robbed_of_lanes_is_taken_from_again() {
         mill.redis.ask::<()>(if robbery == "FLUSHALL" { &["FLUSHALL"] } else { &words });
         mill.redis.push("jobs", jobs(10_000..10_500));
         all_arrive(&mill.sink, 10_000..10_500);
+        if ["FLUSHALL", "lanes"].contains(&robbery) {
+            node.says(&["Redis has lost them"]);
+        }
         if robbery != "FLUSHALL" {
             all_arrive(&mill.sink, 0..1_000);
         }
@@ -36,6 +39,22 @@ fn a_redis_that_is_emptied_or_robbed_of_lanes_is_taken_from_again() {
         assert!(!node.log().contains("panicked"), "{robbery}: {}", node.log());
         assert!(mill.sink.count() <= 1_500 + 4 * HELD, "{robbery}: {} requests", mill.sink.count());
     }
+}
+
+#[test]
+fn a_redis_in_memory_that_is_killed_is_taken_from_again_and_its_loss_told() {
+    let mut mill = busy(Redis::start());
+    let mut node = mill.node();
+    mill.redis.push("jobs", jobs(0..1_000));
+    progress(&mill, 200);
+    mill.redis.kill9();
+    mill.redis.restart();
+    mill.redis.push("jobs", jobs(10_000..10_500));
+    all_arrive(&mill.sink, 10_000..10_500);
+    nothing_is_left(&mill.redis);
+    node.says(&["Redis has lost them"]);
+    assert!(node.log().contains("Redis keeps nothing over a restart"), "it was said before");
+    assert_eq!(node.ended(), None);
 }
 
 #[test]
@@ -91,13 +110,15 @@ fn a_server_that_takes_its_time_to_load_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_sleeps_while_messages_are_in_flight_settles_none_twice() {
+fn a_server_that_sleeps_or_reloads_while_messages_are_in_flight_settles_none_twice() {
     let mill = busy(Redis::with_args(&["--enable-debug-command", "yes"]));
     let _node = mill.node();
     let producer = Producer::default();
     producer.push(&mill.redis, 1_500);
     progress(&mill, 200);
     mill.redis.ask::<()>(&["DEBUG", "SLEEP", "3"]);
+    progress(&mill, 200);
+    mill.redis.ask::<()>(&["DEBUG", "RELOAD"]);
     producer.lost_nothing(&mill, &mill.redis, HELD);
 }
 

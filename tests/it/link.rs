@@ -1,12 +1,13 @@
 //! Whatever a network does to the connections to Redis: nothing is lost, nothing comes twice, and the log stays short.
 
 use crate::{
-    harm::{Producer, descriptors, progress, proxied, troubles},
+    harm::{HELD, Producer, descriptors, progress, proxied, troubles},
     jobs::{SOON, nothing_is_left},
 };
-use gristmill_tests::{Ending, Fault, eventually, eventually::pause};
+use gristmill_tests::{Answer, Ending, Fault, Redis, eventually, eventually::pause};
 use std::{
     collections::HashSet,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -56,17 +57,65 @@ fn connections_reset_every_ten_milliseconds_are_made_again_and_leave_nothing_beh
 }
 
 #[test]
+fn messages_that_are_tried_again_come_through_a_storm_as_often_as_they_should() {
+    let mill = proxied();
+    let text = std::fs::read_to_string(mill.config_file()).unwrap();
+    let retry = "retry = { attempts = 9, first = \"20ms\", longest = \"200ms\" }\nin_flight = 128";
+    mill.write_raw_config(&text.replace("in_flight = 128", retry));
+    let seen = Mutex::new(HashSet::new());
+    mill.sink.answer_by(move |received| {
+        let again = !seen.lock().unwrap().insert(received.body.clone());
+        if again { Answer::Late(Duration::from_millis(10)) } else { Answer::Status(503) }
+    });
+    let _node = mill.node();
+    let jobs = Producer::default();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        jobs.push(&mill.redis, 20);
+        pause(Duration::from_millis(30));
+        mill.redis.proxy.kill_all();
+    }
+    // The first time each is sent away.
+    let pushed = jobs.pushed() as usize;
+    eventually(SOON, "each has come twice", || (mill.sink.count() >= 2 * pushed).then_some(()));
+    jobs.lost_nothing(&mill, &mill.redis, pushed);
+    assert!(mill.sink.bodies().values().all(|&times| times == 2));
+}
+
+#[test]
+fn a_node_cut_off_past_its_lease_settles_nothing_of_what_another_has_taken_over() {
+    let mill = proxied();
+    let cut_off = mill.node();
+    let text = std::fs::read_to_string(mill.config_file()).unwrap();
+    mill.write_raw_config(&text.replace(&mill.redis.url(), &Redis::url(&mill.redis)));
+    let other = mill.node();
+    let jobs = Producer::default();
+    for _ in 0..2 {
+        jobs.push(&mill.redis, 1_500);
+        progress(&mill, 300);
+        mill.redis.proxy.set(Fault::BlackHole);
+        // Three leases; what was sent meanwhile arrives late.
+        pause(Duration::from_secs(3));
+        mill.redis.proxy.clear();
+    }
+    jobs.push(&mill.redis, 500);
+    jobs.lost_nothing(&mill, &mill.redis, 2 * HELD);
+    other.says(&["took over the messages in flight"]);
+    cut_off.says(&["another node has taken these messages over"]);
+}
+
+#[test]
 fn one_byte_at_a_time_slowly_and_late_gives_the_same() {
     let mill = proxied();
     let node = mill.node();
     let jobs = Producer::default();
     mill.redis.proxy.set(Fault::Chunks(1));
-    jobs.push(&mill.redis, 100);
+    jobs.push(&mill.redis, 50);
     jobs.lost_nothing(&mill, &mill.redis, NONE);
     let late = Duration::from_millis(200);
     mill.redis.proxy.set(Fault::Delay { to_server: late, to_client: late });
     mill.redis.proxy.set(Fault::Rate(50_000));
-    jobs.push(&mill.redis, 300);
+    jobs.push(&mill.redis, 60);
     jobs.lost_nothing(&mill, &mill.redis, NONE);
     assert_eq!(troubles(&node), 0, "slow is no trouble: {}", node.log());
 }
@@ -116,7 +165,7 @@ fn a_network_that_swallows_everything_is_noticed_and_waited_out() {
 
 #[test]
 fn a_server_that_refuses_or_accepts_and_says_nothing_is_waited_for() {
-    for (fault, lasts) in [(Fault::Refuse, 2), (Fault::Hang, 7)] {
+    for (fault, lasts) in [(Fault::Refuse, 1), (Fault::Hang, 6)] {
         let mill = proxied();
         let node = mill.node();
         let jobs = Producer::default();

@@ -33,7 +33,9 @@ fn masters_that_change_in_peace_or_are_killed_lose_nothing() {
     mill.redis.kill_master();
     mill.redis.wait_other(before);
     producer.push(mill.redis.master(), 500);
-    producer.lost_nothing(&mill, mill.redis.master(), 3 * HELD);
+    // After a failover in peace the old master takes writes for some ten seconds more, and then throws them away: what was
+    // settled there comes again.
+    producer.lost_nothing(&mill, mill.redis.master(), 1_500 + 2 * HELD);
     assert_eq!(node.ended(), None);
 }
 
@@ -45,12 +47,14 @@ fn a_master_that_thaws_when_another_has_taken_its_place_is_left_alone() {
     push_safely(&producer, mill.redis.master(), 1_500);
     progress(&mill, 200);
     let before = mill.redis.master().port();
+    let delivered = mill.sink.count();
     let old = mill.redis.freeze_master();
     mill.redis.wait_other(before);
     progress(&mill, 200);
     old.sigcont();
     producer.push(mill.redis.master(), 500);
-    producer.lost_nothing(&mill, mill.redis.master(), 3 * HELD);
+    // What was settled and had not reached the replica yet comes again.
+    producer.lost_nothing(&mill, mill.redis.master(), delivered + 3 * HELD);
     mill.redis.wait_whole();
     assert!(!node.log().contains("panicked"));
 }
