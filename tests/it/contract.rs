@@ -49,6 +49,17 @@ fn progress(mill: &Mill, more: usize) {
     eventually(SOON, &format!("{more} more requests"), || (mill.sink.count() >= before + more).then_some(()));
 }
 
+/// Whether every lane that is registered is one of a living node.
+fn the_dead_are_forgotten(redis: &Redis) -> bool {
+    let lanes = |key: String| redis.ask::<Vec<String>>(&["HKEYS", &key]);
+    let lease = |lane: String| {
+        let (queue, rest) = lane.rsplit_once(":lane:").expect("a lane is named so");
+        format!("{queue}:lease:{}", rest.split_once(':').expect("a lane has a node").0)
+    };
+    let mut leases = redis.keys("gristmill:*:lanes").into_iter().flat_map(lanes).map(lease);
+    leases.all(|lease| redis.ask::<bool>(&["EXISTS", &lease]))
+}
+
 fn all_arrive_once_and_the_end_leaves_nothing(kind: Kind) {
     let mill = mill(kind, Redis::start(), "");
     kind.push(&mill.redis, 0..500);
@@ -97,6 +108,7 @@ fn killing_nodes_loses_nothing(kind: Kind, redis: Redis) {
     let twice = all_arrive(&mill.sink, all);
     assert!(twice <= HELD * KILLS, "{twice} came twice");
     all_is_settled(&mill.redis);
+    eventually(SOON, "the dead are forgotten", || the_dead_are_forgotten(&mill.redis).then_some(()));
     assert_eq!(one.terminate(), 0);
     assert_eq!(mill.redis.keys("gristmill:*"), Vec::<String>::new());
 }
