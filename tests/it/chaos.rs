@@ -126,7 +126,7 @@ fn whatever_goes_wrong_nothing_is_lost_and_every_repetition_has_its_cause() {
     let by_the_clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
     let seed = setting("GRISTMILL_CHAOS_SEED").unwrap_or_else(by_the_clock);
     let period = Duration::from_secs(setting("GRISTMILL_CHAOS_SECONDS").unwrap_or(SECONDS));
-    println!("GRISTMILL_CHAOS_SEED={seed} GRISTMILL_CHAOS_SECONDS={}", period.as_secs());
+    eprintln!("GRISTMILL_CHAOS_SEED={seed} GRISTMILL_CHAOS_SECONDS={}", period.as_secs());
 
     let redis = Redis::durable();
     KINDS.iter().for_each(|kind| kind.prepare(&redis));
@@ -140,14 +140,14 @@ fn whatever_goes_wrong_nothing_is_lost_and_every_repetition_has_its_cause() {
     all_is_settled(&faults.redis);
     let unexplained = unexplained(&seen, &pushed, |number| faults.weather.refused(number));
     let twice: usize = unexplained.values().sum();
-    println!(
+    eprintln!(
         "{} sent, {} arrived, {twice} of them unexplained, {} allowed",
         pushed.len(),
         faults.sink.count(),
         faults.allowed
     );
     let (seed, story) = (faults.seed, faults.story());
-    println!("{story}");
+    eprintln!("{story}");
     assert!(twice <= faults.allowed, "{twice} too many with seed {seed}: {unexplained:?}\n{story}");
     let strangers: Vec<&u64> =
         seen.keys().filter(|number| is_poison(**number) || !pushed.contains_key(number)).collect();

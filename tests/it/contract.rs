@@ -49,6 +49,17 @@ fn progress(mill: &Mill, more: usize) {
     eventually(SOON, &format!("{more} more requests"), || (mill.sink.count() >= before + more).then_some(()));
 }
 
+/// Whether every lane that is registered is one of a living node.
+fn the_dead_are_forgotten(redis: &Redis) -> bool {
+    let lanes = |key: String| redis.ask::<Vec<String>>(&["HKEYS", &key]);
+    let lease = |lane: String| {
+        let (queue, rest) = lane.rsplit_once(":lane:").expect("a lane is named so");
+        format!("{queue}:lease:{}", rest.split_once(':').expect("a lane has a node").0)
+    };
+    let mut leases = redis.keys("gristmill:*:lanes").into_iter().flat_map(lanes).map(lease);
+    leases.all(|lease| redis.ask::<bool>(&["EXISTS", &lease]))
+}
+
 fn all_arrive_once_and_the_end_leaves_nothing(kind: Kind) {
     let mill = mill(kind, Redis::start(), "");
     kind.push(&mill.redis, 0..500);
@@ -65,15 +76,15 @@ fn all_arrive_once_and_the_end_leaves_nothing(kind: Kind) {
 }
 
 fn an_end_in_the_middle_repeats_nothing(kind: Kind) {
+    const ALL: u64 = 4_000;
     let mill = busy(kind, Redis::start());
-    kind.push(&mill.redis, 0..2_000);
+    kind.push(&mill.redis, 0..ALL);
     let mut first = mill.node();
     progress(&mill, 200);
     assert_eq!(first.terminate(), 0);
-    let delivered = mill.sink.count();
-    assert!(delivered < 2_000, "it ended in the middle");
+    assert!((mill.sink.count() as u64) < ALL, "it ended in the middle");
     let mut second = mill.node();
-    assert_eq!(all_arrive(&mill.sink, 0..2_000), 0, "none came twice");
+    assert_eq!(all_arrive(&mill.sink, 0..ALL), 0, "none came twice");
     all_is_settled(&mill.redis);
     assert_eq!(second.terminate(), 0);
     assert_eq!(mill.redis.keys("gristmill:*"), Vec::<String>::new());
@@ -81,19 +92,23 @@ fn an_end_in_the_middle_repeats_nothing(kind: Kind) {
 
 fn killing_nodes_loses_nothing(kind: Kind, redis: Redis) {
     const KILLS: usize = 4;
+    const EACH: u64 = 700;
     let mill = busy(kind, redis);
-    kind.push(&mill.redis, 0..2_500);
     let mut one = mill.node();
+    let mut all = 0..0;
     for _ in 0..KILLS {
         // The next one is there already when this one ends, so that both takeover and restart are met.
         let other = mill.node();
+        kind.push(&mill.redis, all.end..all.end + EACH);
+        all.end += EACH;
         progress(&mill, 300);
         one.kill9();
         one = other;
     }
-    let twice = all_arrive(&mill.sink, 0..2_500);
+    let twice = all_arrive(&mill.sink, all);
     assert!(twice <= HELD * KILLS, "{twice} came twice");
     all_is_settled(&mill.redis);
+    eventually(SOON, "the dead are forgotten", || the_dead_are_forgotten(&mill.redis).then_some(()));
     assert_eq!(one.terminate(), 0);
     assert_eq!(mill.redis.keys("gristmill:*"), Vec::<String>::new());
 }

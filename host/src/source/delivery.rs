@@ -133,6 +133,14 @@ impl Delivery {
         self.entry().map_or(0, |entry| entry.tried)
     }
 
+    /// The key of the lane that it lies in.
+    pub(super) fn lane(&self) -> Option<&str> {
+        match &self.holder {
+            Holder::Lane { lane, .. } => Some(&lane.key),
+            Holder::Channel(_) => None,
+        }
+    }
+
     /// How often a node ended with it in flight.
     pub(super) fn crashes(&self) -> u32 {
         self.entry().map_or(0, |entry| entry.past.crashes)

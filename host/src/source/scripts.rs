@@ -172,8 +172,11 @@ return 1
 pub(super) static RESIGN: LazyLock<Script> =
     LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"));
 
-/// Notes how often messages were tried that are under suspicion. Keys: tried. Arguments: id and tries of each.
-pub(super) static TRIED: LazyLock<Needed> = LazyLock::new(|| Needed::new("redis.call('HSET', KEYS[1], unpack(ARGV))"));
+/// Notes how often messages of a lane were tried that are under suspicion; nothing when the lane is no longer the caller's,
+/// as whoever settles them then may have done so. Keys: lanes, the lane, tried. Arguments: id and tries of each.
+pub(super) static TRIED: LazyLock<Needed> = LazyLock::new(|| {
+    Needed::new("if redis.call('HEXISTS', KEYS[1], KEYS[2]) == 1 then redis.call('HSET', KEYS[3], unpack(ARGV)) end")
+});
 
 /// Drops what is too much in a list. Keys: the list. Arguments: how many may stay, the end that goes first.
 /// Returns how many were dropped.

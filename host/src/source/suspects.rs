@@ -114,10 +114,11 @@ async fn count(shared: &Shared, deliveries: &[Delivery]) -> bool {
 
 async fn count_once(shared: &Shared, deliveries: &[Delivery]) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
-    let tried = shared.keys.tried();
+    // All are of one lane.
+    let lane = deliveries.iter().find_map(Delivery::lane).unwrap_or_default();
     scripts::TRIED
         .run(&mut link, |count| {
-            count.key(&*tried);
+            count.key(shared.keys.lanes()).key(lane).key(shared.keys.tried());
             for delivery in deliveries {
                 count.arg(&*delivery.message.id).arg(delivery.tried());
             }

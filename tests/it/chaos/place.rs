@@ -77,9 +77,12 @@ impl Place {
             }
             State::Down(until) if until <= now && may_start => State::Up(mill.node_unready()),
             State::Up(mut node) => match node.ended() {
-                // It did not find Redis when it began, as one was just being killed.
-                Some(_) if !node.log().contains(" ready ") => State::Down(now),
-                Some(status) => panic!("the node ended by itself ({status}):\n{}", node.log()),
+                Some(status) => {
+                    // One that does not find Redis when it begins ends; it was just being killed.
+                    let log = node.log();
+                    assert!(!log.contains(" ready "), "the node ended by itself ({status}):\n{log}");
+                    State::Down(now)
+                }
                 None => State::Up(node),
             },
             other => other,

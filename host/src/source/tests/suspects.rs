@@ -57,3 +57,21 @@ async fn a_message_that_ends_every_node_is_quarantined_alone() {
     eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
     assert_eq!(server.ask::<usize>(&["EXISTS", &Keys::new(LIST).tried()]).await, 0, "nothing is remembered of them");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_are_counted_by_the_holder_of_the_lane_only() {
+    let server = Server::start().await;
+    let (keys, mut redis) = (Keys::new(LIST), server.redis().await);
+    let lane = keys.lane("a", "q1");
+    let lanes: usize =
+        redis::cmd("HSET").arg(keys.lanes()).arg(&lane).arg("0 0 x 0 -").query_async(&mut redis).await.unwrap();
+    assert_eq!(lanes, 1);
+    for (held, counted) in [(&*lane, 1), ("taken over", 0)] {
+        let tried = scripts::TRIED.run(&mut redis, |count| {
+            count.key(keys.lanes()).key(held).key(keys.tried()).arg("id").arg(1);
+        });
+        let (): () = tried.await.unwrap();
+        assert_eq!(server.ask::<usize>(&["HLEN", &keys.tried()]).await, counted, "{held}");
+        server.ask::<usize>(&["DEL", &keys.tried()]).await;
+    }
+}
