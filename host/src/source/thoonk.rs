@@ -1,7 +1,7 @@
 //! Thoonk feeds of the Python generation: queues, and jobs, which are claimed until they are finished, cancelled or stalled.
 //!
 //! Ids are taken through lanes as anything else; the items themselves stay in the feed until they are settled. What is
-//! written to the feed is what Thoonk writes, in the order in which it does: https://github.com/andyet/thoonk.py, as
+//! written to the feed is what Thoonk writes, in the order in which it does: <https://github.com/andyet/thoonk.py>, as
 //! version 1.0.1.0 does it.
 //!
 //! A job that we hold is in `feed.claimed` all the while, even while it waits for another attempt, so that nobody takes it
