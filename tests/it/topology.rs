@@ -25,7 +25,6 @@ fn masters_that_change_in_peace_or_are_killed_lose_nothing() {
     push_safely(&producer, mill.redis.master(), 1_500);
     progress(&mill, 200);
     mill.redis.failover();
-    progress(&mill, 200);
     mill.redis.wait_whole();
     push_safely(&producer, mill.redis.master(), 1_500);
     progress(&mill, 200);
@@ -47,14 +46,14 @@ fn a_master_that_thaws_when_another_has_taken_its_place_is_left_alone() {
     push_safely(&producer, mill.redis.master(), 1_500);
     progress(&mill, 200);
     let before = mill.redis.master().port();
-    let delivered = mill.sink.count();
     let old = mill.redis.freeze_master();
     mill.redis.wait_other(before);
     progress(&mill, 200);
     old.sigcont();
     producer.push(mill.redis.master(), 500);
-    // What was settled and had not reached the replica yet comes again.
-    producer.lost_nothing(&mill, mill.redis.master(), delivered + 3 * HELD);
+    // Until it learns that it is none any more, the old master serves those who are still connected: all that it holds may
+    // come again.
+    producer.lost_nothing(&mill, mill.redis.master(), 2_000);
     mill.redis.wait_whole();
     assert!(!node.log().contains("panicked"));
 }
