@@ -51,9 +51,7 @@ fn a_master_that_thaws_when_another_has_taken_its_place_is_left_alone() {
     progress(&mill, 200);
     old.sigcont();
     producer.push(mill.redis.master(), 500);
-    // Until it learns that it is none any more, the old master serves those who are still connected: all that it holds may
-    // come again.
-    producer.lost_nothing(&mill, mill.redis.master(), 2_000);
+    producer.lost_nothing(&mill, mill.redis.master(), 3 * HELD);
     mill.redis.wait_whole();
     assert!(!node.log().contains("panicked"));
 }

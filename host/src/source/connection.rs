@@ -165,6 +165,11 @@ impl Connector {
         Trouble::of(error).ends_connection()
     }
 
+    /// Whether another server can take the place of the one that a connection leads to.
+    pub(super) fn may_have_moved(&self) -> bool {
+        !matches!(self.finder.servers, Servers::Single(_))
+    }
+
     /// What `error` is, and what an operator can do about it. `source` is what is taken from.
     pub(super) fn advice(&self, error: &RedisError, source: &str) -> String {
         Trouble::of(error).advice(error, &self.finder.servers, source)

@@ -145,6 +145,10 @@ impl<'a> Taker<'a> {
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let replies = replied.inspect_err(|_| self.shared.flow.release(permits)).map_err(Trouble::Broken)?;
+        if stale && self.shared.connector.may_have_moved() {
+            self.shared.flow.release(permits);
+            return Err(Trouble::Broken(outlasted()));
+        }
         if registered_anew(&replies) || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
             self.shared.flow.release(permits);
             return Err(Trouble::Lost);
@@ -316,6 +320,11 @@ pub(super) enum Trouble {
     Broken(RedisError),
     /// The lane is no longer ours.
     Lost,
+}
+
+/// A server that was silent for long may have been replaced meanwhile without knowing.
+pub(super) fn outlasted() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 /// Waits for an answer as long as a living server may need.

@@ -11,7 +11,7 @@ use redis::{ConnectionAddr, RedisError, aio::MultiplexedConnection};
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Servers, who knows of them, and how they let us in.
@@ -60,6 +60,9 @@ pub(super) enum Astray {
 /// A guide that has not answered by then is passed over.
 const GUIDE: Manner = Manner { listener: None, connect: Duration::from_secs(2), answer: Some(Duration::from_secs(2)) };
 
+/// A server that has needed longer to let us in may have been replaced meanwhile.
+const PROMPT: Duration = Duration::from_millis(500);
+
 impl Servers {
     pub(super) fn new(address: Address) -> (Self, Login) {
         match address {
@@ -89,8 +92,14 @@ impl Finder {
             if failed.iter().any(|(server, _)| *server == master && master != guide) {
                 continue;
             }
+            let begun = Instant::now();
             match self.open_master(&master, manner.clone()).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) if begun.elapsed() < PROMPT => return Ok(connection),
+                // One that was frozen for a while takes itself for the master still.
+                Ok(connection) if self.ask(guides, &guide, slot).await.is_ok_and(|now| now == master) => {
+                    return Ok(connection);
+                }
+                Ok(_) => failed.push((master, timed_out())),
                 Err(error) => failed.push((master, error)),
             }
         }

@@ -13,7 +13,7 @@ use crate::{
         scripts::is_full,
         settle,
         shared::Backoff,
-        take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, within},
+        take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, outlasted, within},
     },
 };
 use redis::{RedisError, Value};
@@ -118,6 +118,10 @@ impl<'a> Taker<'a> {
         // A frozen process may read an old reply long after others have taken its entries over.
         let stale = sent.elapsed() > self.member.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let (registered_anew, reply) = replied.inspect_err(|_| flow.release(permits)).map_err(Trouble::Broken)?;
+        if stale && self.member.shared.connector.may_have_moved() {
+            flow.release(permits);
+            return Err(Trouble::Broken(outlasted()));
+        }
         if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
             flow.release(permits);
             return Err(Trouble::Lost);
