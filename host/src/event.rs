@@ -47,6 +47,16 @@ pub(crate) fn lane_lost(source: &str, lane: &str, messages: usize) {
     warn!(source, lane, messages, "another node has taken these messages over, or Redis has lost them");
 }
 
+/// Fewer messages lie in a lane than this node has put there and not settled.
+pub(crate) fn lane_damaged(source: &str, lane: &str) {
+    warn!(
+        source,
+        lane,
+        "messages in flight are gone from this lane: somebody has removed them, or Redis has lost them; this node goes on \
+         with those it has, and what is left in the lane comes again"
+    );
+}
+
 /// Messages of a node that is gone, or that was too long silent, are ours now.
 pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
     warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");

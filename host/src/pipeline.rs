@@ -68,9 +68,9 @@ impl Pipeline {
         let tasks = shutdown.clone();
         let ordered = line.order.is_some().then(|| ordered(&line));
         let source = Source::open(&Opening {
-            pipeline: parts.name,
-            config: parts.config,
-            node: parts.node,
+            pipeline: parts.name.to_owned(),
+            config: parts.config.clone(),
+            node: parts.node.to_owned(),
             lease: parts.lease,
             connector: parts.connector,
             shutdown: shutdown.clone(),

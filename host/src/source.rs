@@ -1,36 +1,25 @@
 //! Where messages come from: each is handed out as a `Delivery` and stays in Redis until it is settled, unless it was
 //! published to a channel, which keeps nothing.
 
+mod backoff;
 mod channel;
 mod connection;
 pub mod dead;
 mod delivery;
 mod dialect;
 pub mod embedded;
-mod envelope;
-mod flow;
-mod health;
 mod keys;
 mod lane;
-mod lead;
-mod lease;
+mod link;
 mod list;
+mod opening;
 mod queue;
-mod recover;
-mod register;
 mod resque;
-mod scripts;
-mod settle;
-mod settlement;
-mod shared;
+mod script;
 mod stream;
-mod suspects;
-mod take;
 #[cfg(test)]
 mod tests;
 mod thoonk;
-mod turns;
-mod upkeep;
 
 use crate::config;
 
@@ -38,8 +27,8 @@ pub use channel::Channel;
 pub use connection::{Access, Connector, Error, Fault, FileFault};
 pub use delivery::Delivery;
 pub use list::Lists;
+pub use opening::{Opening, Ordered, Start, Waiting};
 pub use resque::Resque;
-pub use shared::{Opening, Ordered, Start, Waiting};
 pub use stream::Stream;
 pub use thoonk::Thoonk;
 
@@ -60,7 +49,7 @@ pub enum Source {
 
 impl Source {
     /// Starts to take.
-    pub fn open(opening: &Opening<'_>) -> Self {
+    pub fn open(opening: &Opening) -> Self {
         match &opening.config.from {
             config::From::Lists(lists) => Self::Lists(Lists::open(opening, lists)),
             config::From::Channels(channels) => Self::Channel(Channel::open(opening, channels)),

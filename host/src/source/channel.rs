@@ -32,12 +32,12 @@ pub struct Channel {
 
 impl Channel {
     /// Starts to listen.
-    pub(super) fn open(opening: &Opening<'_>, channels: &Channels) -> Self {
+    pub(super) fn open(opening: &Opening, channels: &Channels) -> Self {
         Self::understood(opening, channels, None)
     }
 
     /// The same for a system that says more than a payload; `meaning` must not block.
-    pub(super) fn understood(opening: &Opening<'_>, channels: &Channels, meaning: Option<Meaning>) -> Self {
+    pub(super) fn understood(opening: &Opening, channels: &Channels, meaning: Option<Meaning>) -> Self {
         let shutdown = opening.shutdown.clone();
         let subscriptions = subscriptions(opening, channels);
         let intake = Intake::new(opening, channels, meaning);
@@ -60,7 +60,7 @@ impl Channel {
 
 /// One for all channels, as every server of a Cluster hears all of them. A sharded channel is heard only by the server that
 /// has its slot, and slots move one by one, so each has a connection of its own.
-fn subscriptions(opening: &Opening<'_>, channels: &Channels) -> Vec<Subscription> {
+fn subscriptions(opening: &Opening, channels: &Channels) -> Vec<Subscription> {
     let new = |connector: Connector, names: &[String]| Subscription::new(connector, channels.kind, names);
     match channels.kind {
         ChannelKind::Exact | ChannelKind::Pattern => vec![new(opening.connector.clone(), &channels.names)],

@@ -1,96 +1,14 @@
 //! A message on loan from a source, and how it is given back.
 
-use super::{channel::Loan, envelope::Envelope, lane::Lane, resque::Seat};
-use crate::message::{Message, Outcome, Trouble};
-use bytes::Bytes;
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
+use super::{
+    channel::Loan,
+    lane::{
+        Lane,
+        entry::{Batch, Entry},
     },
-    time::Duration,
 };
-
-/// Nobody has said yet what became of it.
-const OPEN: u8 = 0;
-/// An outcome is there.
-const SETTLED: u8 = 1;
-/// Still open, and out of its lane's order because it took long.
-const PARKED: u8 = 2;
-
-/// One item of a lane.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) seq: u64,
-    /// As Redis holds it.
-    pub(super) raw: Bytes,
-    /// Whether `past` names it; else its place in the lane does.
-    pub(super) named: bool,
-    /// What was known of it when it was taken, and its payload.
-    pub(super) past: Envelope,
-    pub(super) payload: Bytes,
-    /// How often it was tried since a node ended with it in flight, this time included; 0 for what is not under suspicion.
-    pub(super) tried: u32,
-    /// The Resque worker that is said to process it.
-    pub(super) seat: Option<Seat>,
-    state: AtomicU8,
-    /// Absent for the common outcome: done.
-    outcome: OnceLock<Box<Outcome>>,
-}
-
-impl Entry {
-    pub(super) fn new(seq: u64, raw: Bytes, named: bool, past: Envelope, payload: Bytes, parked: bool) -> Self {
-        let state = AtomicU8::new(if parked { PARKED } else { OPEN });
-        Self { seq, raw, named, past, payload, tried: 0, seat: None, state, outcome: OnceLock::new() }
-    }
-
-    /// The message's id: the one it had, or that of the system it came from, or one of a lane whose ids begin with `origin`.
-    pub(super) fn id(&self, origin: &str) -> Cow<'_, str> {
-        match &self.past.item {
-            _ if self.named => Cow::Borrowed(&self.past.id),
-            Some(item) => Cow::Borrowed(item),
-            None => Cow::Owned(format!("{origin}-{}", self.seq)),
-        }
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        self.state.load(Ordering::Acquire) == SETTLED
-    }
-
-    /// What became of it, if not simply done.
-    pub(super) fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.get().map(|outcome| &**outcome)
-    }
-
-    /// Takes it out of the lane's order; false when it has just been settled.
-    pub(super) fn park(&self) -> bool {
-        self.state.compare_exchange(OPEN, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// True when it had been parked.
-    pub(super) fn settle(&self, outcome: Outcome) -> bool {
-        if outcome != Outcome::Done {
-            // Only the one `Delivery` of an entry settles it, so the cell is empty.
-            self.outcome.get_or_init(|| Box::new(outcome));
-        }
-        self.state.swap(SETTLED, Ordering::AcqRel) == PARKED
-    }
-}
-
-/// Items taken in one round, by sequence.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) entries: Box<[Entry]>,
-}
-
-impl Batch {
-    /// The item `seq`, if it is one of these.
-    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
-        let index = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
-        self.entries.get(index)
-    }
-}
+use crate::message::{Message, Outcome, Trouble};
+use std::{sync::Arc, time::Duration};
 
 /// A message on loan. Settling consumes it; dropped unsettled, it is tried again.
 #[derive(Debug)]

@@ -1,12 +1,10 @@
 //! What tells apart the systems whose lists are taken from: how an item becomes a message, and what else settling it does.
 
 use super::{
-    delivery::Entry,
-    envelope::Envelope,
     keys::Keys,
+    lane::{entry::Entry, envelope::Envelope, settlement::Step},
     resque::{Jobs, Seat},
-    scripts::Needed,
-    settlement::Step,
+    script::Needed,
     stream::Group,
     thoonk,
 };

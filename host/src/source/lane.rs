@@ -1,20 +1,38 @@
 //! A lane: what one connection has taken and not settled, in the order of the Redis list that holds it; or what one
 //! consumer of a stream's group has pending.
+//!
+//! A message's way: `take` moves it from the list into the lane, which hands out its `entry` as a `Delivery`; its outcome
+//! becomes part of a `settlement`, which `settle` has the script in `scripts` carry out, comparing the lane's `register`.
+//! What waits for another attempt lies in an `envelope`. Where that way broke off, `recover` reads what lies in the lane
+//! after a lost connection or after `lease` took it over from a node that is gone; `suspects` are tried out then.
+
+pub(super) mod entry;
+pub(super) mod envelope;
+mod keep;
+pub(super) mod lease;
+pub(super) mod recover;
+pub(super) mod register;
+pub(super) mod scripts;
+pub(super) mod settle;
+pub(super) mod settlement;
+pub(super) mod suspects;
+pub(super) mod take;
 
 use super::{
-    delivery::{Batch, Delivery, Entry},
+    Delivery,
     dialect::{Dialect, Item},
-    envelope::Envelope,
-    register::Register,
-    settlement::{Settlement, Step},
-    shared::Shared,
+    queue::shared::Shared,
     stream::Group,
 };
 use crate::message::{Message, Outcome, Trouble};
+use entry::{Batch, Entry};
+use envelope::Envelope;
+use register::{Marks, Register};
+use settlement::{Settlement, Step};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::Notify;
 
@@ -92,6 +110,17 @@ pub(super) enum Work {
     Finished,
 }
 
+impl Content {
+    /// What the names of such lanes begin with.
+    pub(super) fn letter(self) -> char {
+        match self {
+            Self::Raw => 'q',
+            Self::Sealed => 'r',
+            Self::Pending => 'c',
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: String, content: Content, register: Register) -> Arc<Self> {
         let tail = register.head;
@@ -158,6 +187,30 @@ impl Lane {
 
     pub(super) fn is_lost(&self) -> bool {
         lock(&self.finished).lost
+    }
+
+    /// Items of the lane are gone that we have not settled, so what is left lies in places that nobody knows. All that is known
+    /// and has no outcome is put aside, and what is left becomes a lane of its own, which nobody cares for and which is found.
+    /// Returns what is to be carried out in place of `refused`.
+    pub(super) fn rescue(&self, refused: Settlement) -> Settlement {
+        let mut state = self.state();
+        let mut steps = refused.steps;
+        for batch in state.batches.drain(..) {
+            steps.extend(batch.entries.iter().filter(|entry| entry.park()).map(Step::park));
+        }
+        state.register.head = state.tail;
+        state.register.done = Marks::default();
+        let after = state.register.to_string();
+        drop(state);
+        let shared = &self.shared;
+        let (lanes, left) = (shared.keys.lanes(), shared.new_lane(self.content));
+        let key = self.key.as_bytes();
+        let moved = vec![
+            Step::call([b"RENAME", key, left.as_bytes()]),
+            Step::call([b"HSET", lanes.as_bytes(), left.as_bytes(), Register::fresh(0).to_string().as_bytes()]),
+        ];
+        steps.push(Step::only([b"EXISTS", key], moved));
+        Settlement { after, trim: 0, least: 0, steps, ..refused }
     }
 
     /// Appends what was taken, as deliveries; for each, a permit was acquired.
@@ -264,6 +317,7 @@ impl Lane {
             return if state.closed && state.open == 0 { Work::Finished } else { Work::Idle };
         }
         let before = state.register.to_string();
+        let known = if self.is_list() { state.tail.saturating_sub(state.register.head) } else { 0 };
         let mut steps = Vec::new();
         if let Some(group) = self.group() {
             group.check(&self.shared.keys.list, &mut steps);
@@ -288,7 +342,7 @@ impl Lane {
         state.forget_passed();
         let after = state.register.to_string();
         let bytes = finished.iter().map(Done::bytes).sum();
-        Work::Settle(Settlement { before, after, trim, steps, messages: finished.len(), bytes })
+        Work::Settle(Settlement { before, after, least: known.max(trim), trim, steps, messages: finished.len(), bytes })
     }
 
     /// `settlement` has been carried out, or the lane is lost.
@@ -319,42 +373,9 @@ impl Lane {
         2 * self.shared.flow.in_flight as u64
     }
 
-    /// What Redis must keep of a settled entry.
-    fn copy(&self, register: &Register, entry: &Entry, steps: &mut Vec<Step>) {
-        let outcome = entry.outcome();
-        if entry.tried > 0 {
-            let id = entry.id(&register.origin);
-            steps.push(Step::call([b"HDEL", self.shared.keys.tried().as_bytes(), id.as_bytes()]));
-        }
-        let kept = outcome.and_then(|outcome| self.kept(register, entry, outcome));
-        self.shared.dialect.steps(entry, outcome, kept, steps);
-    }
-
-    /// The entry's further way here, where it has one.
-    fn kept(&self, register: &Register, entry: &Entry, outcome: &Outcome) -> Option<Step> {
-        let mut envelope = Envelope { id: entry.id(&register.origin).into_owned(), ..entry.past.clone() };
-        match outcome {
-            Outcome::Done | Outcome::Finished { .. } => None,
-            Outcome::Again { after } => Some(later(*after, &envelope, entry)),
-            Outcome::Retry { after, trouble, succeeded } => {
-                envelope.failed(trouble, succeeded);
-                Some(later(*after, &envelope, entry))
-            }
-            Outcome::Dead { trouble, succeeded } => {
-                envelope.failed(trouble, succeeded);
-                Some(Step::Dead { fields: super::dead::fields(&self.shared, &envelope, &entry.payload) })
-            }
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
-}
-
-fn later(after: Duration, envelope: &Envelope, entry: &Entry) -> Step {
-    let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
-    Step::Later { after_ms, sealed: envelope.seal(&entry.payload).into() }
 }
 
 impl State {
@@ -368,9 +389,8 @@ impl State {
                 // It was settled while we looked, and comes with the next settlement.
                 break;
             }
-            let (seq, raw) = (entry.seq, entry.raw.clone());
-            steps.push(Step::Park { seq, raw });
-            self.register.settle(seq);
+            steps.push(Step::park(entry));
+            self.register.settle(entry.seq);
             passed += self.register.pass();
         }
         passed

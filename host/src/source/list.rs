@@ -3,11 +3,13 @@
 use super::{
     Opening,
     dialect::Dialect,
-    flow::Flow,
-    lead,
-    queue::Queue,
-    shared::{Shared, Which},
-    turns::{Sharing, Turns},
+    queue::{
+        Queue,
+        flow::Flow,
+        lead,
+        shared::{Shared, Which},
+        turns::{Sharing, Turns},
+    },
 };
 use crate::config;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ pub struct Lists {
 
 impl Lists {
     /// Starts to take.
-    pub(super) fn open(opening: &Opening<'_>, lists: &config::Lists) -> Self {
+    pub(super) fn open(opening: &Opening, lists: &config::Lists) -> Self {
         let sharing = if lists.weights.is_some() { Sharing::Weighted } else { Sharing::Strict };
         let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(sharing)));
         let ranks = (0..).map(|place| lists.weights.as_ref().map_or(place, |weights| weight(weights, place)));

@@ -1,7 +1,14 @@
 //! One queue of a source: everything that takes from it, settles what was taken, and looks after it.
 
-use super::{lane::Content, lease, shared::Shared, take, upkeep};
+pub(super) mod flow;
+pub(super) mod lead;
+pub(super) mod shared;
+pub(super) mod turns;
+mod upkeep;
+
+use super::lane::{Content, lease, take};
 use crate::shutdown::Shutdown;
+use shared::Shared;
 use std::{sync::Arc, time::Duration};
 
 /// See the module.

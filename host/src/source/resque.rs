@@ -1,12 +1,12 @@
 //! Resque's queues, taken through lanes like any list, in the order of a Ruby worker, while Resque's own books are kept: its
 //! workers, what they do, its counters, its failed jobs and, where that is wanted, its delayed ones.
 
+mod badge;
 mod board;
 mod clock;
 mod failure;
 mod job;
 mod jobs;
-mod link;
 mod names;
 mod pattern;
 mod pause;
@@ -18,9 +18,11 @@ mod workers;
 
 use super::{
     Opening,
-    flow::Flow,
-    queue::Queue,
-    turns::{Sharing, Turns},
+    queue::{
+        Queue,
+        flow::Flow,
+        turns::{Sharing, Turns},
+    },
 };
 use crate::config;
 use roster::Roster;
@@ -40,7 +42,7 @@ pub struct Resque {
 
 impl Resque {
     /// Starts to take.
-    pub(super) fn open(opening: &Opening<'_>, resque: &config::Resque) -> Self {
+    pub(super) fn open(opening: &Opening, resque: &config::Resque) -> Self {
         let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
         let workers = Workers::open(opening, resque);
         let shutdown = &opening.shutdown;

@@ -20,12 +20,14 @@ mod trim;
 use super::{
     Opening,
     dialect::Dialect,
-    flow::Flow,
     lane::Lane,
-    lead,
-    queue::Queue,
-    shared::{Shared, Which},
-    turns::{Sharing, Turns},
+    queue::{
+        Queue,
+        flow::Flow,
+        lead,
+        shared::{Shared, Which},
+        turns::{Sharing, Turns},
+    },
 };
 use crate::config;
 use redis::RedisError;
@@ -52,7 +54,7 @@ struct Member {
 
 impl Stream {
     /// Starts to read.
-    pub(super) fn open(opening: &Opening<'_>, stream: &config::Stream) -> Self {
+    pub(super) fn open(opening: &Opening, stream: &config::Stream) -> Self {
         let group = Arc::new(Group::new(stream, opening.config.retry.attempts));
         let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
         let dialect = Dialect::Stream(Arc::clone(&group));

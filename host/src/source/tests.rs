@@ -1,207 +1,35 @@
 //! Sources against a real server: what is taken, settled, taken over and given up.
 
 use super::{
-    Connector, Delivery, Opening, Ordered, Source,
+    Ordered,
     dead::{Changes, DeadLetters, Filter, Place},
     embedded::Embedded,
-    flow::MOST_BYTES,
     keys::{self, Keys},
-    register::Register,
-    scripts,
+    lane::scripts,
+    queue::flow::MOST_BYTES,
 };
-use crate::{
-    config,
-    message::{Outcome, Trouble},
-    shutdown::Shutdown,
-};
-use redis::aio::MultiplexedConnection;
+use crate::{config, message::Outcome};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
-use tokio::sync::mpsc::{Receiver, channel};
 
+mod damage;
 mod lead;
 mod lists;
+mod log;
+mod nodes;
 mod order_of_settling;
 mod suspects;
 mod trouble;
 
+pub(super) use log::Log;
+pub(super) use nodes::{Node, Server, eventually, opening, pipeline, pipeline_of, trouble};
+
+use nodes::from;
+
 const LIST: &str = "jobs";
-
-pub(super) struct Server {
-    embedded: Embedded,
-    _dir: TempDir,
-}
-
-impl Server {
-    pub(super) async fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        Self { embedded: Embedded::start(dir.path(), 0).await.unwrap(), _dir: dir }
-    }
-
-    pub(super) async fn redis(&self) -> MultiplexedConnection {
-        self.connector().shared().await.unwrap()
-    }
-
-    pub(super) fn connector(&self) -> Connector {
-        Connector::new(&self.url()).unwrap()
-    }
-
-    pub(super) fn url(&self) -> String {
-        self.embedded.url()
-    }
-
-    /// Where it listens on loopback.
-    pub(super) fn port(&self) -> u16 {
-        self.embedded.port
-    }
-
-    /// Kills the server without a word, and starts one again with the same data at the same place.
-    pub(super) async fn kill_and_restart(self) -> Self {
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut self.redis().await).await.unwrap();
-        let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        let Self { embedded, _dir } = self;
-        drop(embedded);
-        Self { embedded: Embedded::start(_dir.path(), 0).await.unwrap(), _dir }
-    }
-
-    async fn push(&self, payloads: impl IntoIterator<Item = String>) {
-        self.push_to(LIST, payloads).await;
-    }
-
-    async fn push_to(&self, list: &str, payloads: impl IntoIterator<Item = String>) {
-        let mut redis = self.redis().await;
-        let mut push = redis::cmd("RPUSH");
-        push.arg(list);
-        for payload in payloads {
-            push.arg(payload);
-        }
-        push.exec_async(&mut redis).await.unwrap();
-    }
-
-    pub(super) async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let (name, arguments) = words.split_first().unwrap();
-        redis::cmd(name).arg(arguments).query_async(&mut self.redis().await).await.unwrap()
-    }
-
-    async fn lanes(&self) -> HashMap<String, String> {
-        redis::cmd("HGETALL").arg(Keys::new(LIST).lanes()).query_async(&mut self.redis().await).await.unwrap()
-    }
-
-    /// Messages in the lanes that are not settled.
-    async fn in_lanes(&self) -> usize {
-        let mut redis = self.redis().await;
-        let mut sum = 0;
-        for (lane, register) in self.lanes().await {
-            sum += redis::cmd("LLEN").arg(&lane).query_async::<usize>(&mut redis).await.unwrap();
-            sum += redis::cmd("HLEN").arg(keys::slow(&lane)).query_async::<usize>(&mut redis).await.unwrap();
-            let register = Register::parse(&register).unwrap();
-            sum -= (register.head..register.head + 1_000).filter(|seq| register.is_done(*seq)).count();
-        }
-        sum
-    }
-}
-
-fn from() -> config::From {
-    config::From::Lists(config::Lists { names: vec![LIST.to_owned()], weights: None, pushed: config::End::Right })
-}
-
-pub(super) fn pipeline(in_flight: usize) -> config::Pipeline {
-    pipeline_of(from(), in_flight)
-}
-
-pub(super) fn pipeline_of(from: config::From, in_flight: usize) -> config::Pipeline {
-    config::Pipeline {
-        from,
-        filters: Vec::new(),
-        publish: Vec::new(),
-        in_flight,
-        take: config::Take::Oldest,
-        backlog: None,
-        order: None,
-        retry: config::Retry {
-            attempts: 8,
-            crashes: 3,
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(9),
-        },
-        dead_letters: None,
-        keep_dead: config::KeepDead { most: 1_000, longest: Duration::from_secs(3_600) },
-    }
-}
-
-/// A source whose deliveries a test settles by hand.
-pub(super) struct Node {
-    source: Source,
-    pub(super) shutdown: Shutdown,
-    pub(super) taken: Receiver<Delivery>,
-}
-
-impl Node {
-    fn start(server: &Server, name: &str, in_flight: usize) -> Self {
-        Self::with(server, name, &pipeline(in_flight))
-    }
-
-    pub(super) fn with(server: &Server, name: &str, config: &config::Pipeline) -> Self {
-        Self::open(server, name, config, None)
-    }
-
-    fn open(server: &Server, name: &str, config: &config::Pipeline, ordered: Option<Ordered>) -> Self {
-        let (hand, taken) = channel(10_000);
-        let shutdown = Shutdown::default();
-        let source = Source::open(&Opening {
-            pipeline: "test",
-            config,
-            node: name,
-            lease: Duration::from_secs(1),
-            connector: server.connector(),
-            shutdown: shutdown.clone(),
-            start: Arc::new(move |batch| {
-                for delivery in batch {
-                    // A test that has ended takes no more.
-                    drop(hand.try_send(delivery));
-                }
-            }),
-            ordered,
-        });
-        Self { source, shutdown, taken }
-    }
-
-    pub(super) async fn next(&mut self) -> Delivery {
-        tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
-    }
-
-    pub(super) async fn end(self) {
-        drop(self.taken);
-        self.shutdown.end(Duration::from_secs(5)).await;
-        self.source.close().await;
-    }
-
-    /// As after a kill -9: nothing is settled, nothing released.
-    pub(super) async fn die(self) -> Receiver<Delivery> {
-        self.shutdown.stop().cancel();
-        self.shutdown.end(Duration::ZERO).await;
-        self.source.forget().await;
-        self.taken
-    }
-}
-
-pub(super) fn trouble(attempt: u32, reason: &str) -> Trouble {
-    Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, reason: reason.into() }
-}
-
-pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let started = Instant::now();
-    while !holds().await {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what} did not come true");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_come_in_order_and_leave_nothing_behind() {
@@ -359,6 +187,6 @@ async fn a_dropped_delivery_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_node_on_the_same_data_is_refused() {
     let server = Server::start().await;
-    let refused = Embedded::start(server._dir.path(), 0).await.unwrap_err();
+    let refused = Embedded::start(server.dir(), 0).await.unwrap_err();
     assert!(refused.to_string().contains("in use by another node"), "{refused}");
 }

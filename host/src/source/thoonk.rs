@@ -18,24 +18,19 @@ mod sweep;
 mod tests;
 
 use super::{
-    Opening, Ordered, Start,
+    Opening,
     channel::Channel,
-    connection::Connector,
     dialect::Dialect,
-    flow::Flow,
-    lead,
-    queue::Queue,
-    shared::{Shared, Which},
-    turns::{Sharing, Turns},
+    queue::{
+        Queue,
+        flow::Flow,
+        lead,
+        shared::{Shared, Which},
+        turns::{Sharing, Turns},
+    },
 };
-use crate::{
-    config::{self, ThoonkKind},
-    shutdown::Shutdown,
-};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use crate::config::{self, ThoonkKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use item::Feed;
 pub(super) use names::Names;
@@ -60,9 +55,11 @@ enum Taken {
 
 impl Thoonk {
     /// Starts to take, as soon as it is known what the feed is.
-    pub(super) fn open(opening: &Opening<'_>, feed: &config::Thoonk) -> Self {
+    pub(super) fn open(opening: &Opening, feed: &config::Thoonk) -> Self {
         let taken = Arc::default();
-        let kept = Kept::new(opening);
+        // Dropping ids from the list would leave their items in the feed.
+        let config = config::Pipeline { backlog: None, ..opening.config.clone() };
+        let kept = Opening { config, ..opening.clone() };
         opening.shutdown.track_until_stop(begin(kept, feed.clone(), Arc::clone(&taken)));
         Self { taken }
     }
@@ -87,72 +84,31 @@ impl Thoonk {
     }
 }
 
-/// What a source is opened with, for as long as the feed is waited for.
-struct Kept {
-    pipeline: String,
-    config: config::Pipeline,
-    node: String,
-    lease: Duration,
-    connector: Connector,
-    shutdown: Shutdown,
-    start: Start,
-    ordered: Option<Ordered>,
-}
-
-impl Kept {
-    fn new(opening: &Opening<'_>) -> Self {
-        Self {
-            pipeline: opening.pipeline.to_owned(),
-            // Dropping ids from the list would leave their items in the feed.
-            config: config::Pipeline { backlog: None, ..opening.config.clone() },
-            node: opening.node.to_owned(),
-            lease: opening.lease,
-            connector: opening.connector.clone(),
-            shutdown: opening.shutdown.clone(),
-            start: Arc::clone(&opening.start),
-            ordered: opening.ordered.clone(),
-        }
-    }
-
-    fn opening(&self) -> Opening<'_> {
-        Opening {
-            pipeline: &self.pipeline,
-            config: &self.config,
-            node: &self.node,
-            lease: self.lease,
-            connector: self.connector.clone(),
-            shutdown: self.shutdown.clone(),
-            start: Arc::clone(&self.start),
-            ordered: self.ordered.clone(),
-        }
-    }
-}
-
 /// Waits for the feed and takes from it.
-async fn begin(kept: Kept, feed: config::Thoonk, taken: Arc<Mutex<Taken>>) {
-    let Some(kind) = find::kind(&kept.connector, &kept.shutdown, &feed).await else { return };
+async fn begin(opening: Opening, feed: config::Thoonk, taken: Arc<Mutex<Taken>>) {
+    let Some(kind) = find::kind(&opening.connector, &opening.shutdown, &feed).await else { return };
     let claims = match kind {
         ThoonkKind::Feed => {
-            *lock(&taken) = Taken::Feed(notice::listen(&kept.opening(), &feed.feed));
+            *lock(&taken) = Taken::Feed(notice::listen(&opening, &feed.feed));
             return;
         }
         ThoonkKind::Queue => false,
         ThoonkKind::Job => true,
     };
-    let shared = shared(&kept, &feed, claims);
+    let shared = shared(&opening, &feed, claims);
     if claims {
-        kept.shutdown.track_until_stop(sweep::run(Arc::clone(&shared), feed));
+        opening.shutdown.track_until_stop(sweep::run(Arc::clone(&shared), feed));
     }
     // Two would hand out in any order.
-    let takers = if kept.ordered.is_none() { TAKERS } else { 1 };
-    if let Some(ordered) = &kept.ordered {
+    let takers = if opening.ordered.is_none() { TAKERS } else { 1 };
+    if let Some(ordered) = &opening.ordered {
         shared.flow.shut();
-        kept.shutdown.track_until_stop(lead::run(vec![Arc::clone(&shared)], ordered.clone()));
+        opening.shutdown.track_until_stop(lead::run(vec![Arc::clone(&shared)], ordered.clone()));
     }
     *lock(&taken) = Taken::Queue(Queue::open(shared, takers));
 }
 
-fn shared(kept: &Kept, feed: &config::Thoonk, claims: bool) -> Arc<Shared> {
+fn shared(opening: &Opening, feed: &config::Thoonk, claims: bool) -> Arc<Shared> {
     let names = Names::new(&feed.feed);
     let list = names.ids.clone();
     let which = Which {
@@ -162,8 +118,8 @@ fn shared(kept: &Kept, feed: &config::Thoonk, claims: bool) -> Arc<Shared> {
         rank: 0,
         pushed: config::End::Left,
     };
-    let flow = Arc::new(Flow::new(kept.config.in_flight, Turns::new(Sharing::Strict)));
-    Shared::new(&kept.opening(), &flow, which)
+    let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
+    Shared::new(opening, &flow, which)
 }
 
 fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {

@@ -1,14 +1,12 @@
 //! What has been heard on channels, from then until it is settled: waiting, in flight, or waiting for another attempt.
 
-use super::{
-    super::{Delivery, Opening, Start},
-    backlog::{Backlog, Heard},
-};
+use super::backlog::{Backlog, Heard};
 use crate::{
     config::Channels,
     event,
     message::{Message, Outcome, Trouble},
     random,
+    source::{Delivery, Opening, Start},
 };
 use std::{
     collections::BTreeMap,
@@ -83,7 +81,7 @@ pub(in crate::source) struct Loan {
 }
 
 impl Intake {
-    pub(super) fn new(opening: &Opening<'_>, channels: &Channels, meaning: Option<Meaning>) -> Arc<Self> {
+    pub(super) fn new(opening: &Opening, channels: &Channels, meaning: Option<Meaning>) -> Arc<Self> {
         let backlog = Backlog::new(opening.config.backlog);
         Arc::new(Self {
             source: channels.names.join(", "),

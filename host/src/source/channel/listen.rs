@@ -1,11 +1,11 @@
 //! Keeps a subscription: connects, subscribes, notices when the connection is dead, and begins again.
 
-use super::{
-    super::{connection::Connector, lane::now_ms, shared::Backoff},
-    backlog::Heard,
-    intake::Intake,
+use super::{backlog::Heard, intake::Intake};
+use crate::{
+    config::ChannelKind,
+    event,
+    source::{backoff::Backoff, connection::Connector, lane::now_ms},
 };
-use crate::{config::ChannelKind, event};
 use redis::{PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use std::{
     collections::HashMap,

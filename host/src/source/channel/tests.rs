@@ -3,28 +3,20 @@
 mod faults;
 mod room;
 
-use super::super::{
-    Connector, Delivery, Opening, Source,
-    tests::{Server, eventually, pipeline, trouble},
-};
 use crate::{
     config::{self, Backlog, ChannelKind, Channels},
     message::Outcome,
-    shutdown::Shutdown,
+    source::{
+        Connector, Delivery, Opening, Source,
+        tests::{self, Log, Server, eventually, opening, pipeline, trouble},
+    },
 };
 use redis::aio::MultiplexedConnection;
-use std::{
-    io::Write,
-    sync::{Arc, LazyLock, Mutex},
-    time::{Duration, Instant},
-};
-use tokio::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 /// A source whose deliveries a test settles by hand.
 struct Node {
-    source: Source,
-    shutdown: Shutdown,
-    taken: Receiver<Delivery>,
+    inner: tests::Node,
     redis: MultiplexedConnection,
     kind: ChannelKind,
     names: usize,
@@ -47,16 +39,8 @@ impl Node {
 
     /// `redis` is for what the test itself asks.
     async fn start_through(connector: Connector, redis: MultiplexedConnection, wanted: Wanted<'_>) -> Self {
-        let (hand, taken) = channel(20_000);
-        let start = move |batch: Vec<Delivery>| {
-            for delivery in batch {
-                // A test that has ended takes no more.
-                drop(hand.try_send(delivery));
-            }
-        };
-        let shutdown = Shutdown::default();
-        let source = open(connector, &wanted, &shutdown, start);
-        let node = Self { source, shutdown, taken, redis, kind: wanted.kind, names: wanted.names.len() };
+        let inner = tests::Node::opened(opened(connector, &wanted));
+        let node = Self { inner, redis, kind: wanted.kind, names: wanted.names.len() };
         node.is_subscribed().await;
         node
     }
@@ -93,7 +77,7 @@ impl Node {
     }
 
     async fn next(&mut self) -> Delivery {
-        tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
+        self.inner.next().await
     }
 
     async fn next_payload(&mut self) -> String {
@@ -104,88 +88,32 @@ impl Node {
     }
 
     async fn has_nothing(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_millis(200), self.taken.recv()).await.is_err()
+        self.inner.has_nothing_for(Duration::from_millis(200)).await
     }
 
     /// Waits until so many messages have come in, dropped or not.
     async fn has_heard(&self, messages: u64) {
-        let Source::Channel(channel) = &self.source else { panic!("a channel was opened") };
+        let Source::Channel(channel) = &self.inner.source else { panic!("a channel was opened") };
         eventually("all heard", || async { channel.intake.heard_in_all() == messages }).await;
     }
 
     async fn end(self, grace: Duration) -> bool {
-        drop(self.taken);
-        let finished = self.shutdown.end(grace).await;
-        self.source.close().await;
+        let tests::Node { source, shutdown, taken } = self.inner;
+        drop(taken);
+        let finished = shutdown.end(grace).await;
+        source.close().await;
         finished
     }
 }
 
-fn open(
-    connector: Connector,
-    wanted: &Wanted<'_>,
-    shutdown: &Shutdown,
-    start: impl Fn(Vec<Delivery>) + Send + Sync + 'static,
-) -> Source {
+fn opened(connector: Connector, wanted: &Wanted<'_>) -> Opening {
     let names = wanted.names.iter().map(|name| (*name).to_owned()).collect();
     let config = config::Pipeline {
         from: config::From::Channels(Channels { kind: wanted.kind, names }),
         backlog: wanted.backlog,
         ..pipeline(wanted.in_flight)
     };
-    Source::open(&Opening {
-        pipeline: "test",
-        config: &config,
-        node: "a",
-        lease: Duration::from_secs(1),
-        connector,
-        shutdown: shutdown.clone(),
-        start: Arc::new(start),
-        ordered: None,
-    })
-}
-
-/// What is written to the log by this thread; tests that look at it run on one.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-/// As long as there is only one subscriber, whatever thread comes first to a line decides whether anybody wants it.
-static ANOTHER: LazyLock<tracing::Dispatch> =
-    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish()));
-
-impl Log {
-    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
-        LazyLock::force(&ANOTHER);
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The lines with `part` in them.
-    fn lines(&self, part: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
-    }
-
-    /// All numbers that stand behind `field`.
-    fn sum(&self, field: &str) -> u64 {
-        let number = |line: String| {
-            let (_, rest) = line.split_once(field)?;
-            rest.split(' ').next()?.parse::<u64>().ok()
-        };
-        self.lines(field).into_iter().filter_map(number).sum()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    opening(connector, "a", &config)
 }
 
 #[tokio::test(flavor = "multi_thread")]

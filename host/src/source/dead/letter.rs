@@ -2,7 +2,7 @@
 
 use crate::{
     message::Trouble,
-    source::{envelope::Envelope, shared::Shared},
+    source::{lane::envelope::Envelope, queue::shared::Shared},
 };
 use bytes::Bytes;
 use std::collections::HashMap;

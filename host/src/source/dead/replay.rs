@@ -3,7 +3,7 @@
 use super::{DeadLetters, Error, Letter, Place, Stream, walk::page};
 use crate::{
     random, slot,
-    source::{envelope::Envelope, keys::Keys, scripts::Needed, thoonk},
+    source::{keys::Keys, lane::envelope::Envelope, script::Needed, thoonk},
 };
 use std::sync::LazyLock;
 

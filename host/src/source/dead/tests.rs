@@ -4,40 +4,16 @@ use super::{Changes, DeadLetters, Error, Filter, Letter, Place};
 use crate::{
     config::{self, From},
     message::Trouble,
-    shutdown::Shutdown,
-    source::{Connector, Opening, Source, embedded::Embedded, envelope::Envelope, keys::Keys},
+    source::{
+        keys::Keys,
+        lane::envelope::Envelope,
+        tests::{Node, Server, eventually, pipeline_of},
+    },
 };
 use bytes::Bytes;
-use redis::{FromRedisValue, aio::MultiplexedConnection};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tempfile::TempDir;
-
-struct Server {
-    embedded: Embedded,
-    _dir: TempDir,
-}
+use std::time::Duration;
 
 impl Server {
-    async fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        Self { embedded: Embedded::start(dir.path(), 0).await.unwrap(), _dir: dir }
-    }
-
-    fn connector(&self) -> Connector {
-        Connector::new(&self.embedded.url()).unwrap()
-    }
-
-    async fn redis(&self) -> MultiplexedConnection {
-        self.connector().shared().await.unwrap()
-    }
-
-    async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.redis().await).await.unwrap()
-    }
-
     /// Buries a message at `entry` in the stream beside the list `source`.
     async fn bury(&self, source: &str, entry: &str, pipeline: &str, envelope: &Envelope) -> String {
         self.bury_in(&Keys::new(source).dead(), source, entry, pipeline, envelope).await
@@ -73,23 +49,7 @@ fn resque(queues: &[&str]) -> From {
 }
 
 fn pipeline(from: From) -> config::Pipeline {
-    config::Pipeline {
-        from,
-        filters: Vec::new(),
-        publish: Vec::new(),
-        in_flight: 8,
-        take: config::Take::Oldest,
-        backlog: None,
-        order: None,
-        retry: config::Retry {
-            attempts: 8,
-            crashes: 3,
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(9),
-        },
-        dead_letters: None,
-        keep_dead: config::KeepDead { most: 1_000, longest: Duration::from_secs(3_600) },
-    }
+    pipeline_of(from, 8)
 }
 
 fn place(name: &str, from: From) -> Place {
@@ -407,22 +367,7 @@ async fn no_more_letters_are_kept_than_allowed_and_none_for_longer() {
 /// Takes from `list` with these bounds until only these are left.
 async fn expect_kept(server: &Server, list: &str, keep_dead: config::KeepDead, left: &[&str]) {
     let letters = server.letters(&[("jobs", lists(&[list]))]).await;
-    let shutdown = Shutdown::default();
-    let source = Source::open(&Opening {
-        pipeline: "jobs",
-        config: &config::Pipeline { keep_dead, ..pipeline(lists(&[list])) },
-        node: "n",
-        lease: Duration::from_secs(1),
-        connector: server.connector(),
-        shutdown: shutdown.clone(),
-        start: Arc::new(|_| {}),
-        ordered: None,
-    });
-    let started = Instant::now();
-    while ids(&letters, Filter::default()).await != left {
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", ids(&letters, Filter::default()).await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    shutdown.end(Duration::from_secs(5)).await;
-    source.close().await;
+    let node = Node::with(server, "n", &config::Pipeline { keep_dead, ..pipeline(lists(&[list])) });
+    eventually("few are kept", || async { ids(&letters, Filter::default()).await == left }).await;
+    node.end().await;
 }

@@ -109,6 +109,20 @@ impl Board {
         changes
     }
 
+    /// Nothing that was told can be seen any more, so what the workers do is new.
+    pub(super) fn anew(&self) {
+        let mut slots = self.slots();
+        let Slots { workers, changes, .. } = &mut *slots;
+        for (slot, worker) in (0..).zip(workers) {
+            worker.shown = false;
+            if worker.busy.is_some() {
+                changes.entry(slot).or_default();
+            }
+        }
+        drop(slots);
+        self.changed.notify_one();
+    }
+
     /// Redis could not be told of `changes`.
     pub(super) fn restore(&self, changes: BTreeMap<u32, Change>) {
         let mut slots = self.slots();
@@ -179,6 +193,18 @@ mod tests {
         assert_eq!(board.look()[&slot].shows, Some(Shows::Busy(busy("c"))));
         board.end(slot);
         assert_eq!(board.look()[&slot].shows, Some(Shows::Idle));
+    }
+
+    #[test]
+    fn what_can_be_seen_no_more_is_shown_anew() {
+        let board = Board::new(2);
+        let (busy_one, idle) = (board.begin(busy("a")).unwrap(), board.begin(busy("b")).unwrap());
+        board.look();
+        board.end(idle);
+        board.anew();
+        let changes = board.look();
+        assert_eq!(changes[&busy_one].shows, Some(Shows::Busy(busy("a"))));
+        assert!(!changes.contains_key(&idle), "there is nothing to take away: {changes:?}");
     }
 
     #[test]

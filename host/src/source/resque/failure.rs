@@ -5,7 +5,7 @@ use super::{
     job::{self, Flaw},
     ruby,
 };
-use crate::{message::Trouble, source::delivery::Entry};
+use crate::{message::Trouble, source::lane::entry::Entry};
 
 /// A job that has failed.
 pub(super) struct Failure<'a> {

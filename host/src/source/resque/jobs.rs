@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     message::{Outcome, Trouble},
-    source::{delivery::Entry, dialect::Item, settlement::Step},
+    source::{
+        dialect::Item,
+        lane::{entry::Entry, settlement::Step},
+    },
 };
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{

@@ -1,7 +1,7 @@
 //! `pause-all-workers`: while an operator has set it, nothing is taken, retries neither.
 
 use super::workers::Workers;
-use crate::{shutdown::Shutdown, source::flow::Flow};
+use crate::{shutdown::Shutdown, source::queue::flow::Flow};
 use redis::RedisError;
 use std::{sync::Arc, time::Duration};
 

@@ -7,12 +7,14 @@ use crate::{
     config,
     shutdown::Shutdown,
     source::{
-        Connector, Opening, Start,
+        Opening,
         dialect::Dialect,
-        flow::Flow,
         keys::Keys,
-        queue::Queue,
-        shared::{Shared, Which},
+        queue::{
+            Queue,
+            flow::Flow,
+            shared::{Shared, Which},
+        },
     },
 };
 use futures_util::future::join_all;
@@ -60,13 +62,7 @@ return holds
 
 /// See the module.
 pub(super) struct Roster {
-    pipeline: String,
-    config: config::Pipeline,
-    node: String,
-    lease: Duration,
-    connector: Connector,
-    shutdown: Shutdown,
-    start: Start,
+    opening: Opening,
     scheduler: bool,
     wanted: Wanted,
     workers: Arc<Workers>,
@@ -86,15 +82,10 @@ struct Opened {
 }
 
 impl Roster {
-    pub(super) fn new(opening: &Opening<'_>, resque: &config::Resque, workers: Arc<Workers>, flow: Arc<Flow>) -> Self {
+    pub(super) fn new(opening: &Opening, resque: &config::Resque, workers: Arc<Workers>, flow: Arc<Flow>) -> Self {
         let mut roster = Self {
-            pipeline: opening.pipeline.to_owned(),
-            config: opening.config.clone(),
-            node: opening.node.to_owned(),
-            lease: opening.lease,
-            connector: opening.connector.clone(),
-            shutdown: opening.shutdown.clone(),
-            start: Arc::clone(&opening.start),
+            // Other workers take from these queues, so no node can lead.
+            opening: Opening { ordered: None, ..opening.clone() },
             scheduler: resque.scheduler,
             wanted: Wanted::new(&resque.queues),
             workers,
@@ -111,7 +102,7 @@ impl Roster {
 
     /// Opens and closes queues until it is time to take nothing more, and waits for what is in flight; returns what is open then.
     pub(super) async fn run(mut self) -> Vec<Queue> {
-        let quiet = self.shutdown.quiet().clone();
+        let quiet = self.opening.shutdown.quiet().clone();
         match self.wanted {
             Wanted::Static(_) => quiet.cancelled().await,
             Wanted::Dynamic { .. } => {
@@ -188,7 +179,7 @@ impl Roster {
         let others: Vec<String> = self.open.keys().filter(|queue| !keep.contains(*queue)).cloned().collect();
         for name in others {
             if let Some(opened) = self.open.remove(&name) {
-                self.closing.insert(name, self.shutdown.track(opened.close()));
+                self.closing.insert(name, self.opening.shutdown.track(opened.close()));
             }
         }
     }
@@ -211,7 +202,7 @@ impl Roster {
         let entered: Vec<_> = queues.into_iter().map(|(rank, queue)| self.enter(rank, queue)).collect();
         let takers = match &self.wanted {
             // Two would hand out in any order.
-            Wanted::Static(queues) if queues.len() == 1 && self.config.order.is_none() => 2,
+            Wanted::Static(queues) if queues.len() == 1 && self.opening.config.order.is_none() => 2,
             _ => 1,
         };
         for (name, shared, jobs, shutdown) in entered {
@@ -221,20 +212,11 @@ impl Roster {
     }
 
     fn enter(&self, rank: u32, queue: String) -> (String, Arc<Shared>, Arc<Jobs>, Shutdown) {
-        let jobs = Jobs::new(&self.workers, &queue, self.config.retry.attempts, self.scheduler);
+        let jobs = Jobs::new(&self.workers, &queue, self.opening.config.retry.attempts, self.scheduler);
         let (list, dialect) = (self.workers.names.queue(&queue), Dialect::Resque(Arc::clone(&jobs)));
         let which = Which { list: &list, source: &list, dialect, rank, pushed: config::End::Right };
-        let shutdown = self.shutdown.child();
-        let opening = Opening {
-            pipeline: &self.pipeline,
-            config: &self.config,
-            node: &self.node,
-            lease: self.lease,
-            connector: self.connector.clone(),
-            shutdown: shutdown.clone(),
-            start: Arc::clone(&self.start),
-            ordered: None,
-        };
+        let shutdown = self.opening.shutdown.child();
+        let opening = Opening { shutdown: shutdown.clone(), ..self.opening.clone() };
         (queue, Shared::new(&opening, &self.flow, which), jobs, shutdown)
     }
 }

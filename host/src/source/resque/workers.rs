@@ -1,20 +1,16 @@
 //! This node as Resque sees it: as many workers as may have a job at the same time.
 
 use super::{
+    badge::Badge,
     board::{Board, Change, Shows},
     clock, job,
-    link::Link,
     names::Names,
     ruby,
 };
 use crate::{
     config,
     shutdown::Shutdown,
-    source::{
-        keys::Keys,
-        scripts,
-        shared::{Backoff, Opening},
-    },
+    source::{Opening, backoff::Backoff, keys::Keys, link::Link},
 };
 use redis::{Pipeline, RedisError, Script};
 use std::{
@@ -39,9 +35,7 @@ pub(super) struct Workers {
     pub(super) keys: Keys,
     pub(super) link: Link,
     pub(super) board: Board,
-    host: String,
-    /// As the configuration has them, with commas.
-    queues: String,
+    badge: Badge,
     count: u32,
     /// In seconds since 1970.
     started: u64,
@@ -52,11 +46,12 @@ pub(super) struct Workers {
 /// Removes all that belongs to workers, unless their node is alive.
 ///
 /// Keys: the hash of groups of workers, the group's lease, `workers`, `workers:heartbeat`. Arguments: the group, how many workers it has,
-/// the namespace, whether the node itself asks.
+/// the namespace, the node itself where it is that which asks.
 static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-if ARGV[4] == '0' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[4] then return 0 end
 local process, queues = string.match(ARGV[1], '^([^:]*:[^:]*):(.*)$')
 for slot = 1, tonumber(ARGV[2]) do
   local id = process .. '-' .. slot .. ':' .. queues
@@ -74,7 +69,7 @@ return 1
 
 impl Workers {
     /// Begins to be seen.
-    pub(super) fn open(opening: &Opening<'_>, resque: &config::Resque) -> Arc<Self> {
+    pub(super) fn open(opening: &Opening, resque: &config::Resque) -> Arc<Self> {
         let queues = resque.queues.iter().map(|queue| queue.trim()).collect::<Vec<_>>().join(",");
         let host = resque.host.clone().unwrap_or_else(host);
         let count = opening.config.in_flight.min(MOST) as u32;
@@ -83,9 +78,8 @@ impl Workers {
         let workers = Arc::new(Self {
             names,
             keys: Keys::of_resque(&resque.namespace),
-            link: Link::new(connector, format!("Resque queues {queues}")),
-            host,
-            queues,
+            link: Link::new(connector, format!("Resque queues {queues}").into()),
+            badge: Badge::new(host, queues, opening.node.clone()),
             board: Board::new(count),
             count,
             started: clock::now(),
@@ -100,10 +94,13 @@ impl Workers {
     /// Is seen no more.
     pub(super) async fn close(&self) {
         self.keeper.end(FAREWELL).await;
+        if !self.badge.is_claimed() {
+            return;
+        }
         let farewell = async {
             let told = self.tell().await;
             self.link.judge(&told).await;
-            let removed = self.remove(&self.group(), self.count, true).await;
+            let removed = self.remove(&self.badge.group(), self.count, &self.badge.node).await;
             self.link.judge(&removed).await;
         };
         let _in_time = tokio::time::timeout(FAREWELL, farewell).await.is_ok();
@@ -116,14 +113,9 @@ impl Workers {
         self.keeper.end(Duration::ZERO).await;
     }
 
-    /// The id of the worker in this place, from 0. It has three parts, as that of a Ruby worker: some programs can read no other.
+    /// The id of the worker in this place, from 0.
     pub(super) fn id(&self, slot: u32) -> String {
-        format!("{}:{}-{}:{}", self.host, std::process::id(), slot + 1, self.queues)
-    }
-
-    /// What all ids have in common, and the name of the workers of this node among all that share the namespace.
-    fn group(&self) -> String {
-        format!("{}:{}:{}", self.host, std::process::id(), self.queues)
+        self.badge.id(slot)
     }
 
     /// The worker that an item is counted for which none was free to be shown with.
@@ -139,25 +131,24 @@ impl Workers {
             let due = beat.is_none_or(|beat| beat.elapsed() >= BEAT);
             let kept = self.keep_once(due, &mut silent).await;
             self.link.judge(&kept).await;
-            if due && kept.is_ok() {
+            if let Ok(true) = kept {
                 beat = Some(Instant::now());
             }
             self.pause(self.lease / 3).await;
         }
     }
 
-    async fn keep_once(&self, beat: bool, silent: &mut HashSet<String>) -> Result<(), RedisError> {
-        let lease = self.lease.as_millis() as u64;
-        let key = self.keys.lease(&self.group());
-        scripts::RENEW
-            .run::<()>(&mut self.link.redis().await?, |renewal| {
-                renewal.key(&*key).arg(lease);
-            })
-            .await?;
-        if beat {
+    /// Whether the workers were made known, as it was `due` or they have a new name.
+    async fn keep_once(&self, due: bool, silent: &mut HashSet<String>) -> Result<bool, RedisError> {
+        let renamed = self.badge.claim(&self.link, &self.keys, self.lease).await?;
+        if renamed {
+            self.board.anew();
+        }
+        if due || renamed {
             self.register().await?;
         }
-        self.remove_silent(silent).await
+        self.remove_silent(silent).await?;
+        Ok(due || renamed)
     }
 
     /// Makes all workers known and alive; done again and again, as others may take them for dead.
@@ -169,7 +160,7 @@ impl Workers {
         let mut pipe = redis::pipe();
         pipe.atomic();
         // Whoever finds this node gone learns from this what to remove.
-        pipe.cmd("HSET").arg(self.keys.workers()).arg(self.group()).arg(self.count).ignore();
+        pipe.cmd("HSET").arg(self.keys.workers()).arg(self.badge.group()).arg(self.count).ignore();
         pipe.cmd("SADD").arg(self.names.workers()).arg(&ids).ignore();
         pipe.cmd("MSET").arg(ids.iter().map(|id| (self.names.started(id), &*started)).collect::<Vec<_>>()).ignore();
         let beats: Vec<_> = ids.iter().map(|id| (id, &*now)).collect();
@@ -184,14 +175,14 @@ impl Workers {
         let groups: HashMap<String, u32> =
             redis::cmd("HGETALL").arg(self.keys.workers()).query_async(&mut redis).await?;
         let mut found = HashSet::new();
-        let own = self.group();
+        let own = self.badge.group();
         for (group, count) in groups.into_iter().filter(|(group, _)| *group != own) {
             let alive: bool = redis::cmd("EXISTS").arg(self.keys.lease(&group)).query_async(&mut redis).await?;
             if alive {
                 continue;
             }
             if silent.contains(&group) {
-                self.remove(&group, count, false).await?;
+                self.remove(&group, count, "").await?;
             }
             found.insert(group);
         }
@@ -199,11 +190,11 @@ impl Workers {
         Ok(())
     }
 
-    async fn remove(&self, group: &str, count: u32, own: bool) -> Result<(), RedisError> {
+    async fn remove(&self, group: &str, count: u32, node: &str) -> Result<(), RedisError> {
         let mut removal = REMOVE.prepare_invoke();
         removal.key(self.keys.workers()).key(self.keys.lease(group));
         removal.key(self.names.workers()).key(self.names.heartbeat());
-        removal.arg(group).arg(count).arg(&self.names.prefix).arg(u8::from(own));
+        removal.arg(group).arg(count).arg(&self.names.prefix).arg(node);
         removal.invoke_async(&mut self.link.redis().await?).await
     }
 
@@ -211,6 +202,9 @@ impl Workers {
     async fn show(self: Arc<Self>) {
         let mut backoff = Backoff::new();
         let quiet = self.keeper.quiet().clone();
+        while !self.badge.is_claimed() && !quiet.is_cancelled() {
+            self.pause(GATHER).await;
+        }
         while quiet.run_until_cancelled(self.board.changed()).await.is_some() {
             self.pause(GATHER).await;
             let told = self.tell().await;

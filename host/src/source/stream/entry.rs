@@ -1,7 +1,7 @@
 //! An entry of a stream, and the message it is.
 
 use super::Group;
-use crate::source::{dialect::Item, envelope::Envelope};
+use crate::source::{dialect::Item, lane::envelope::Envelope};
 use std::fmt;
 
 /// The id of an entry; the greater was added later.

@@ -4,7 +4,11 @@ use super::{entry::Id, scripts};
 use crate::{
     config::{self, Done, Start},
     event,
-    source::{delivery::Entry, keys::Keys, settlement::Step, shared::Shared},
+    source::{
+        keys::Keys,
+        lane::{entry::Entry, settlement::Step},
+        queue::shared::Shared,
+    },
 };
 use bytes::Bytes;
 use redis::RedisError;

@@ -8,11 +8,14 @@ use super::{
 use crate::{
     event,
     source::{
+        backoff::Backoff,
         dialect::{Dialect, Item},
-        lane::Lane,
-        recover::{self, ARMED, ClientId, Why},
-        shared::{Backoff, Shared},
-        suspects,
+        lane::{
+            Lane,
+            recover::{self, ARMED, ClientId, Why},
+            suspects,
+        },
+        queue::shared::Shared,
     },
 };
 use redis::RedisError;

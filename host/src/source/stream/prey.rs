@@ -4,11 +4,13 @@ use super::{Member, consumers, group, pending::Rest, scripts};
 use crate::{
     event,
     source::{
-        lane::{Content, Lane},
-        recover::{self, Why},
-        register::Register,
-        settle,
-        shared::Backoff,
+        backoff::Backoff,
+        lane::{
+            Content, Lane,
+            recover::{self, Why},
+            register::Register,
+            settle,
+        },
     },
 };
 use redis::RedisError;
@@ -63,7 +65,7 @@ pub(super) async fn claim_idle(member: Member, idle: Duration) {
 /// Claims and delivers page by page under a new consumer, until there is nothing left.
 async fn drain(member: Member, mut prey: Prey) {
     let shared = Arc::clone(&member.shared);
-    let key = shared.keys.lane(&shared.node, &format!("c{:x}", shared.next_lane()));
+    let key = shared.new_lane(Content::Pending);
     shared.begin(&key);
     let lane = Lane::new(Arc::clone(&shared), key, Content::Pending, Register { takeovers: 1, ..Register::fresh(0) });
     let settled = shared.shutdown.track_until_stop(settle::run(Arc::clone(&shared), Arc::clone(&lane)));

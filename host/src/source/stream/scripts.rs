@@ -1,6 +1,6 @@
 //! The scripts that change which consumer of a group has what: each is atomic, and can be sent again after a lost reply.
 
-use crate::source::scripts::Needed;
+use crate::source::script::Needed;
 use redis::Script;
 use std::sync::LazyLock;
 

@@ -8,12 +8,14 @@ use super::{
 use crate::{
     event,
     source::{
-        lane::{Content, Lane},
-        register::Register,
-        scripts::is_full,
-        settle,
-        shared::Backoff,
-        take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, outlasted, within},
+        backoff::Backoff,
+        lane::{
+            Content, Lane,
+            register::Register,
+            settle,
+            take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, outlasted, within},
+        },
+        script::is_full,
     },
 };
 use redis::{RedisError, Value};
@@ -56,7 +58,7 @@ impl<'a> Taker<'a> {
         let shared = &member.shared;
         let connection = connect(shared).await?;
         member.group.create(shared).await?;
-        let key = shared.keys.lane(&shared.node, &format!("c{:x}", shared.next_lane()));
+        let key = shared.new_lane(Content::Pending);
         shared.begin(&key);
         let lane = Lane::new(Arc::clone(shared), key, Content::Pending, Register::fresh(0));
         let consumer = lane.consumer(shared);
@@ -118,7 +120,7 @@ impl<'a> Taker<'a> {
         // A frozen process may read an old reply long after others have taken its entries over.
         let stale = sent.elapsed() > self.member.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let (registered_anew, reply) = replied.inspect_err(|_| flow.release(permits)).map_err(Trouble::Broken)?;
-        if stale && self.member.shared.connector.may_have_moved() {
+        if stale && self.member.shared.link.connector.may_have_moved() {
             flow.release(permits);
             return Err(Trouble::Broken(outlasted()));
         }
@@ -129,7 +131,7 @@ impl<'a> Taker<'a> {
         if let Value::ServerError(error) = reply {
             flow.release(permits);
             let error = RedisError::from(error);
-            let lost = self.member.shared.connector.is_lost(&error);
+            let lost = self.member.shared.link.connector.is_lost(&error);
             return Err(if lost { Trouble::Broken(error) } else { Trouble::Refused(error) });
         }
         let told = entry::read(reply).inspect_err(|_| flow.release(permits));

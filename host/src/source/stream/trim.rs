@@ -1,7 +1,7 @@
 //! Removes entries that no group of the stream needs any more.
 
 use super::{Member, scripts};
-use crate::source::shared::Backoff;
+use crate::source::backoff::Backoff;
 use redis::RedisError;
 use std::time::Duration;
 

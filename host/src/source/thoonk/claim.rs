@@ -1,6 +1,6 @@
 //! Taking jobs: the id and the claim in one step, so that a job is never taken by nobody.
 
-use super::super::scripts::Needed;
+use crate::source::script::Needed;
 use std::sync::LazyLock;
 
 /// As `TAKE` does, claims each as Thoonk's `get` does, and notes that it is ours.

@@ -4,9 +4,8 @@ use super::{claim::CLAIM, names::Names};
 use crate::{
     message::Outcome,
     source::{
-        delivery::Entry,
         dialect::{Claim, Item},
-        settlement::Step,
+        lane::{entry::Entry, settlement::Step},
     },
 };
 use bytes::Bytes;

@@ -4,7 +4,7 @@
 use super::names::Names;
 use crate::{
     event,
-    source::{scripts::Needed, shared::Shared},
+    source::{queue::shared::Shared, script::Needed},
 };
 use redis::{RedisError, Script, aio::MultiplexedConnection};
 use std::{collections::HashSet, sync::LazyLock};

@@ -1,6 +1,6 @@
 //! The Redis keys and channels of one feed, as Thoonk names them.
 
-use super::super::keys::Keys;
+use crate::source::keys::Keys;
 
 /// The keys and channels of one feed. All but `held` are Thoonk's.
 #[derive(Clone, Debug)]

@@ -26,7 +26,7 @@ pub(super) struct Notice {
 }
 
 /// Starts to listen to the feed.
-pub(super) fn listen(opening: &Opening<'_>, feed: &str) -> Channel {
+pub(super) fn listen(opening: &Opening, feed: &str) -> Channel {
     let channels = Channels { kind: ChannelKind::Exact, names: channels(feed).to_vec() };
     let feed: Arc<str> = feed.into();
     let meaning: Meaning = Arc::new(move |message| understand(&feed, message));

@@ -3,7 +3,7 @@
 use super::{mend::Mender, names::Names};
 use crate::{
     config, event,
-    source::{scripts::Needed, shared::Shared},
+    source::{queue::shared::Shared, script::Needed},
 };
 use redis::RedisError;
 use std::{

@@ -10,15 +10,13 @@ use crate::{
     message::Outcome,
     shutdown::Shutdown,
     source::{
-        Delivery, Opening, Source,
         dead::{Changes, DeadLetters, Filter, Place},
-        tests::{Server, eventually, pipeline, trouble},
+        tests::{Node, Server, eventually, pipeline_of, trouble},
     },
 };
 use redis::aio::MultiplexedConnection;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc::{Receiver, channel};
@@ -33,63 +31,16 @@ fn job() -> config::Thoonk {
     feed(Some(ThoonkKind::Job))
 }
 
-/// A source whose deliveries a test settles by hand.
-struct Node {
-    source: Source,
-    shutdown: Shutdown,
-    taken: Receiver<Delivery>,
+fn start(server: &Server, name: &str, feed: config::Thoonk) -> Node {
+    start_with(server, name, feed, 16)
 }
 
-impl Node {
-    fn start(server: &Server, name: &str, feed: config::Thoonk) -> Self {
-        Self::start_with(server, name, feed, 16)
-    }
+fn start_with(server: &Server, name: &str, feed: config::Thoonk, in_flight: usize) -> Node {
+    Node::with(server, name, &pipeline_of(config::From::Thoonk(feed), in_flight))
+}
 
-    fn start_with(server: &Server, name: &str, feed: config::Thoonk, in_flight: usize) -> Self {
-        let (hand, taken) = channel(10_000);
-        let shutdown = Shutdown::default();
-        let config = config::Pipeline { from: config::From::Thoonk(feed), ..pipeline(in_flight) };
-        let source = Source::open(&Opening {
-            pipeline: "test",
-            config: &config,
-            node: name,
-            lease: Duration::from_secs(1),
-            connector: server.connector(),
-            shutdown: shutdown.clone(),
-            start: Arc::new(move |batch| {
-                for delivery in batch {
-                    // A test that has ended takes no more.
-                    drop(hand.try_send(delivery));
-                }
-            }),
-            ordered: None,
-        });
-        Self { source, shutdown, taken }
-    }
-
-    async fn next(&mut self) -> Delivery {
-        tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
-    }
-
-    async fn hears_nothing_for(&mut self, pause: Duration) {
-        let heard = tokio::time::timeout(pause, self.taken.recv()).await;
-        assert!(heard.is_err(), "unexpected: {heard:?}");
-    }
-
-    async fn end(self) {
-        drop(self.taken);
-        self.shutdown.end(Duration::from_secs(5)).await;
-        self.source.close().await;
-    }
-
-    /// As after a kill -9: nothing is settled, nothing released.
-    async fn die(self) -> Receiver<Delivery> {
-        self.shutdown.stop().cancel();
-        self.shutdown.end(Duration::ZERO).await;
-        let Source::Thoonk(thoonk) = self.source else { panic!("these tests take from feeds") };
-        thoonk.forget().await;
-        self.taken
-    }
+async fn hears_nothing_for(node: &mut Node, pause: Duration) {
+    assert!(node.has_nothing_for(pause).await, "unexpected");
 }
 
 /// All that Thoonk keeps of a feed, but for times.
@@ -243,7 +194,7 @@ fn items(items: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 async fn letters(server: &Server) -> DeadLetters {
-    let config = config::Pipeline { from: config::From::Thoonk(job()), ..pipeline(8) };
+    let config = pipeline_of(config::From::Thoonk(job()), 8);
     DeadLetters::open(&server.connector(), vec![Place::of("test", &config).unwrap()]).await.unwrap()
 }
 

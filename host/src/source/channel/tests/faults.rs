@@ -1,8 +1,11 @@
 //! Connections that break, servers that end, and networks that swallow.
 
 use super::*;
-use crate::source::embedded::Embedded;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::{shutdown::Shutdown, source::embedded::Embedded};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 

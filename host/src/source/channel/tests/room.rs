@@ -1,7 +1,8 @@
 //! A pipeline that is too slow, and one that ends: what waits, what is dropped, what is lost.
 
 use super::*;
-use crate::config::Take;
+use crate::{config::Take, shutdown::Shutdown, source::Start};
+use std::sync::{Arc, Mutex};
 
 const KEEP_TEN: Option<Backlog> = Some(Backlog { keep: 10, drop: Take::Oldest });
 
@@ -85,10 +86,9 @@ async fn no_more_is_in_flight_than_may_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ending_during_a_burst_takes_no_longer_than_what_has_been_heard() {
     let server = Server::start().await;
-    let shutdown = Shutdown::default();
-    let source = open(server.connector(), &ONE, &shutdown, |batch| {
-        batch.into_iter().for_each(|delivery| delivery.settle(Outcome::Done));
-    });
+    let start: Start = Arc::new(|batch| batch.into_iter().for_each(|delivery| delivery.settle(Outcome::Done)));
+    let opening = Opening { start, ..opened(server.connector(), &ONE) };
+    let source = Source::open(&opening);
     let burst = Shutdown::default();
     let mut redis = server.redis().await;
     let stop = burst.stop().clone();
@@ -106,7 +106,7 @@ async fn ending_during_a_burst_takes_no_longer_than_what_has_been_heard() {
     });
     eventually("a burst", || async { *heard.lock().unwrap() > 5_000 }).await;
     let asked = Instant::now();
-    assert!(shutdown.end(Duration::from_secs(30)).await);
+    assert!(opening.shutdown.end(Duration::from_secs(30)).await);
     source.close().await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     burst.end(Duration::ZERO).await;
@@ -124,8 +124,8 @@ async fn what_is_unfinished_when_the_grace_is_over_is_counted_in_one_line() {
     let trouble = trouble(1, "busy");
     retried.settle(Outcome::Retry { after: Duration::from_secs(600), trouble, succeeded: Vec::new() });
     let asked = Instant::now();
-    assert!(!node.shutdown.end(Duration::from_millis(100)).await);
-    node.source.close().await;
+    assert!(!node.inner.shutdown.end(Duration::from_millis(100)).await);
+    node.inner.source.close().await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     let lines = log.lines("ended before these messages were processed");
     assert_eq!((lines.len(), log.sum("lost=")), (1, 7), "{lines:?}");
@@ -138,7 +138,7 @@ async fn what_waits_for_another_attempt_gets_its_last_one_when_the_node_ends() {
     node.publish("news", "x").await;
     let after = Duration::from_secs(600);
     node.next().await.settle(Outcome::Retry { after, trouble: trouble(1, "busy"), succeeded: Vec::new() });
-    node.shutdown.quiet().cancel();
+    node.inner.shutdown.quiet().cancel();
     let last = node.next().await;
     assert_eq!(last.message.attempt, 2);
     last.settle(Outcome::Done);

@@ -189,6 +189,41 @@ async fn a_node_that_is_gone_leaves_its_jobs_and_no_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_of_the_same_name_have_workers_of_their_own() {
+    let server = Server::start().await;
+    let config = pipeline_of(config::From::Resque(from(&["low"], "web")), 1);
+    let first = Node::with(&server, "a", &config);
+    let (one, two) = (id("web", "low", 1), id("web.2", "low", 1));
+    server.answers(&["SMEMBERS", "resque:workers"], HashSet::from([one.clone()])).await;
+    let second = Node::with(&server, "b", &config);
+    server.answers(&["SMEMBERS", "resque:workers"], HashSet::from([one, two.clone()])).await;
+    first.end().await;
+    server.answers(&["SMEMBERS", "resque:workers"], HashSet::from([two])).await;
+    second.end().await;
+    let left: Vec<String> = server.ask(&["KEYS", "*"]).await;
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_name_was_taken_while_it_was_silent_gets_another() {
+    let server = Server::start().await;
+    let mut node = start(&server, from(&["low"], "web"), 1);
+    server.answers(&["SCARD", "resque:workers"], 1).await;
+    server.enqueue("low", JOB).await;
+    let held = node.next().await;
+    let shown = |host: &str| format!("resque:worker:{}", id(host, "low", 1));
+    server.answers(&["EXISTS", &shown("web")], 1).await;
+    // As one does that found no lease under this name.
+    let lease = format!("gristmill:{{resque:queue:}}:resque:queue::lease:web:{}:low", std::process::id());
+    server.ask::<()>(&["SET", &lease, "another"]).await;
+    server.answers(&["EXISTS", &shown("web.2")], 1).await;
+    held.settle(Outcome::Done);
+    node.end().await;
+    let left: HashSet<String> = server.ask::<Vec<String>>(&["SMEMBERS", "resque:workers"]).await.into_iter().collect();
+    assert_eq!(left, HashSet::from([id("web", "low", 1)]), "those of the other are his");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_redis_is_full_jobs_go_on_and_what_they_did_is_told_later() {
     let server = Server::start().await;
     let mut node = start(&server, from(&["low"], "vm"), 2);

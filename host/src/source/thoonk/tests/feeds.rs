@@ -7,7 +7,7 @@ async fn a_feed_whose_kind_is_said_is_created_and_told_of() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let mut listener = Listener::new(&server, &["newfeed", "conffeed"]).await;
-    let node = Node::start(&server, "a", job());
+    let node = start(&server, "a", job());
     for channel in ["newfeed", "conffeed"] {
         let (heard, body) = listener.next().await;
         let (name, instance) = std::str::from_utf8(&body).unwrap().split_once('\0').unwrap();
@@ -17,7 +17,7 @@ async fn a_feed_whose_kind_is_said_is_created_and_told_of() {
     assert_eq!(peer.run::<BTreeSet<String>>(&["SMEMBERS", "feeds"]).await, BTreeSet::from([FEED.to_owned()]));
     assert_eq!(peer.run::<BTreeMap<String, String>>(&["HGETALL", &key("config")]).await, items(&[("type", "job")]));
     node.end().await;
-    let mut node = Node::start(&server, "b", job());
+    let mut node = start(&server, "b", job());
     peer.put("1f", "x").await;
     node.next().await.settle(Outcome::Done);
     assert!(listener.is_silent(), "it is created once");
@@ -27,9 +27,9 @@ async fn a_feed_whose_kind_is_said_is_created_and_told_of() {
 async fn an_unknown_feed_is_waited_for_and_is_what_redis_says() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", feed(None));
+    let mut node = start(&server, "a", feed(None));
     peer.put("1f", "x").await;
-    node.hears_nothing_for(Duration::from_millis(1_200)).await;
+    hears_nothing_for(&mut node, Duration::from_millis(1_200)).await;
     assert_eq!(peer.run::<u32>(&["EXISTS", "feeds", &key("config")]).await, 0);
     let _new: u32 = peer.run(&["HSET", &key("config"), "type", "job"]).await;
     let delivery = node.next().await;
@@ -45,8 +45,8 @@ async fn a_feed_of_another_kind_is_not_touched() {
     let mut peer = Peer::new(&server).await;
     let _new: u32 = peer.run(&["HSET", &key("config"), "type", "queue"]).await;
     peer.put_into_queue("1f", "x").await;
-    let mut node = Node::start(&server, "a", job());
-    node.hears_nothing_for(Duration::from_millis(500)).await;
+    let mut node = start(&server, "a", job());
+    hears_nothing_for(&mut node, Duration::from_millis(500)).await;
     assert_eq!(peer.state().await.ids, ["1f"]);
     let _new: u32 = peer.run(&["HSET", &key("config"), "type", "job"]).await;
     node.next().await.settle(Outcome::Done);
@@ -56,7 +56,7 @@ async fn a_feed_of_another_kind_is_not_touched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_still_waits_for_its_feed_ends_at_once() {
     let server = Server::start().await;
-    let node = Node::start(&server, "a", feed(None));
+    let node = start(&server, "a", feed(None));
     let ended = tokio::time::timeout(Duration::from_millis(900), node.shutdown.end(Duration::from_secs(5))).await;
     assert_eq!(ended, Ok(true));
     node.source.close().await;
@@ -66,7 +66,7 @@ async fn a_source_that_still_waits_for_its_feed_ends_at_once() {
 async fn what_a_plain_feed_publishes_is_heard() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", feed(Some(ThoonkKind::Feed)));
+    let mut node = start(&server, "a", feed(Some(ThoonkKind::Feed)));
     let subscribed = || async {
         let mut peer = Peer::new(&server).await;
         peer.run::<(String, u32)>(&["PUBSUB", "NUMSUB", &key("retract")]).await.1 == 1

@@ -23,7 +23,7 @@ async fn a_job_is_claimed_while_it_is_in_flight_and_gone_when_it_is_finished() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let mut listener = Listener::new(&server, &["feed.claimed:work", "job.finish:work"]).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     peer.put("1f", "body").await;
     let delivery = node.next().await;
     let message = &delivery.message;
@@ -44,7 +44,7 @@ async fn who_waits_for_a_job_hears_its_result() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let mut listener = Listener::new(&server, &["job.finish:work"]).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     peer.put("1f", "body").await;
     node.next().await.settle(Outcome::Finished { result: Bytes::from_static(b"a\0b") });
     assert_eq!(listener.next().await, ("job.finish:work".to_owned(), b"1f\0a\0b".to_vec()));
@@ -61,7 +61,7 @@ async fn the_right_end_of_the_line_goes_first() {
     }
     let _length: u32 = peer.run(&["RPUSH", &key("ids"), "urgent"]).await;
     let _new: u32 = peer.run(&["HSET", &key("items"), "urgent", "!"]).await;
-    let mut node = Node::start_with(&server, "a", job(), 1);
+    let mut node = start_with(&server, "a", job(), 1);
     for id in ["urgent", "1", "2", "3"] {
         let delivery = node.next().await;
         assert_eq!(&*delivery.message.id, id);
@@ -74,7 +74,7 @@ async fn the_right_end_of_the_line_goes_first() {
 async fn a_job_that_waits_for_another_attempt_stays_claimed_until_then() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     peer.put("1f", "body").await;
     node.next().await.settle(retry(Duration::from_secs(3)));
     for _ in 0..100 {
@@ -97,7 +97,7 @@ async fn a_job_that_waits_for_another_attempt_stays_claimed_until_then() {
 async fn a_dead_job_is_stalled_and_its_replay_finishes_it() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     peer.put("1f", "body").await;
     node.next().await.settle(dead("no good"));
     let stalled =
@@ -127,7 +127,7 @@ async fn what_others_make_of_a_job_in_flight_is_left_to_them() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let mut listener = Listener::new(&server, &["job.finish:work"]).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     for outcome in [Outcome::Finished { result: Bytes::from_static(b"x") }, dead("no"), retry(Duration::ZERO)] {
         peer.put("1f", "body").await;
         let delivery = node.next().await;
@@ -143,7 +143,7 @@ async fn what_others_make_of_a_job_in_flight_is_left_to_them() {
         .await;
         assert_eq!(peer.state().await, State::default());
     }
-    node.hears_nothing_for(Duration::from_millis(600)).await;
+    hears_nothing_for(&mut node, Duration::from_millis(600)).await;
     assert!(listener.is_silent(), "a retracted job has no result");
     assert_eq!(letters(&server).await.count().await.unwrap(), 0);
 }
@@ -153,7 +153,7 @@ async fn a_job_that_others_cancel_is_finished_once() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let mut listener = Listener::new(&server, &["job.finish:work"]).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     peer.put("1f", "body").await;
     let first = node.next().await;
     peer.cancel("1f").await;
@@ -172,12 +172,12 @@ async fn a_job_that_others_cancel_is_finished_once() {
 async fn a_job_of_a_dead_node_is_taken_over_and_finished_once() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut dying = Node::start(&server, "a", job());
+    let mut dying = start(&server, "a", job());
     peer.put("1f", "body").await;
     std::mem::forget(dying.next().await);
     drop(dying.die().await);
     assert_eq!(peer.state().await, one(true));
-    let mut heir = Node::start(&server, "b", job());
+    let mut heir = start(&server, "b", job());
     let again = heir.next().await;
     assert_eq!((&*again.message.id, again.message.attempt, &again.message.payload[..]), ("1f", 2, &b"body"[..]));
     again.settle(Outcome::Done);
@@ -190,7 +190,7 @@ async fn a_job_of_a_dead_node_is_taken_over_and_finished_once() {
 async fn an_id_without_an_item_is_a_dead_letter_and_leaves_nothing_in_the_feed() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     let _length: u32 = peer.run(&["LPUSH", &key("ids"), "gone"]).await;
     let mut letters = letters(&server).await;
     for _ in 0..500 {
@@ -202,14 +202,14 @@ async fn an_id_without_an_item_is_a_dead_letter_and_leaves_nothing_in_the_feed()
     let letter = letters.walk(Filter::default()).await.unwrap().next().await.unwrap().unwrap();
     assert_eq!((letter.reason(), &letter.payload[..]), ("the feed holds no item for this id", &b"gone"[..]));
     peer.becomes(State::default()).await;
-    node.hears_nothing_for(Duration::from_millis(100)).await;
+    hears_nothing_for(&mut node, Duration::from_millis(100)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_jobs_go_through_and_foreign_workers_get_their_share() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     let mut seen = BTreeSet::new();
     for n in 0..300 {
         peer.put(&format!("{n:032x}"), &n.to_string()).await;
@@ -242,7 +242,7 @@ async fn many_jobs_go_through_and_foreign_workers_get_their_share() {
 async fn jobs_are_claimed_and_finished_when_redis_is_full() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", job());
+    let mut node = start(&server, "a", job());
     let mut held = Vec::new();
     for id in ["1", "2"] {
         peer.put(id, "body").await;

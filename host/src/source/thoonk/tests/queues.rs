@@ -10,7 +10,7 @@ fn queue() -> config::Thoonk {
 async fn an_item_leaves_the_queue_when_it_is_settled() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", queue());
+    let mut node = start(&server, "a", queue());
     peer.put_into_queue("1f", "body").await;
     let delivery = node.next().await;
     assert_eq!((&*delivery.message.id, &delivery.message.payload[..]), ("1f", &b"body"[..]));
@@ -31,7 +31,7 @@ async fn an_item_leaves_the_queue_when_it_is_settled() {
 async fn a_dead_item_leaves_the_queue_for_the_dead_letters() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", queue());
+    let mut node = start(&server, "a", queue());
     peer.put_into_queue("1f", "body").await;
     node.next().await.settle(dead("no good"));
     peer.becomes(State::default()).await;
@@ -48,7 +48,7 @@ async fn a_dead_item_leaves_the_queue_for_the_dead_letters() {
 async fn a_crash_loses_nothing_of_a_queue() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut dying = Node::start(&server, "a", queue());
+    let mut dying = start(&server, "a", queue());
     for n in 0..40 {
         peer.put_into_queue(&format!("id{n}"), &n.to_string()).await;
     }
@@ -66,7 +66,7 @@ async fn a_crash_loses_nothing_of_a_queue() {
     })
     .await;
     drop(dying.die().await);
-    let mut heir = Node::start(&server, "b", queue());
+    let mut heir = start(&server, "b", queue());
     let mut seen = BTreeSet::new();
     while seen.len() < 37 {
         let delivery = heir.next().await;

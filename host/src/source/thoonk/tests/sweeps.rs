@@ -11,11 +11,11 @@ async fn an_old_claim_of_others_is_cancelled_and_then_stalled() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     // Made known first, or there is nothing to take from.
-    Node::start(&server, "a", swept()).end().await;
+    start(&server, "a", swept()).end().await;
     peer.put("1f", "body").await;
     for cancels in 1..=2 {
         peer.get(Duration::from_secs(60)).await;
-        let mut node = Node::start(&server, "a", swept());
+        let mut node = start(&server, "a", swept());
         let delivery = node.next().await;
         let header = cancels.to_string();
         assert_eq!(delivery.message.header("thoonk-cancelled"), Some(&*header));
@@ -25,7 +25,7 @@ async fn an_old_claim_of_others_is_cancelled_and_then_stalled() {
         make_available(&mut peer, "1f").await;
     }
     peer.get(Duration::from_secs(60)).await;
-    let node = Node::start(&server, "a", swept());
+    let node = start(&server, "a", swept());
     let stalled = BTreeSet::from(["1f".to_owned()]);
     peer.becomes(State { items: items(&[("1f", "body")]), stalled, ..State::default() }).await;
     node.end().await;
@@ -45,12 +45,12 @@ async fn a_young_claim_of_others_is_left_alone() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let config = config::Thoonk { claim: Duration::from_secs(100), ..job() };
-    Node::start(&server, "a", config.clone()).end().await;
+    start(&server, "a", config.clone()).end().await;
     peer.put("old", "x").await;
     peer.get(Duration::from_secs(101)).await;
     peer.put("young", "y").await;
     peer.get(Duration::from_secs(70)).await;
-    let mut node = Node::start(&server, "a", config);
+    let mut node = start(&server, "a", config);
     let cancelled = node.next().await;
     assert_eq!(&*cancelled.message.id, "old");
     cancelled.settle(Outcome::Done);
@@ -63,8 +63,8 @@ async fn a_young_claim_of_others_is_left_alone() {
 async fn a_claim_of_ours_is_renewed_however_long_it_takes() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    let mut node = Node::start(&server, "a", swept());
-    let mut other = Node::start(&server, "b", swept());
+    let mut node = start(&server, "a", swept());
+    let mut other = start(&server, "b", swept());
     peer.put("slow", "x").await;
     peer.put("later", "y").await;
     let mut both = Vec::new();
@@ -78,7 +78,7 @@ async fn a_claim_of_ours_is_renewed_however_long_it_takes() {
     both.pop().unwrap().settle(retry(Duration::from_millis(3_500)));
     // As a worker that does not sweep would see it after a long time.
     let _same: u32 = peer.run(&["ZADD", &key("claimed"), "1000", "slow"]).await;
-    node.hears_nothing_for(Duration::from_millis(2_500)).await;
+    hears_nothing_for(&mut node, Duration::from_millis(2_500)).await;
     assert!(peer.claimed_in("slow").await > -2_500);
     assert_eq!(peer.state().await.claimed.len(), 2);
     both.pop().unwrap().settle(Outcome::Done);
@@ -95,10 +95,10 @@ async fn a_claim_of_ours_is_renewed_however_long_it_takes() {
 async fn a_job_that_a_worker_took_and_lost_is_put_back() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
-    Node::start(&server, "a", swept()).end().await;
+    start(&server, "a", swept()).end().await;
     peer.put("lost", "x").await;
     let _taken: Option<String> = peer.run(&["RPOP", &key("ids")]).await;
-    let mut node = Node::start(&server, "a", swept());
+    let mut node = start(&server, "a", swept());
     let found = node.next().await;
     assert_eq!((&*found.message.id, found.message.attempt, &found.message.payload[..]), ("lost", 1, &b"x"[..]));
     found.settle(Outcome::Done);
@@ -110,7 +110,7 @@ async fn a_job_that_is_claimed_in_the_end_is_not_put_back_nor_are_ours() {
     let server = Server::start().await;
     let mut peer = Peer::new(&server).await;
     let config = config::Thoonk { claim: Duration::from_secs(10), ..job() };
-    let mut node = Node::start(&server, "a", config);
+    let mut node = start(&server, "a", config);
     for id in ["held", "dead", "delayed"] {
         peer.put(id, id).await;
     }
@@ -127,7 +127,7 @@ async fn a_job_that_is_claimed_in_the_end_is_not_put_back_nor_are_ours() {
     let _new: u32 = peer.run(&["HSET", &key("items"), "slow", "x"]).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let _new: u32 = peer.run(&["ZADD", &key("claimed"), &now_ms().to_string(), "slow"]).await;
-    node.hears_nothing_for(Duration::from_millis(3_500)).await;
+    hears_nothing_for(&mut node, Duration::from_millis(3_500)).await;
     let state = peer.state().await;
     assert_eq!((state.ids.len(), state.claimed.len(), state.stalled.len()), (0, 3, 1), "{state:?}");
 }

@@ -4,26 +4,26 @@ use std::{collections::VecDeque, fmt};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Register {
+pub(in crate::source) struct Register {
     /// Counts settlements.
-    pub(super) revision: u64,
+    pub(in crate::source) revision: u64,
     /// Sequence of the oldest item.
-    pub(super) head: u64,
+    pub(in crate::source) head: u64,
     /// What the ids of its messages begin with.
-    pub(super) origin: String,
+    pub(in crate::source) origin: String,
     /// How often a node died with this lane in its hands.
-    pub(super) takeovers: u32,
+    pub(in crate::source) takeovers: u32,
     /// Items behind the head that are settled and still lie in the lane.
-    pub(super) done: Marks,
+    pub(in crate::source) done: Marks,
 }
 
 impl Register {
     /// Of a lane that holds nothing yet.
-    pub(super) fn fresh(head: u64) -> Self {
+    pub(in crate::source) fn fresh(head: u64) -> Self {
         Self { revision: 0, head, origin: crate::random::unique(), takeovers: 0, done: Marks::default() }
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::source) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(' ');
         let register = Self {
             revision: parts.next()?.parse().ok()?,
@@ -36,19 +36,19 @@ impl Register {
     }
 
     /// Whether the item `seq` has been settled.
-    pub(super) fn is_done(&self, seq: u64) -> bool {
+    pub(in crate::source) fn is_done(&self, seq: u64) -> bool {
         seq < self.head || self.done.is_set((seq - self.head) as usize)
     }
 
     /// The item `seq` is settled.
-    pub(super) fn settle(&mut self, seq: u64) {
+    pub(in crate::source) fn settle(&mut self, seq: u64) {
         if let Some(offset) = seq.checked_sub(self.head) {
             self.done.set(offset as usize);
         }
     }
 
     /// Moves the head over what is settled; returns how many items that is.
-    pub(super) fn pass(&mut self) -> u64 {
+    pub(in crate::source) fn pass(&mut self) -> u64 {
         let passed = self.done.pass();
         self.head += passed;
         passed
@@ -64,7 +64,7 @@ impl fmt::Display for Register {
 
 /// One bit for each item from the head on; as text four to a hexadecimal digit, the first the lowest, `-` for none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Marks(VecDeque<bool>);
+pub(in crate::source) struct Marks(VecDeque<bool>);
 
 impl Marks {
     fn parse(text: &str) -> Option<Self> {

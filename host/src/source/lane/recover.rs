@@ -1,14 +1,7 @@
 //! Reads what lies in a lane and nobody here knows of: after a lost connection, or after taking the lane over.
 
-use super::{
-    delivery::Delivery,
-    dialect::Item,
-    keys,
-    lane::{Content, Lane},
-    scripts,
-    shared::{Backoff, Shared},
-    suspects,
-};
+use super::{Content, Lane, scripts, suspects};
+use crate::source::{Delivery, backoff::Backoff, dialect::Item, keys, queue::shared::Shared};
 use redis::RedisError;
 use std::{
     sync::Arc,
@@ -18,19 +11,19 @@ use std::{
 /// Items read from a lane at a time.
 const PAGE: usize = 256;
 /// A blocked command of a lost connection can still move an item until then.
-pub(super) const ARMED: Duration = Duration::from_secs(3);
+pub(in crate::source) const ARMED: Duration = Duration::from_secs(3);
 
 /// A connection as the server knows it.
 #[derive(Clone, Debug)]
-pub(super) struct ClientId {
-    pub(super) id: i64,
+pub(in crate::source) struct ClientId {
+    pub(in crate::source) id: i64,
     /// Unlike the number, never used again after the server was restarted.
-    pub(super) name: String,
+    pub(in crate::source) name: String,
 }
 
 /// Why a lane is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(in crate::source) enum Why {
     /// Its connection broke.
     Broken,
     /// Its node is gone, perhaps because of what lies in it.
@@ -38,13 +31,13 @@ pub(super) enum Why {
 }
 
 /// The connection of `lane` broke: delivers what Redis has put into the lane without our knowing.
-pub(super) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>, client: ClientId) {
+pub(in crate::source) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>, client: ClientId) {
     disarmed(&shared, &client).await;
     resume(shared, lane, Why::Broken).await;
 }
 
 /// Ends the old connection on the server's side: a blocked command may still be armed there.
-pub(super) async fn disarmed(shared: &Shared, client: &ClientId) {
+pub(in crate::source) async fn disarmed(shared: &Shared, client: &ClientId) {
     let mut backoff = Backoff::new();
     while let Err(error) = disarm(shared, client).await {
         shared.failed(&error).await;
@@ -138,7 +131,7 @@ async fn read(shared: &Shared, lane: &Lane, raw: Vec<Vec<u8>>) -> Result<Vec<Ite
     }
 }
 
-pub(super) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
+pub(in crate::source) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
     match why {
         Why::Broken if deliveries.is_empty() => {}
         Why::Broken => (shared.start)(deliveries),
@@ -175,7 +168,7 @@ async fn read_parked(shared: &Shared, lane: &Lane, slow: &str, seqs: Vec<u64>) -
 }
 
 /// Permits for one page: one at least, more if they are free.
-pub(super) async fn page(shared: &Shared) -> usize {
+pub(in crate::source) async fn page(shared: &Shared) -> usize {
     shared.flow.room().await;
     shared.flow.acquire(1).await;
     1 + shared.flow.acquire_free(PAGE - 1)

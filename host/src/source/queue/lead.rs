@@ -3,23 +3,27 @@
 //! Who takes holds a key with an expiry, renewed as its lease is. It begins when nothing of another node is left in any
 //! lane, after what dead nodes left has been handed out, and knowing what waits for another attempt.
 
-use super::{
-    Ordered, Waiting,
-    dialect::Dialect,
-    envelope::Envelope,
-    scripts,
-    shared::{Backoff, Shared},
-    stream,
+use super::shared::Shared;
+use crate::{
+    event,
+    message::Message,
+    source::{Ordered, Waiting, backoff::Backoff, dialect::Dialect, keys, lane::envelope::Envelope, script, stream},
 };
-use crate::{event, message::Message};
-use redis::RedisError;
-use std::{sync::Arc, time::Duration};
+use redis::{RedisError, Script};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// How much of what waits is read at a time.
 const PAGE: isize = 200;
 
+/// Lets another node become the one that takes. Keys: the leader. Arguments: the node.
+static RESIGN: LazyLock<Script> =
+    LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"));
+
 /// Opens the flow of `queues` while this node leads, until it is time to take nothing more.
-pub(super) async fn run(queues: Vec<Arc<Shared>>, ordered: Ordered) {
+pub(in crate::source) async fn run(queues: Vec<Arc<Shared>>, ordered: Ordered) {
     let Some(first) = queues.first() else { return };
     let mut leads = false;
     let mut backoff = Backoff::new();
@@ -67,17 +71,12 @@ async fn step(queues: &[Arc<Shared>], ordered: &Ordered, leads: &mut bool) -> Re
 
 async fn elect(shared: &Shared) -> Result<bool, RedisError> {
     let mut link = shared.link().await?;
-    let (key, lease) = (shared.keys.leader(), shared.lease.as_millis() as u64);
-    scripts::LEAD
-        .run(&mut link, |election| {
-            election.key(&*key).arg(&*shared.node).arg(lease);
-        })
-        .await
+    script::hold(&mut link, &shared.keys.leader(), &shared.node, shared.lease).await
 }
 
 async fn resign(shared: &Shared) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
-    scripts::RESIGN.key(shared.keys.leader()).arg(&*shared.node).invoke_async(&mut link).await
+    RESIGN.key(shared.keys.leader()).arg(&*shared.node).invoke_async(&mut link).await
 }
 
 /// Whether nothing of another node is in flight, and all that was taken over has been handed out.
@@ -93,7 +92,7 @@ async fn is_clear(shared: &Shared) -> Result<bool, RedisError> {
     for lane in lanes {
         let foreign = shared.keys.holder(&lane).is_some_and(|(node, _)| node != shared.node);
         if foreign || !shared.is_live(&lane) {
-            let slow = super::keys::slow(&lane);
+            let slow = keys::slow(&lane);
             let held: usize = redis::cmd("EXISTS").arg(&lane).arg(slow).query_async(&mut link).await?;
             if held > 0 {
                 return Ok(false);

@@ -1,25 +1,28 @@
 //! What one call of the settling script carries out for a lane.
 
+use super::entry::Entry;
 use bytes::Bytes;
 
 /// Settlements that have gathered.
 #[derive(Debug, PartialEq)]
-pub(super) struct Settlement {
+pub(in crate::source) struct Settlement {
     /// The lane's register as it is, and as it will be.
-    pub(super) before: String,
-    pub(super) after: String,
+    pub(in crate::source) before: String,
+    pub(in crate::source) after: String,
+    /// So many items must lie in the lane, or somebody else has removed some, and nothing is done.
+    pub(in crate::source) least: u64,
     /// Items at the head of the lane that are done with.
-    pub(super) trim: u64,
-    pub(super) steps: Vec<Step>,
+    pub(in crate::source) trim: u64,
+    pub(in crate::source) steps: Vec<Step>,
     /// How many messages this settles.
-    pub(super) messages: usize,
+    pub(in crate::source) messages: usize,
     /// How long they are together.
-    pub(super) bytes: usize,
+    pub(in crate::source) bytes: usize,
 }
 
 /// One thing to do beside the trim.
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(in crate::source) enum Step {
     /// Put aside: it takes long.
     Park { seq: u64, raw: Bytes },
     /// It had been put aside.
@@ -37,18 +40,23 @@ pub(super) enum Step {
 }
 
 impl Step {
+    /// Puts an entry aside.
+    pub(super) fn park(entry: &Entry) -> Self {
+        Self::Park { seq: entry.seq, raw: entry.raw.clone() }
+    }
+
     /// A command and its arguments.
-    pub(super) fn call<const N: usize>(words: [&[u8]; N]) -> Self {
+    pub(in crate::source) fn call<const N: usize>(words: [&[u8]; N]) -> Self {
         Self::Call { words: bytes(words) }
     }
 
     /// `steps` only if a command says so.
-    pub(super) fn only<const N: usize>(asked: [&[u8]; N], steps: Vec<Self>) -> Self {
+    pub(in crate::source) fn only<const N: usize>(asked: [&[u8]; N], steps: Vec<Self>) -> Self {
         Self::Only { asked: bytes(asked), steps }
     }
 
     /// The arguments that tell the script of this step.
-    pub(super) fn arguments(&self) -> Vec<Bytes> {
+    pub(in crate::source) fn arguments(&self) -> Vec<Bytes> {
         let number = |number: u64| Bytes::from(number.to_string());
         match self {
             Self::Park { seq, raw } => vec![Bytes::from_static(b"park"), number(*seq), raw.clone()],

@@ -1,15 +1,17 @@
 //! Takes batches from a list into a lane, on a connection of its own.
 
-use super::{
-    connection::server_error,
-    dialect::{Claim, Item},
-    lane::{Content, Lane},
-    lease, recover,
-    register::Register,
-    scripts, settle,
-    shared::{Backoff, Shared},
+use super::{Content, Lane, lease, recover, register::Register, scripts, settle};
+use crate::{
+    config::End,
+    event,
+    source::{
+        backoff::Backoff,
+        connection::server_error,
+        dialect::{Claim, Item},
+        queue::shared::Shared,
+        script::is_full,
+    },
 };
-use crate::{config::End, event};
 use redis::{Pipeline, RedisError, Value, aio::MultiplexedConnection};
 use std::{
     sync::Arc,
@@ -17,9 +19,9 @@ use std::{
 };
 
 /// How long the server waits for a message before it answers that there is none, in seconds.
-pub(super) const BLOCK: u64 = 1;
+pub(in crate::source) const BLOCK: u64 = 1;
 /// The same where there are fewer permits than takers, which then take turns.
-pub(super) const SHORT_BLOCK: f64 = 0.02;
+pub(in crate::source) const SHORT_BLOCK: f64 = 0.02;
 /// How often an item is looked for where the server does not let us wait for it.
 const POLL: Duration = Duration::from_millis(50);
 /// A server that has not answered by then is taken for dead.
@@ -28,7 +30,7 @@ const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 const LARGE: usize = 4 << 20;
 
 /// Takes until it is time to take nothing more. Every connection has a lane of its own.
-pub(super) async fn run(shared: Arc<Shared>, content: Content) {
+pub(in crate::source) async fn run(shared: Arc<Shared>, content: Content) {
     shared.flow.join();
     take(&shared, content).await;
     shared.flow.leave();
@@ -54,13 +56,13 @@ async fn take(shared: &Arc<Shared>, content: Content) {
 }
 
 /// A connection of one taker.
-pub(super) struct Connection {
-    pub(super) redis: MultiplexedConnection,
-    pub(super) id: recover::ClientId,
+pub(in crate::source) struct Connection {
+    pub(in crate::source) redis: MultiplexedConnection,
+    pub(in crate::source) id: recover::ClientId,
 }
 
-pub(super) async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
-    let mut redis = shared.connector.blocking().await?;
+pub(in crate::source) async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
+    let mut redis = shared.link.connector.blocking().await?;
     let name = format!("gristmill:{}:{:x}", shared.node, shared.next_lane());
     let named = redis::pipe().cmd("CLIENT").arg("SETNAME").arg(&name).ignore().cmd("CLIENT").arg("ID").to_owned();
     let (id,): (i64,) = within(named.query_async(&mut redis)).await?;
@@ -80,16 +82,15 @@ struct Taker<'a> {
 
 impl<'a> Taker<'a> {
     fn new(shared: &'a Arc<Shared>, content: Content, connection: Connection) -> Self {
-        let (from, end, letter) = match content {
-            Content::Raw => (shared.keys.list.to_string(), shared.end, 'q'),
-            Content::Sealed | Content::Pending => (shared.keys.retry(), End::Left, 'r'),
+        let (from, end) = match content {
+            Content::Raw => (shared.keys.list.to_string(), shared.end),
+            Content::Sealed | Content::Pending => (shared.keys.retry(), End::Left),
         };
         let end = match end {
             End::Left => "LEFT",
             End::Right => "RIGHT",
         };
-        let key = shared.keys.lane(&shared.node, &format!("{letter}{:x}", shared.next_lane()));
-        let lane = Lane::new(Arc::clone(shared), key, content, Register::fresh(0));
+        let lane = Lane::new(Arc::clone(shared), shared.new_lane(content), content, Register::fresh(0));
         Self { shared, from, end, lane, connection, want: 1 }
     }
 
@@ -145,7 +146,7 @@ impl<'a> Taker<'a> {
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let replies = replied.inspect_err(|_| self.shared.flow.release(permits)).map_err(Trouble::Broken)?;
-        if stale && self.shared.connector.may_have_moved() {
+        if stale && self.shared.link.connector.may_have_moved() {
             self.shared.flow.release(permits);
             return Err(Trouble::Broken(outlasted()));
         }
@@ -156,7 +157,7 @@ impl<'a> Taker<'a> {
         let refused = server_error(&replies);
         self.accept(replies, permits).await.map_err(Trouble::Broken)?;
         match refused {
-            Some(error) if self.shared.connector.is_lost(&error) => Err(Trouble::Broken(error)),
+            Some(error) if self.shared.link.connector.is_lost(&error) => Err(Trouble::Broken(error)),
             Some(error) => Err(Trouble::Refused(error)),
             None => {
                 self.shared.healthy();
@@ -172,7 +173,7 @@ impl<'a> Taker<'a> {
         }
         let pipe = self.pipeline(permits);
         let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
-        let full = server_error(&replies).filter(scripts::is_full);
+        let full = server_error(&replies).filter(is_full);
         let Some(error) = full.filter(|_| !replies.iter().any(is_item)) else { return Ok(replies) };
         match self.take_at_once(permits).await {
             // With nothing there to take, waiting is up to the caller.
@@ -313,7 +314,7 @@ fn registered_anew(replies: &[Value]) -> bool {
 }
 
 /// Why a round came to nothing.
-pub(super) enum Trouble {
+pub(in crate::source) enum Trouble {
     /// Redis answered with an error; the connection is good.
     Refused(RedisError),
     /// The connection is not.
@@ -323,12 +324,12 @@ pub(super) enum Trouble {
 }
 
 /// A server that was silent for long may have been replaced meanwhile without knowing.
-pub(super) fn outlasted() -> RedisError {
+pub(in crate::source) fn outlasted() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
 /// Waits for an answer as long as a living server may need.
-pub(super) async fn within<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+pub(in crate::source) async fn within<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
     match tokio::time::timeout(WATCHDOG, answer).await {
         Ok(answered) => answered,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),

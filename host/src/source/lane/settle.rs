@@ -1,19 +1,15 @@
 //! Carries out what became of the messages of a lane: one call of the script for all that has gathered meanwhile.
 
-use super::{
-    keys,
-    lane::{Content, Lane, Work},
-    scripts,
-    settlement::Settlement,
-    shared::{Backoff, Shared},
-    stream,
+use super::{Content, Lane, Work, scripts, settlement::Settlement};
+use crate::{
+    event,
+    source::{backoff::Backoff, keys, queue::shared::Shared, stream},
 };
-use crate::event;
 use redis::{RedisError, ScriptInvocation};
 use std::sync::Arc;
 
 /// Settles `lane`, which has begun to be cared for, until it is closed and empty, or lost.
-pub(super) async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
+pub(in crate::source) async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     settle_all(&shared, &lane).await;
     shared.end(&lane.key);
 }
@@ -22,8 +18,7 @@ async fn settle_all(shared: &Shared, lane: &Lane) {
     loop {
         match lane.collect() {
             Work::Settle(settlement) => {
-                let held = carry_out(shared, lane, &settlement).await;
-                lane.done(&settlement);
+                let held = carry_out(shared, lane, settlement).await;
                 if !held {
                     event::lane_lost(&shared.source, &lane.key, lane.lose());
                     return;
@@ -52,14 +47,36 @@ async fn retire(shared: &Shared, lane: &Lane) {
     }
 }
 
-/// False when the lane is no longer ours. Tries until Redis has answered: sending the same settlement twice does no harm.
-async fn carry_out(shared: &Shared, lane: &Lane, settlement: &Settlement) -> bool {
+/// False when the lane is no longer ours.
+async fn carry_out(shared: &Shared, lane: &Lane, mut settlement: Settlement) -> bool {
+    let mut answer = send(shared, lane, &settlement).await;
+    if answer == Answer::Damaged {
+        event::lane_damaged(&shared.source, &lane.key);
+        settlement = lane.rescue(settlement);
+        answer = send(shared, lane, &settlement).await;
+    }
+    lane.done(&settlement);
+    answer == Answer::Done
+}
+
+/// What the script says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The lane is no longer ours.
+    Lost,
+    Done,
+    /// Nothing was done, as items are missing from the lane.
+    Damaged,
+}
+
+/// Tries until Redis has answered: sending the same settlement twice does no harm.
+async fn send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Answer {
     let mut backoff = Backoff::new();
     loop {
-        match send(shared, lane, settlement).await {
-            Ok(held) => {
+        match try_to_send(shared, lane, settlement).await {
+            Ok(answer) => {
                 shared.healthy();
-                return held;
+                return answer;
             }
             Err(error) => {
                 shared.failed(&error).await;
@@ -69,15 +86,21 @@ async fn carry_out(shared: &Shared, lane: &Lane, settlement: &Settlement) -> boo
     }
 }
 
-async fn send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Result<bool, RedisError> {
+async fn try_to_send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Result<Answer, RedisError> {
     let mut link = shared.link().await?;
-    scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation)).await
+    let answer: u8 = scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation)).await?;
+    Ok(match answer {
+        0 => Answer::Lost,
+        2 => Answer::Damaged,
+        _ => Answer::Done,
+    })
 }
 
 fn fill(shared: &Shared, lane: &Lane, settlement: &Settlement, invocation: &mut ScriptInvocation<'_>) {
     let keys = &shared.keys;
     invocation.key(keys.lanes()).key(&*lane.key).key(keys::slow(&lane.key)).key(keys.delayed()).key(&*shared.dead);
-    invocation.arg(&*settlement.before).arg(&*settlement.after).arg(settlement.trim);
+    invocation.arg(&*settlement.before).arg(&*settlement.after);
+    invocation.arg(settlement.least).arg(settlement.trim);
     for step in &settlement.steps {
         for argument in step.arguments() {
             invocation.arg(&argument[..]);

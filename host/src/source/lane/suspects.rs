@@ -6,15 +6,11 @@
 //! Where the order matters, nothing can be tried before it is known what else waits: all are put back, to come again one
 //! behind the other. Those that were among them more than once come apart, so that few others are there when one ends a node.
 
-use super::{
-    delivery::Delivery,
-    dialect::Item,
-    envelope::Envelope,
-    lane::{Content, Lane},
-    scripts,
-    shared::{Backoff, Shared},
+use super::{Content, Lane, envelope::Envelope, scripts};
+use crate::{
+    message::Outcome,
+    source::{Delivery, backoff::Backoff, dialect::Item, queue::shared::Shared},
 };
-use crate::message::Outcome;
 use redis::RedisError;
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +32,7 @@ fn group(tried: u32) -> usize {
 }
 
 /// Notes on each item how often it will have been tried, and condemns those that have had their chances.
-pub(super) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]) -> Result<(), RedisError> {
+pub(in crate::source) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]) -> Result<(), RedisError> {
     if items.is_empty() {
         return Ok(());
     }
@@ -90,7 +86,7 @@ pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>)
 }
 
 /// Gives the messages back untried; the ends of nodes that they have seen stay counted.
-pub(super) fn put_back(deliveries: Vec<Delivery>) {
+pub(in crate::source) fn put_back(deliveries: Vec<Delivery>) {
     for (place, delivery) in (0..).zip(deliveries) {
         let step = if delivery.crashes() > 1 { APART } else { BEHIND };
         delivery.settle(Outcome::Again { after: step * place });

@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 
 /// What is known of a message beside its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Envelope {
-    pub(super) id: String,
+pub(in crate::source) struct Envelope {
+    pub(in crate::source) id: String,
     /// Attempts made so far.
-    pub(super) attempts: u32,
-    pub(super) received_ms: u64,
+    pub(in crate::source) attempts: u32,
+    pub(in crate::source) received_ms: u64,
     /// How often a node ended while it was being tried on its own account.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) crashes: u32,
+    pub(in crate::source) crashes: u32,
     /// What it is about, where that is not its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) topic: Option<String>,
+    pub(in crate::source) topic: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) headers: Vec<(String, String)>,
+    pub(in crate::source) headers: Vec<(String, String)>,
     /// Its id in the system it came from, where that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) item: Option<String>,
+    pub(in crate::source) item: Option<String>,
     /// One for each failed attempt, oldest first.
     #[serde(default)]
-    pub(super) troubles: Vec<Trouble>,
+    pub(in crate::source) troubles: Vec<Trouble>,
     /// Publishers that are not run again.
     #[serde(default)]
-    pub(super) succeeded: Vec<String>,
+    pub(in crate::source) succeeded: Vec<String>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -36,19 +36,19 @@ fn is_zero(number: &u32) -> bool {
 
 impl Envelope {
     /// How often it has broken a plugin or ended a node.
-    pub(super) fn broken(&self) -> u32 {
+    pub(in crate::source) fn broken(&self) -> u32 {
         self.crashes + self.troubles.iter().filter(|trouble| trouble.broke).count() as u32
     }
 
     /// One more attempt has failed.
-    pub(super) fn failed(&mut self, trouble: &Trouble, succeeded: &[String]) {
+    pub(in crate::source) fn failed(&mut self, trouble: &Trouble, succeeded: &[String]) {
         self.attempts = trouble.attempt.saturating_sub(self.crashes);
         self.troubles.push(trouble.clone());
         self.succeeded = succeeded.to_vec();
     }
 
     /// The envelope and `payload` as Redis keeps them.
-    pub(super) fn seal(&self, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::source) fn seal(&self, payload: &[u8]) -> Vec<u8> {
         let mut sealed = self.line();
         sealed.reserve_exact(payload.len() + 1);
         sealed.push(b'\n');
@@ -57,12 +57,12 @@ impl Envelope {
     }
 
     /// The envelope alone.
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(in crate::source) fn line(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("strings and numbers always serialise")
     }
 
     /// The envelope in `sealed`, and the payload behind it; none where it was not sealed by us.
-    pub(super) fn open(sealed: &Bytes) -> Option<(Self, Bytes)> {
+    pub(in crate::source) fn open(sealed: &Bytes) -> Option<(Self, Bytes)> {
         let end = sealed.iter().position(|byte| *byte == b'\n')?;
         let envelope = serde_json::from_slice(sealed.get(..end)?).ok()?;
         Some((envelope, sealed.slice(end + 1..)))

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{Notify, Semaphore, watch};
 
 /// Nothing more is taken while the payloads in flight together are longer than this, in bytes.
-pub(super) const MOST_BYTES: usize = 256 << 20;
+pub(in crate::source) const MOST_BYTES: usize = 256 << 20;
 
 /// Messages of one round.
 const MOST: usize = 128;
@@ -17,13 +17,13 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(in crate::source) struct Flow {
     /// Messages that may be taken and not settled in Redis at any time: what a crash repeats at most.
-    pub(super) in_flight: usize,
+    pub(in crate::source) in_flight: usize,
     permits: Semaphore,
     /// Connections that wait for messages, each with a permit in its hand.
     takers: AtomicUsize,
-    pub(super) turns: Turns,
+    pub(in crate::source) turns: Turns,
     bytes: AtomicUsize,
     lighter: Notify,
     /// Whether anything may be taken at all.
@@ -31,7 +31,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(in_flight: usize, turns: Turns) -> Self {
+    pub(in crate::source) fn new(in_flight: usize, turns: Turns) -> Self {
         Self {
             in_flight,
             permits: Semaphore::new(in_flight),
@@ -44,12 +44,12 @@ impl Flow {
     }
 
     /// From now on nothing is taken.
-    pub(super) fn shut(&self) {
+    pub(in crate::source) fn shut(&self) {
         self.open.send_replace(false);
     }
 
     /// It is taken again.
-    pub(super) fn open(&self) {
+    pub(in crate::source) fn open(&self) {
         self.open.send_replace(true);
     }
 
@@ -58,38 +58,38 @@ impl Flow {
     }
 
     /// Waits until something may be taken.
-    pub(super) async fn opened(&self) {
+    pub(in crate::source) async fn opened(&self) {
         // The sender lives as long as this.
         drop(self.open.subscribe().wait_for(|open| *open).await);
     }
 
     /// One more waits for messages.
-    pub(super) fn join(&self) {
+    pub(in crate::source) fn join(&self) {
         self.takers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One less.
-    pub(super) fn leave(&self) {
+    pub(in crate::source) fn leave(&self) {
         self.takers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether everyone who waits can have a permit in hand meanwhile.
-    pub(super) fn has_room_for_all(&self) -> bool {
+    pub(in crate::source) fn has_room_for_all(&self) -> bool {
         self.in_flight > self.takers.load(Ordering::Relaxed)
     }
 
     /// How many permits are free now.
-    pub(super) fn free(&self) -> usize {
+    pub(in crate::source) fn free(&self) -> usize {
         self.permits.available_permits()
     }
 
     /// Payloads of so many bytes are in flight.
-    pub(super) fn carry(&self, bytes: usize) {
+    pub(in crate::source) fn carry(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// They no longer are.
-    pub(super) fn put_down(&self, bytes: usize) {
+    pub(in crate::source) fn put_down(&self, bytes: usize) {
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if before > MOST_BYTES && before - bytes <= MOST_BYTES {
             self.lighter.notify_waiters();
@@ -97,7 +97,7 @@ impl Flow {
     }
 
     /// Waits until the payloads in flight leave room in memory.
-    pub(super) async fn room(&self) {
+    pub(in crate::source) async fn room(&self) {
         loop {
             let lighter = self.lighter.notified();
             if self.bytes.load(Ordering::Acquire) <= MOST_BYTES {
@@ -108,7 +108,7 @@ impl Flow {
     }
 
     /// Waits for `count` permits.
-    pub(super) async fn acquire(&self, count: usize) {
+    pub(in crate::source) async fn acquire(&self, count: usize) {
         // The semaphore is never closed.
         if let Ok(permits) = self.permits.acquire_many(count as u32).await {
             permits.forget();
@@ -116,7 +116,7 @@ impl Flow {
     }
 
     /// Up to `count` permits, without waiting.
-    pub(super) fn acquire_free(&self, count: usize) -> usize {
+    pub(in crate::source) fn acquire_free(&self, count: usize) -> usize {
         let count = count.min(self.free());
         match self.permits.try_acquire_many(count as u32) {
             Ok(permits) => {
@@ -128,7 +128,7 @@ impl Flow {
     }
 
     /// Permits for the next round, when it is the turn of `ticket`: at least one, and as many as are wanted and there.
-    pub(super) async fn permits(&self, ticket: u64, want: usize) -> usize {
+    pub(in crate::source) async fn permits(&self, ticket: u64, want: usize) -> usize {
         loop {
             self.opened().await;
             self.turns.wait(ticket).await;
@@ -153,7 +153,7 @@ impl Flow {
 
     /// How many messages to want next, where `want` was wanted, `asked` asked for and `taken` came: doubles while rounds
     /// come back full.
-    pub(super) fn next_want(&self, want: usize, asked: usize, taken: usize) -> usize {
+    pub(in crate::source) fn next_want(&self, want: usize, asked: usize, taken: usize) -> usize {
         if taken == asked {
             (want * 2).min(MOST).min(self.in_flight)
         } else if taken < want / 2 {
@@ -164,7 +164,7 @@ impl Flow {
     }
 
     /// So many messages were settled in Redis, or so many permits were not used.
-    pub(super) fn release(&self, count: usize) {
+    pub(in crate::source) fn release(&self, count: usize) {
         self.permits.add_permits(count);
     }
 }

@@ -2,51 +2,17 @@
 //!
 //! `register.rs` says what a lane's register is.
 
-use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
+use crate::source::script::Needed;
+use redis::Script;
 use std::sync::LazyLock;
-
-/// A script that must do its work even when Redis is full, because it makes room or keeps what there is.
-pub(super) struct Needed {
-    usual: Script,
-    /// Refused by servers before Redis 7, which do not know such flags.
-    full: Script,
-}
-
-impl Needed {
-    pub(super) fn new(code: &str) -> Self {
-        Self { usual: Script::new(code), full: Script::new(&format!("#!lua flags=allow-oom\n{code}")) }
-    }
-
-    /// Runs it with the keys and arguments that `fill` gives it.
-    pub(super) async fn run<T: FromRedisValue>(
-        &self,
-        redis: &mut MultiplexedConnection,
-        fill: impl Fn(&mut ScriptInvocation<'_>),
-    ) -> Result<T, RedisError> {
-        let mut usual = self.usual.prepare_invoke();
-        fill(&mut usual);
-        match usual.invoke_async(redis).await {
-            Err(error) if is_full(&error) => {
-                let mut full = self.full.prepare_invoke();
-                fill(&mut full);
-                full.invoke_async(redis).await.map_err(|other| if other.is_io_error() { other } else { error })
-            }
-            answered => answered,
-        }
-    }
-}
-
-/// Whether Redis has refused because it has no memory left.
-pub(super) fn is_full(error: &RedisError) -> bool {
-    error.code() == Some("OOM") || error.to_string().contains("OOM command not allowed")
-}
 
 /// Settles the oldest items of a lane, if it is still held as the caller thinks.
 ///
-/// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items to trim, then
-/// operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
+/// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items that must be there,
+/// items to trim, then operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
 /// `only skip n command argument …` (passes over `skip` arguments unless the command answers), `score key ms member`.
-/// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held.
+/// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held, 2 when items are missing
+/// from it: then those at its head are not the ones to trim, and nothing is done.
 /// Copies are made before the trim: an error on the way leaves the item where it was.
 pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new(
@@ -54,11 +20,12 @@ pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
 local held = redis.call('HGET', KEYS[1], KEYS[2])
 if held == ARGV[2] then return 1 end
 if held ~= ARGV[1] then return 0 end
+if ARGV[3] ~= '0' and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[3]) then return 2 end
 local function due(after)
   local now = redis.call('TIME')
   return string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) + after)
 end
-local at = 4
+local at = 5
 while at <= #ARGV do
   local op = ARGV[at]
   if op == 'unpark' then
@@ -88,7 +55,7 @@ while at <= #ARGV do
     at = at + 2 + fields
   end
 end
-if ARGV[3] ~= '0' then redis.call('LTRIM', KEYS[2], ARGV[3], -1) end
+if ARGV[4] ~= '0' then redis.call('LTRIM', KEYS[2], ARGV[4], -1) end
 redis.call('HSET', KEYS[1], KEYS[2], ARGV[2])
 return 1
 ",
@@ -99,7 +66,7 @@ return 1
 ///
 /// Keys: lanes, lane, lease, the list. Arguments: the lane's register, the lease in milliseconds, how many at most, the
 /// end to take from. Returns 1 if the lane was registered anew or else 0, then the items.
-pub(super) static TAKE: LazyLock<Needed> = LazyLock::new(|| {
+pub(in crate::source) static TAKE: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new(
         r"
 local taken = {redis.call('HSETNX', KEYS[1], KEYS[2], ARGV[1])}
@@ -117,7 +84,7 @@ return taken
 /// The items of a lane from a sequence on, or from its head if that has passed it; nil when the lane is no longer held.
 ///
 /// Keys: lanes, lane. Arguments: sequence, how many at most. Returns the sequence of the first, and the items.
-pub(super) static UNREAD: LazyLock<Script> = LazyLock::new(|| {
+pub(in crate::source) static UNREAD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local held = redis.call('HGET', KEYS[1], KEYS[2])
@@ -132,7 +99,7 @@ return {head + from, redis.call('LRANGE', KEYS[2], from, from + ARGV[2] - 1)}
 /// Takes a lane over from a node whose lease is gone.
 ///
 /// Keys: lanes, lane, slow, the lease, the new lane, its slow. Returns the new register, or nil when there was nothing to take.
-pub(super) static ADOPT: LazyLock<Needed> = LazyLock::new(|| {
+pub(in crate::source) static ADOPT: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new(
         r"
 if redis.call('EXISTS', KEYS[4]) == 1 then return false end
@@ -152,64 +119,17 @@ return register
 });
 
 /// Renews a lease. Keys: the lease. Arguments: milliseconds.
-pub(super) static RENEW: LazyLock<Needed> =
+pub(in crate::source) static RENEW: LazyLock<Needed> =
     LazyLock::new(|| Needed::new("redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])"));
-
-/// Makes a node the one that takes, or lets it stay that. Keys: the leader. Arguments: the node, milliseconds.
-/// Returns whether it is.
-pub(super) static LEAD: LazyLock<Needed> = LazyLock::new(|| {
-    Needed::new(
-        r"
-local leader = redis.call('GET', KEYS[1])
-if leader and leader ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-",
-    )
-});
-
-/// Lets another node become the one that takes. Keys: the leader. Arguments: the node.
-pub(super) static RESIGN: LazyLock<Script> =
-    LazyLock::new(|| Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"));
 
 /// Notes how often messages of a lane were tried that are under suspicion; nothing when the lane is no longer the caller's,
 /// as whoever settles them then may have done so. Keys: lanes, the lane, tried. Arguments: id and tries of each.
-pub(super) static TRIED: LazyLock<Needed> = LazyLock::new(|| {
+pub(in crate::source) static TRIED: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new("if redis.call('HEXISTS', KEYS[1], KEYS[2]) == 1 then redis.call('HSET', KEYS[3], unpack(ARGV)) end")
 });
 
-/// Drops what is too much in a list. Keys: the list. Arguments: how many may stay, the end that goes first.
-/// Returns how many were dropped.
-pub(super) static BOUND: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-local over = redis.call('LLEN', KEYS[1]) - ARGV[1]
-if over <= 0 then return 0 end
-if ARGV[2] == 'LEFT' then redis.call('LTRIM', KEYS[1], over, -1)
-else redis.call('LTRIM', KEYS[1], 0, -over - 1) end
-return over
-",
-    )
-});
-
-/// Forgets entries of a stream. Keys: the stream. Arguments: how many may stay, and for how many milliseconds.
-/// Returns how many were forgotten.
-pub(super) static EXPIRE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local time = redis.call('TIME')
-local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
-local expired = redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', math.max(oldest, 0)))
-expired = expired + redis.call('XTRIM', KEYS[1], 'MAXLEN', ARGV[1])
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
-return expired
-",
-    )
-});
-
 /// Forgets a lane that holds nothing. Keys: lanes, lane, slow. Returns 1 when it is forgotten.
-pub(super) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
+pub(in crate::source) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return 0 end

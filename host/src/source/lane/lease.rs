@@ -1,16 +1,10 @@
 //! Who holds what: keeps this node's lease, and takes over lanes whose holder is gone.
 
-use super::{
-    dialect::Dialect,
-    keys,
-    lane::{Content, Lane},
-    recover,
-    register::Register,
-    scripts, settle,
-    shared::{Backoff, Shared},
-    stream,
+use super::{Content, Lane, recover, register::Register, scripts, settle};
+use crate::{
+    event,
+    source::{backoff::Backoff, dialect::Dialect, keys, queue::shared::Shared, stream},
 };
-use crate::event;
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +20,7 @@ const DUE_AT_LEAST: Duration = Duration::from_millis(5);
 const DUE_PAGE: usize = 200;
 
 /// Renews the lease until it is dropped.
-pub(super) async fn keep(shared: Arc<Shared>) {
+pub(in crate::source) async fn keep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(shared.lease / 3).await;
         if let Err(error) = renew(&shared).await {
@@ -47,7 +41,7 @@ async fn renew(shared: &Shared) -> Result<(), RedisError> {
 }
 
 /// Gives the lease back, so that others need not wait for what this node left.
-pub(super) async fn release(shared: &Shared) {
+pub(in crate::source) async fn release(shared: &Shared) {
     let released = async {
         let mut link = shared.link().await?;
         redis::cmd("UNLINK").arg(shared.keys.lease(&shared.node)).exec_async(&mut link).await
@@ -58,7 +52,7 @@ pub(super) async fn release(shared: &Shared) {
 }
 
 /// Moves retries that are due to where they are taken from, until it is time to take nothing more.
-pub(super) async fn move_due(shared: Arc<Shared>) {
+pub(in crate::source) async fn move_due(shared: Arc<Shared>) {
     let mut backoff = Backoff::new();
     while !shared.shutdown.quiet().is_cancelled() {
         // Whoever is about to lead reads what waits, which must not move meanwhile.
@@ -91,7 +85,7 @@ async fn due(shared: &Shared) -> Result<(usize, i64), RedisError> {
 }
 
 /// Takes over lanes of nodes that are gone, and lanes of this node that nobody cares for any more.
-pub(super) async fn reap(shared: Arc<Shared>) {
+pub(in crate::source) async fn reap(shared: Arc<Shared>) {
     let mut orphans: HashMap<String, Instant> = HashMap::new();
     let tick = shared.lease / 5;
     while !shared.shutdown.quiet().is_cancelled() {
@@ -179,9 +173,8 @@ async fn hand_out(shared: Arc<Shared>, lane: Arc<Lane>, settled: JoinHandle<Opti
 
 async fn adopt(shared: &Shared, lane: &str) -> Result<Option<(String, Register)>, RedisError> {
     let keys = &shared.keys;
-    let Some((holder, name)) = keys.holder(lane) else { return Ok(None) };
-    let letter = name.get(..1).unwrap_or("q");
-    let key = keys.lane(&shared.node, &format!("{letter}{:x}", shared.next_lane()));
+    let Some((holder, _)) = keys.holder(lane) else { return Ok(None) };
+    let key = shared.new_lane(content(keys, lane));
     // A lane of our own that was left alone has no other lease than ours, which lives.
     let lease = if holder == shared.node { format!("{lane}:nobody") } else { keys.lease(holder) };
     let mut link = shared.link().await?;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// How queues share what may be in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sharing {
+pub(in crate::source) enum Sharing {
     /// A queue takes only while those before it are empty.
     Strict,
     /// Each takes in proportion to its weight.
@@ -17,7 +17,7 @@ pub(super) enum Sharing {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(in crate::source) struct Turns {
     sharing: Sharing,
     queues: Mutex<Vec<Queue>>,
     tickets: AtomicU64,
@@ -41,13 +41,13 @@ struct Queue {
 const AHEAD: f64 = 64.0;
 
 impl Turns {
-    pub(super) fn new(sharing: Sharing) -> Self {
+    pub(in crate::source) fn new(sharing: Sharing) -> Self {
         let (tickets, held) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { sharing, queues: Mutex::default(), tickets, held, changed: Notify::new() }
     }
 
     /// A queue that takes from now on; `rank` is its place (lower goes first) or its weight. Returns its ticket.
-    pub(super) fn enter(&self, rank: u32) -> u64 {
+    pub(in crate::source) fn enter(&self, rank: u32) -> u64 {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let mut queues = self.queues();
         let spent = least(&queues).unwrap_or(0.0);
@@ -57,13 +57,13 @@ impl Turns {
     }
 
     /// A queue that takes no more.
-    pub(super) fn leave(&self, ticket: u64) {
+    pub(in crate::source) fn leave(&self, ticket: u64) {
         self.queues().retain(|queue| queue.ticket != ticket);
         self.changed.notify_waiters();
     }
 
     /// Changes the place of a queue.
-    pub(super) fn place(&self, ticket: u64, rank: u32) {
+    pub(in crate::source) fn place(&self, ticket: u64, rank: u32) {
         if let Some(queue) = self.queues().iter_mut().find(|queue| queue.ticket == ticket) {
             queue.rank = rank;
         }
@@ -71,7 +71,7 @@ impl Turns {
     }
 
     /// Whether nobody may take from now on.
-    pub(super) fn hold(&self, held: bool) {
+    pub(in crate::source) fn hold(&self, held: bool) {
         if self.held.swap(held, Ordering::Relaxed) != held {
             self.changed.notify_waiters();
         }
@@ -92,7 +92,7 @@ impl Turns {
     }
 
     /// Waits for this queue's turn.
-    pub(super) async fn wait(&self, ticket: u64) {
+    pub(in crate::source) async fn wait(&self, ticket: u64) {
         loop {
             let changed = self.changed.notified();
             if self.is_on(ticket) {
@@ -103,7 +103,7 @@ impl Turns {
     }
 
     /// A queue gave `taken` messages; `waits` where there were as many as asked for, and so probably more.
-    pub(super) fn took(&self, ticket: u64, taken: usize, waits: bool) {
+    pub(in crate::source) fn took(&self, ticket: u64, taken: usize, waits: bool) {
         let mut queues = self.queues();
         if queues.len() < 2 {
             return;

@@ -1,0 +1,62 @@
+//! The connection for short commands of one queue, or of what is kept beside several, and what an operator is told of it.
+
+mod health;
+
+use super::connection::Connector;
+use crate::event;
+use health::Health;
+use redis::{RedisError, aio::MultiplexedConnection};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::Mutex;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connector: Connector,
+    /// What it is for, as the log names it.
+    source: Arc<str>,
+    redis: Mutex<Option<MultiplexedConnection>>,
+    health: Health,
+}
+
+impl Link {
+    pub(super) fn new(connector: Connector, source: Arc<str>) -> Self {
+        Self { connector, source, redis: Mutex::new(None), health: Health::default() }
+    }
+
+    /// The connection, opened if there is none.
+    pub(super) async fn redis(&self) -> Result<MultiplexedConnection, RedisError> {
+        let mut redis = self.redis.lock().await;
+        match &*redis {
+            Some(connection) => Ok(connection.clone()),
+            None => Ok(redis.insert(self.connector.shared().await?).clone()),
+        }
+    }
+
+    /// A command failed, here or on another connection to the same server: says so if that is news, and forgets a connection
+    /// that is of no more use.
+    pub(super) async fn failed(&self, error: &RedisError) {
+        let advice = self.connector.advice(error, &self.source);
+        if self.health.failed(&advice, Instant::now()) {
+            event::redis_trouble(&self.source, self.connector.url(), error, &advice);
+        }
+        if self.connector.is_lost(error) {
+            *self.redis.lock().await = None;
+        }
+    }
+
+    /// Something has done its work: proof of health.
+    pub(super) fn healthy(&self) {
+        if self.health.is_troubled() && self.health.recovered(Instant::now()) {
+            event::redis_back(&self.source);
+        }
+    }
+
+    /// Looks at how a command went.
+    pub(super) async fn judge<T>(&self, result: &Result<T, RedisError>) {
+        match result {
+            Ok(_) => self.healthy(),
+            Err(error) => self.failed(error).await,
+        }
+    }
+}
