@@ -8,12 +8,14 @@ mod expand;
 mod fault;
 mod fields;
 mod from;
+mod grants;
 mod load;
 mod notation;
 mod place;
 mod read;
 mod reference;
 mod secret;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +26,17 @@ pub use from::{
     Backlog, ChannelKind, Channels, Done, End, From, KeepDead, Lists, Order, OrderBy, Resque, Start, Stream, Take,
     Thoonk, ThoonkKind,
 };
+pub use grants::{Ambient, DirAccess, DirGrant, HostPattern, HttpGrant};
 pub use load::{Loaded, load};
 pub use place::Place;
 pub use reference::DEFAULT;
+pub use secrets::Secrets;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// A duration as the file writes it, such as `30s` or `2h`; none if `text` is something else.
 pub fn duration(text: &str) -> Option<Duration> {
@@ -141,6 +149,14 @@ pub struct Plugin {
     pub http_timeout: Duration,
     /// The longest response body it is handed, 1 to 1,048,576.
     pub http_response_kib: u32,
+    /// Directories it sees, by the name it sees them under.
+    pub allow_dirs: BTreeMap<String, DirGrant>,
+    /// Variables of this process's environment that it sees.
+    pub allow_env: Vec<String>,
+    /// What it may ask of this machine.
+    pub allow: BTreeSet<Ambient>,
+    /// What the host puts into its requests.
+    pub secrets: Secrets,
 }
 
 /// Whether an instance sees more than one message.
@@ -150,26 +166,6 @@ pub enum Isolation {
     Reuse,
     /// A fresh instance for each message.
     Message,
-}
-
-/// One entry of `allow_http`: a host, and the port if only one is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpGrant {
-    /// Which host.
-    pub host: HostPattern,
-    /// Only this port, or any.
-    pub port: Option<u16>,
-}
-
-/// Which host a grant names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
-    /// `api.example.com`, in lower case, or an address. A name reaches only public addresses unless it is `localhost`; an address is meant as written.
-    Exact(String),
-    /// `*.example.com`: the part from the dot, any depth below it, public addresses only.
-    Below(String),
-    /// `*`: every public address.
-    Any,
 }
 
 /// How the node ends.

@@ -108,6 +108,17 @@ impl Fault {
             Self::Retry { reason, .. } | Self::Reject { reason } | Self::Broken { reason } => reason,
         }
     }
+
+    /// The same with another reason, made of its own.
+    #[must_use]
+    pub fn reworded(mut self, reword: impl FnOnce(&str) -> String) -> Self {
+        match &mut self {
+            Self::Retry { reason, .. } | Self::Reject { reason, .. } | Self::Broken { reason, .. } => {
+                *reason = reword(reason);
+            }
+        }
+        self
+    }
 }
 
 /// What is to become of a delivery.

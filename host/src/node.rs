@@ -226,8 +226,14 @@ pub fn explain(loaded: &Loaded, refused: &[Refusal]) -> Faults {
 }
 
 fn place<'a>(loaded: &'a Loaded, refusal: &'a Refusal) -> Place<'a> {
-    if matches!(refusal.cause, Cause::Config(_)) {
-        return Place::PluginKey(&refusal.plugin, "config");
+    let key = match &refusal.cause {
+        Cause::Config(_) => Some("config"),
+        Cause::Ungranted(needs) => needs.first().and_then(|need| need.means.key()),
+        Cause::Directory { .. } => Some("allow_dirs"),
+        _ => None,
+    };
+    if let Some(key) = key {
+        return Place::PluginKey(&refusal.plugin, key);
     }
     let named = loaded.config.pipelines.iter().find_map(|(name, pipeline)| {
         let position = |names: &[String]| names.iter().position(|name| *name == refusal.plugin);

@@ -7,8 +7,10 @@ mod digest;
 mod directory;
 mod engine;
 mod fault;
+mod grants;
 mod guest;
 mod load;
+mod needs;
 mod refusal;
 mod state;
 #[cfg(test)]
@@ -19,6 +21,7 @@ pub mod watch;
 
 pub use directory::plugin_name;
 pub use guest::{ANSWERS, PAYLOAD_BYTES};
+pub use needs::{Means, Need, Needs};
 pub use refusal::{Cause, FILE_BYTES, Refusal};
 pub use v0_1::Kind;
 pub use version::{Lent, Version};

@@ -1,5 +1,6 @@
-//! Chance: names that do not repeat, and jitter. Not for secrets.
+//! Chance: names that do not repeat, and jitter, none of it for secrets; and keys, which are.
 
+use rustls::crypto::ring;
 use std::hash::{BuildHasher, RandomState};
 
 /// From 0 up to 1.
@@ -22,6 +23,13 @@ pub(crate) fn hex() -> String {
     format!("{:016x}{:016x}", bits(), bits())
 }
 
+/// 256 bits that nobody can guess.
+pub(crate) fn key() -> [u8; 32] {
+    let mut key = [0; 32];
+    ring::default_provider().secure_random.fill(&mut key).expect("a running system has chance to give");
+    key
+}
+
 /// The hasher's keys are seeded by the operating system and differ from one state to the next.
 fn bits() -> u64 {
     RandomState::new().hash_one(std::process::id())
@@ -37,6 +45,11 @@ mod tests {
         let names: HashSet<String> = (0..10_000).map(|_| unique()).collect();
         assert_eq!(names.len(), 10_000);
         assert!(names.iter().all(|name| name.len() == 10));
+    }
+
+    #[test]
+    fn keys_differ() {
+        assert_ne!(key(), key());
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// The request's body, sent with a `content-length`.
     pub body: Bytes,
+    /// Whether secrets are put into the body, too, and not only into URL and headers.
+    pub template: bool,
     /// For the whole exchange; the operator's own limit holds beside it.
     pub timeout: Option<Duration>,
 }
@@ -58,4 +60,17 @@ pub enum Failure {
     /// The response is longer than the operator allows.
     #[error("{0}")]
     TooLarge(String),
+}
+
+impl Failure {
+    /// The same with another text, made of its own.
+    #[must_use]
+    pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Denied(why) => Self::Denied(reword(&why)),
+            Self::Invalid(why) => Self::Invalid(reword(&why)),
+            Self::Unreachable(why) => Self::Unreachable(reword(&why)),
+            Self::TooLarge(why) => Self::TooLarge(reword(&why)),
+        }
+    }
 }

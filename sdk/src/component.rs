@@ -107,6 +107,7 @@ impl From<Body> for wire::Body {
             Body::Payload => Self::Payload,
             Body::Bytes(bytes) => Self::Bytes(bytes),
             Body::Empty => Self::Empty,
+            Body::Template(bytes) => Self::Template(bytes),
         }
     }
 }

@@ -100,6 +100,10 @@
 //! # Ok::<(), gristmill_sdk::Error>(())
 //! ```
 //!
+//! # Grants
+//! A plugin reaches nothing but what the operator granted it in its table. What it cannot work without it declares by [`needs!`], so
+//! that a missing grant is told when the plugin is loaded.
+//!
 //! # Faults
 //! `?` on any error rejects: the message goes to the dead letters with the error as the reason. `.or_retry()?` has the message come
 //! back after a pause, see [`OrRetry`].
@@ -134,6 +138,8 @@ mod job;
 pub mod json;
 pub mod log;
 mod message;
+#[doc(hidden)]
+pub mod needs;
 mod plugin;
 pub mod reply;
 mod request;

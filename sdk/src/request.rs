@@ -28,6 +28,8 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// None.
     Empty,
+    /// These bytes, into which the host puts secrets in the places of their stand-ins.
+    Template(Vec<u8>),
 }
 
 impl Request {
@@ -69,6 +71,17 @@ impl Request {
     #[must_use]
     pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// With these bytes as the body, into which the host puts secrets.
+    ///
+    /// Where its `config` says `${secret:NAME}`, the plugin holds a stand-in: a text that means nothing and that nobody can guess. The
+    /// host puts the secret in its place in every URL, behind the host, and in every header; in a body only if it is given here, so
+    /// that a payload is never searched for them.
+    #[must_use]
+    pub fn template(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = Body::Template(bytes.into());
         self
     }
 

@@ -10,6 +10,7 @@ mod damage;
 mod dead;
 mod delivery;
 mod demo;
+mod grants;
 mod harm;
 mod jobs;
 mod kinds;

@@ -1,5 +1,7 @@
 //! `gristmill check`: what `run` would do, or every reason why it would not.
 
+mod grants;
+
 use super::talk;
 use crate::{
     config::{self, Config, From, Loaded, OrderBy, Pipeline, Take},
@@ -40,6 +42,9 @@ fn describe(config: &Config, prepared: &Prepared, redis: &str) -> String {
     for version in prepared.versions() {
         // Writing to a string cannot fail.
         let _ok = writeln!(said, "plugin    {}: {} {}", version.name(), version.kind(), version.digest()).is_ok();
+        for line in grants::of(version) {
+            let _ok = writeln!(said, "          {line}").is_ok();
+        }
     }
     for refusal in prepared.refused() {
         let _ok = writeln!(said, "unused    {refusal}").is_ok();

@@ -6,7 +6,7 @@ mod server;
 mod sources;
 
 use super::{
-    Retry,
+    Retry, Secrets,
     decode::{Draft, PluginDraft, Server},
     document::Entry,
     fault::{Fault, did_you_mean},
@@ -67,6 +67,23 @@ pub(super) fn pauses(reading: &mut Reading<'_>, fields: &Fields<'_>, retry: &Ret
         Some(default) => format!("set both; the one that is left out is \"{default}\""),
         None => "shorten `first` or lengthen `longest`".to_owned(),
     }));
+}
+
+/// Most often a slip in the name, or a value that still stands in `config` itself.
+pub(super) fn idle_secrets(
+    reading: &mut Reading<'_>,
+    fields: &Fields<'_>,
+    secrets: Option<&Secrets>,
+    config: Option<&serde_json::Value>,
+) {
+    let (Some(secrets), Some(config)) = (secrets, config) else { return };
+    let config = config.to_string();
+    for Entry { key, key_span, .. } in fields.item("secrets").value.table().unwrap_or(&[]) {
+        if secrets.stand_in(key).is_some_and(|stand_in| !config.contains(stand_in)) {
+            let fault = Fault::warning(format!("the secret `{key}` is nowhere in `config`")).at(key_span);
+            reading.faults.push(fault.help(format!("write `${{secret:{key}}}` where it belongs, or leave it out")));
+        }
+    }
 }
 
 fn doubled_publishers(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {

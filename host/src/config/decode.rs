@@ -33,7 +33,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .collect();
     let plugins: Vec<_> = named_tables(reading, &top, "plugin")
         .into_iter()
-        .map(|(entry, fields)| plugin::named_plugin(reading, entry, &fields))
+        .map(|(entry, fields)| plugin::named_plugin(reading, entry, &fields, directory))
         .collect();
     check::together(reading, root, &server, &pipelines, &plugins);
     Some(Config {

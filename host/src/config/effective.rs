@@ -5,11 +5,12 @@ use super::{
     load::Loaded,
     place,
     reference::{DEFAULT, SourceKind, defaults},
+    secret::is_variable,
 };
 
 /// The whole configuration as TOML, which loads to the same `Config` from the same directory.
 ///
-/// Values of the environment do not appear: `${NAME}` stays as written. `file`, `dead_letters` and the `host` of
+/// Values of the environment do not appear: `${NAME}` stays as written; a secret of a plugin that is something else is not shown. `file`, `dead_letters` and the `host` of
 /// Resque, whose defaults follow from other names, appear only where the file has them.
 pub fn effective(loaded: &Loaded) -> String {
     let document = &loaded.document;
@@ -58,6 +59,7 @@ fn merged(written: Option<&Entry>, default: &Entry, file: &str) -> Option<String
         return Some(default).filter(|default| !default.contains("NAME"));
     };
     let defaults = match default.key.as_str() {
+        "secrets" => return Some(braced(&veiled(&written.value, file))),
         "from" => written.value.table().and_then(SourceKind::named_in).map(|kind| kind.keys),
         _ => default.value.table(),
     };
@@ -66,6 +68,15 @@ fn merged(written: Option<&Entry>, default: &Entry, file: &str) -> Option<String
         (Some(entries), Some(defaults @ [_, ..])) => Some(braced(&pairs(entries, defaults, file))),
         _ => Some(spelled(&written.value, file)),
     }
+}
+
+/// The secrets of a plugin, of which only names of variables are shown.
+fn veiled(secrets: &Value, file: &str) -> Vec<String> {
+    let pair = |Entry { key, value, .. }: &Entry| match value.text().is_some_and(is_variable) {
+        true => format!("{} = {}", spelled_key(key), spelled(value, file)),
+        false => format!("{} = \"…\"", spelled_key(key)),
+    };
+    secrets.table().unwrap_or(&[]).iter().map(pair).collect()
 }
 
 /// A value as `text`, which it was parsed from, spells it.

@@ -1,4 +1,8 @@
 //! `${NAME}` and `${NAME:-default}` in strings, replaced from the environment; `$${` is a literal `${`.
+//! `${secret:NAME}` is looked up in the same way, and has no default.
+
+/// What stands before the name of a secret.
+pub(super) const SECRET: &str = "secret:";
 
 /// Looks up a variable.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -65,7 +69,11 @@ fn replacement<'a>(from: &'a str, environment: &Environment<'_>) -> Result<(Stri
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
-    if !is_name(name) || default.is_some_and(|default| default.contains("${")) {
+    let secret = name.strip_prefix(SECRET);
+    if secret.is_some() && default.is_some() {
+        return Err(Reason::NotAName);
+    }
+    if !is_name(secret.unwrap_or(name)) || default.is_some_and(|default| default.contains("${")) {
         return Err(Reason::NotAName);
     }
     let value = match (environment(name), default) {
@@ -77,7 +85,8 @@ fn replacement<'a>(from: &'a str, environment: &Environment<'_>) -> Result<(Stri
     Ok((value, after))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a variable or a secret may be called that.
+pub(super) fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')

@@ -3,7 +3,7 @@
 use super::{
     Config, Plugin, decode,
     document::Document,
-    expand::Environment,
+    expand::{Environment, SECRET},
     fault::{Fault, Faults, Source},
     fields::Fields,
     place::{self, Place},
@@ -41,7 +41,9 @@ pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Faults
 /// Like `load`, with the text at hand.
 pub(super) fn parse(source: Source, environment: &Environment<'_>) -> Result<Loaded, Faults> {
     let document = Document::parse(source)?;
-    let mut reading = Reading { text: &document.source.text, environment, faults: Vec::new() };
+    // No variable passes for a secret, whatever it is called.
+    let variables = |name: &str| environment(name).filter(|_| !name.starts_with(SECRET));
+    let mut reading = Reading { text: &document.source.text, environment: &variables, faults: Vec::new() };
     let directory = document.source.path.parent().unwrap_or(Path::new(""));
     let config = decode::config(&mut reading, &document.root, directory);
     let faults = Faults::new(&document.source, reading.faults);
@@ -79,7 +81,8 @@ impl Default for Plugin {
     fn default() -> Self {
         let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
         let fields = Fields::new(&mut reading, String::new(), &[], named_defaults("plugin"));
-        decode::plugin(&mut reading, &fields).expect("`default.toml` is part of the program, and a test reads it")
+        decode::plugin(&mut reading, &fields, Path::new(""))
+            .expect("`default.toml` is part of the program, and a test reads it")
     }
 }
 

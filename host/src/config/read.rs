@@ -2,7 +2,7 @@
 
 use super::{
     document::{Entry, Kind, Value},
-    expand::{Environment, Reason, Unexpandable, expand},
+    expand::{Environment, Reason, SECRET, Unexpandable, expand},
     fault::{Fault, did_you_mean, shown},
     notation::{self, Wrong},
 };
@@ -270,7 +270,12 @@ impl Reading<'_> {
     }
 
     fn unexpandable(&self, item: Item<'_>, wrong: &Unexpandable<'_>) -> Fault {
+        let secret = |name: &'_ str| name.strip_prefix(SECRET).map(shown);
         let (message, help) = match wrong.reason {
+            Reason::Missing(name) if let Some(name) = secret(name) => (
+                format!("there is no secret `{name}` here"),
+                format!("a plugin's `config` may hold those of its table: `secrets = {{ {name} = \"${{…}}\" }}`"),
+            ),
             Reason::Missing(name) => (
                 format!("the environment variable `{}` is not set", shown(name)),
                 format!("set it, or give a default: `${{{}:-…}}`", shown(name)),

@@ -57,8 +57,58 @@ fn query_passwords(url: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn under_keys(text: &str) -> Vec<Range<usize>> {
-    let is_secret = |(at, _): &(usize, &str)| names_a_password(text.get(..*at).unwrap_or(""));
-    text.match_indices('=').filter(is_secret).filter_map(|(at, _)| value_at(text, at + 1)).collect()
+    let headers = headers(text);
+    let below_secrets = |at: usize| {
+        let before = headers.partition_point(|(header, _)| *header < at);
+        before.checked_sub(1).and_then(|last| headers.get(last)).is_some_and(|(_, secrets)| *secrets)
+    };
+    let is_secret = |at: usize| names_a_password(text.get(..at).unwrap_or("")) || below_secrets(at);
+    let places = text.match_indices('=').map(|(at, _)| at).filter(|at| is_secret(*at));
+    places.flat_map(|at| values_at(text, at + 1)).collect()
+}
+
+/// Where the lines begin that are headers of tables, and whether each is one of `secrets`.
+fn headers(text: &str) -> Vec<(usize, bool)> {
+    let mut at = 0;
+    let mut headers = Vec::new();
+    for line in text.split_inclusive('\n') {
+        if let Some(header) = line.trim_start().strip_prefix('[') {
+            let name = header.split(']').next().unwrap_or("").rsplit('.').next().unwrap_or("");
+            headers.push((at, name.trim_matches([' ', '"', '\'']) == "secrets"));
+        }
+        at += line.len();
+    }
+    headers
+}
+
+/// Where the value is that begins at `start`, or the values are if it is an inline table.
+fn values_at(text: &str, start: usize) -> Vec<Range<usize>> {
+    let after = text.get(start..).unwrap_or("");
+    let value = after.trim_start_matches([' ', '\t']);
+    if !value.starts_with('{') {
+        return value_at(text, start).into_iter().collect();
+    }
+    let open = start + (after.len() - value.len()) + 1;
+    let mut values = Vec::new();
+    let mut at = open;
+    let mut depth = 1;
+    // Strings are stepped over, so that what looks like syntax in them is none.
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty() && depth > 0) {
+        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote));
+        if let Some(quote) = quote {
+            let inner = rest.get(quote.len()..).unwrap_or("");
+            let end = end_of_string(inner, quote);
+            let is_value = text.get(open..at).unwrap_or("").trim_end().ends_with('=');
+            if is_value && !inner.get(..end).is_some_and(is_variable) {
+                values.push(at + quote.len()..at + quote.len() + end);
+            }
+            at += (quote.len() + end + quote.len()).min(rest.len());
+            continue;
+        }
+        depth += i32::from(rest.starts_with('{')) - i32::from(rest.starts_with('}'));
+        at += rest.chars().next().map_or(1, char::len_utf8);
+    }
+    values
 }
 
 /// Where the value is that begins at `start` or behind the spaces there, without its quotes.
@@ -97,17 +147,19 @@ fn quote_at_end(text: &str) -> Option<&'static str> {
     ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| text.ends_with(quote))
 }
 
-/// Whether the key at the end of `text` names one, if perhaps mistyped; not one in the query of a URL.
+/// Whether the key at the end of `text`, or the table it is of, names one, if perhaps mistyped; not one in the query of a URL.
 fn names_a_password(text: &str) -> bool {
     let line = text.rsplit('\n').next().unwrap_or("").trim_end_matches([' ', '\t', '"', '\'']);
-    let before = line.trim_end_matches(|letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter));
+    let before = line.trim_end_matches(|letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
     let key = line.get(before.len()..).unwrap_or("");
-    let named = key.contains("pass") || (key.len() > 8 && did_you_mean(key, ["sentinel_password"]).is_some());
+    let named = key.contains("pass")
+        || key.contains("secret")
+        || (key.len() > 8 && did_you_mean(key, ["sentinel_password"]).is_some());
     named && !before.ends_with(['?', '&'])
 }
 
 /// Whether it only names a variable, and has no default for it.
-fn is_variable(text: &str) -> bool {
+pub(super) fn is_variable(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|text| text.strip_suffix('}'));
     name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
@@ -148,6 +200,24 @@ mod tests {
             ("sentinel_password = \"${SECRET}\"", "sentinel_password = \"${SECRET}\""),
             ("sentinel_user = \"me\"", "sentinel_user = \"me\""),
             ("sentinel_password =", "sentinel_password ="),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_of_plugins_become_stars_however_their_table_is_written() {
+        for (text, shown) in [
+            (
+                "secrets = { a = \"b}c\", d = \"${D}\", e = 'f' } # x",
+                "secrets = { a = \"***\", d = \"${D}\", e = '*' } # x",
+            ),
+            ("secrets = {\n  a = \"bcd\",\n}\nx = \"y\"", "secrets = {\n  a = \"***\",\n}\nx = \"y\""),
+            ("secrets.a = \"bcd\"\nx = \"y\"", "secrets.a = \"***\"\nx = \"y\""),
+            ("[plugin.p.secrets]\na = \"bcd\"\n[x]\na = \"y\"", "[plugin.p.secrets]\na = \"***\"\n[x]\na = \"y\""),
+            ("[plugin.p.\"secrets\"]\na = '${A}'\nb = 'cd'", "[plugin.p.\"secrets\"]\na = '${A}'\nb = '**'"),
+            ("secrets = { a = \"bcd", "secrets = { a = \"***"),
+            ("config = { secret = \"${A:-bcd}\" }", "config = { secret = \"*********\" }"),
         ] {
             assert_eq!(without_passwords(text), shown);
         }

@@ -9,6 +9,7 @@ mod cluster;
 mod defaults;
 mod effective_file;
 mod faults;
+mod grants;
 mod hostile_files;
 mod places;
 mod shared_sources;

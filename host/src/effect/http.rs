@@ -8,12 +8,13 @@ mod lookup;
 mod outgoing;
 mod place;
 mod reach;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use crate::{
-    config,
+    config::{self, Secrets},
     effect::Error,
     request::{Failure, HttpReply, HttpRequest},
 };
@@ -28,6 +29,7 @@ use hyper_util::{
 };
 use incoming::Unusable;
 use lookup::Lookups;
+use outgoing::Outgoing;
 use place::Place;
 use reach::Reach;
 use std::{
@@ -65,6 +67,7 @@ pub(super) struct Http {
 /// What one plugin may have sent and be sent.
 pub(super) struct Allowance {
     grants: Grants,
+    secrets: Secrets,
     reach: Arc<Reach>,
     longest: Duration,
     largest: usize,
@@ -74,6 +77,7 @@ impl Allowance {
     pub(super) fn new(settings: &config::Plugin) -> Self {
         Self {
             grants: Grants::new(&settings.allow_http),
+            secrets: settings.secrets.clone(),
             reach: Arc::new(Reach::new(&settings.allow_http)),
             longest: settings.http_timeout,
             largest: usize::try_from(settings.http_response_kib).unwrap_or(usize::MAX).saturating_mul(1024),
@@ -96,12 +100,16 @@ impl Http {
         wanted: HttpRequest,
     ) -> Result<HttpReply, Failure> {
         let longest = wanted.timeout.map_or(allowance.longest, |wish| wish.min(allowance.longest));
-        let (place, request) = outgoing::prepare(&allowance.grants, idempotency_key, wanted)?;
+        let secrets = &allowance.secrets;
+        let outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted);
+        let Outgoing { place, request, secret } = outgoing.map_err(|failure| secrets::veiled(failure, secrets))?;
         let reply = round_trip(&place, self.send(&allowance.reach, request), allowance.largest);
-        match tokio::time::timeout(longest, reply).await {
+        let reply = match tokio::time::timeout(longest, reply).await {
             Ok(reply) => reply,
             Err(_) => Err(place.unreachable(format_args!("no complete reply within {longest:?}"))),
-        }
+        };
+        let reply = reply.map_err(|failure| secrets::veiled(failure, secrets))?;
+        Ok(if secret { secrets::unsaid(reply, secrets) } else { reply })
     }
 
     fn send(&self, reach: &Arc<Reach>, request: Request<Full<Bytes>>) -> ResponseFuture {

@@ -1,6 +1,9 @@
 //! What plugins write: cut into lines, kept within an allowance, and logged with plugin, version and message.
 
-use crate::event::{self, Loudness};
+use crate::{
+    config::Secrets,
+    event::{self, Loudness},
+};
 use bytes::Bytes;
 use std::{
     io,
@@ -32,6 +35,8 @@ const WRITE_PERMIT: usize = 64 * 1024;
 pub(super) struct Voice {
     plugin: Arc<str>,
     digest: String,
+    /// Hidden in all that it says.
+    secrets: Secrets,
     allowance: Mutex<Allowance>,
 }
 
@@ -43,9 +48,14 @@ struct Allowance {
 }
 
 impl Voice {
-    pub(super) fn new(plugin: &Arc<str>, digest: String) -> Self {
+    pub(super) fn new(plugin: &Arc<str>, digest: String, secrets: Secrets) -> Self {
         let allowance = Allowance { lines: BURST, since: Instant::now(), suppressed: 0, noticed: None };
-        Self { plugin: Arc::clone(plugin), digest, allowance: Mutex::new(allowance) }
+        Self { plugin: Arc::clone(plugin), digest, secrets, allowance: Mutex::new(allowance) }
+    }
+
+    /// `text` with names in the places of what stands for secrets: whoever reads logs and dead letters must not be able to use it.
+    pub(super) fn veiled(&self, text: &str) -> String {
+        self.secrets.hide(text).into_owned()
     }
 
     /// Logs one line, or counts it when the allowance is used up.
@@ -55,7 +65,7 @@ impl Voice {
             event::guest_lines_suppressed(&self.plugin, &self.digest, count);
         }
         if spoken {
-            event::guest_line(&self.plugin, &self.digest, message, loudness, &printable(text));
+            event::guest_line(&self.plugin, &self.digest, message, loudness, &printable(&self.secrets.hide(text)));
         }
     }
 }
@@ -310,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_what_was_written_to_stderr_in_this_call() {
-        let voice = Arc::new(Voice::new(&Arc::from("p"), "d".to_owned()));
+        let voice = Arc::new(Voice::new(&Arc::from("p"), "d".to_owned(), Secrets::default()));
         let console = Console::new(voice);
         console.write(Loudness::Warn, b"before\n");
         console.begin(&Arc::from("m-1"));

@@ -1,5 +1,6 @@
 //! What a failed call is called: which limit a guest ran into, in words for the log and the dead letters.
 
+use super::grants::NoChance;
 use crate::message::Fault;
 use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -46,6 +47,9 @@ impl Scene {
     }
 
     fn reason(&self, error: &wasmtime::Error) -> String {
+        if let Some(denied) = error.downcast_ref::<NoChance>() {
+            return denied.to_string();
+        }
         let trap = error.downcast_ref::<Trap>();
         if trap == Some(&Trap::Interrupt) {
             return self.too_long();

@@ -4,6 +4,7 @@ use super::{
     console::Voice,
     engine::{Engine, ticks},
     fault::{Scene, Stop, broken},
+    grants::Grants,
     state::State,
     v0_1::{Calls, Exports},
 };
@@ -34,6 +35,7 @@ pub(super) struct Blueprint {
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
     pub(super) voice: Arc<Voice>,
+    grants: Grants,
     /// The plugin's config as JSON.
     pub(super) config: String,
     pub(super) timeout: Duration,
@@ -57,6 +59,7 @@ impl Blueprint {
         pre: InstancePre<State>,
         exports: Exports,
         voice: Voice,
+        grants: Grants,
         settings: &config::Plugin,
     ) -> Self {
         Self {
@@ -64,6 +67,7 @@ impl Blueprint {
             pre,
             exports,
             voice: Arc::new(voice),
+            grants,
             config: settings.config.to_string(),
             timeout: settings.timeout,
             deadline: ticks(settings.timeout),
@@ -79,23 +83,25 @@ impl Blueprint {
     /// A fresh instance that knows its config.
     pub(super) async fn guest(&self) -> Result<Guest, Unstarted> {
         let time = self.timeout.max(INIT);
-        let mut store = self.store();
+        let mut store = self.store().map_err(Unstarted::Fault)?;
         store.set_epoch_deadline(ticks(time));
         let made = within(&self.engine, time, self.instance(&mut store)).await;
         let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?;
         let answer = within(&self.engine, time, calls.init(&mut store, &self.config)).await;
-        answer.map_err(|stop| self.unstarted(&store, &stop, time))?.map_err(Unstarted::Config)?;
+        answer
+            .map_err(|stop| self.unstarted(&store, &stop, time))?
+            .map_err(|reason| Unstarted::Config(self.voice.veiled(&reason)))?;
         let memory = store.data().memory.used;
         Ok(Guest { store, calls, sound: true, served: 0, memory, message: None })
     }
 
-    fn store(&self) -> Store<State> {
-        let state = State::new(self.memory_bytes(), Arc::clone(&self.voice));
+    fn store(&self) -> Result<Store<State>, Fault> {
+        let state = State::new(self.memory_bytes(), &self.grants, Arc::clone(&self.voice))?;
         let mut store = Store::new(self.engine.wasm(), state);
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_trap();
         store.set_hostcall_fuel(CALL_BYTES);
-        store
+        Ok(store)
     }
 
     async fn instance(&self, store: &mut Store<State>) -> wasmtime::Result<Calls> {
@@ -104,7 +110,11 @@ impl Blueprint {
     }
 
     fn unstarted(&self, store: &Store<State>, stop: &Stop, timeout: Duration) -> Unstarted {
-        Unstarted::Fault(self.scene(store, timeout).fault(stop))
+        Unstarted::Fault(self.veiled(self.scene(store, timeout).fault(stop)))
+    }
+
+    fn veiled(&self, fault: Fault) -> Fault {
+        fault.reworded(|reason| self.voice.veiled(reason))
     }
 
     fn scene(&self, store: &Store<State>, timeout: Duration) -> Scene {
@@ -203,9 +213,9 @@ impl Guest {
         match answer {
             Ok(answer) => {
                 self.sound = true;
-                answer
+                answer.map_err(|fault| plan.veiled(fault))
             }
-            Err(stop) => Err(plan.scene(&self.store, plan.timeout).fault(&stop)),
+            Err(stop) => Err(plan.veiled(plan.scene(&self.store, plan.timeout).fault(&stop))),
         }
     }
 }

@@ -6,7 +6,9 @@ use super::{
     console::Voice,
     digest::Digest,
     engine::Engine,
+    grants::{self, Grants},
     guest::Blueprint,
+    needs::Needs,
     refusal::{Cause, FILE_BYTES, Refusal},
     state::State,
     v0_1::{self, Exports, Kind},
@@ -23,7 +25,7 @@ use std::{
 };
 use wasmtime::component::{Component, Linker};
 
-/// The interfaces that plugins may import; nothing behind them reaches outside of the instance but clocks, chance and the log.
+/// The interfaces that plugins may import. What is behind them reaches outside of the instance as far as it was granted, but for the log.
 const GRANTED: [&str; 30] = [
     "gristmill:plugin/types",
     "gristmill:plugin/envelope",
@@ -102,30 +104,32 @@ impl Loader {
     }
 
     async fn bring_up(&self, bytes: Bytes, origin: Origin, wanted: Option<Kind>) -> Result<Version, Cause> {
-        let component = self.compiler.component(bytes, origin.digest).await?;
+        let component = self.compiler.component(bytes.clone(), origin.digest).await?;
         let engine = self.engine.wasm();
         let exports = Exports::of(&component, engine)?;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != exports.kind()) {
             return Err(Cause::OtherKind { found: exports.kind(), wanted });
         }
-        granted(&component, engine)?;
+        importable(&component, engine)?;
+        let (needs, grants) = weigh(bytes, origin.settings.clone()).await?;
         let pre = self.linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
-        let voice = Voice::new(&origin.name, origin.digest.short());
-        let plan = Blueprint::new(Arc::clone(&self.engine), pre, exports, voice, &origin.settings);
-        Version::new(origin, plan).await
+        let voice = Voice::new(&origin.name, origin.digest.short(), origin.settings.secrets.clone());
+        let plan = Blueprint::new(Arc::clone(&self.engine), pre, exports, voice, grants, &origin.settings);
+        Version::new(origin, needs, plan).await
     }
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine.wasm());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    grants::link(&mut linker)?;
     v0_1::link(&mut linker)?;
     Ok(linker)
 }
 
 /// Refuses a component that imports what plugins do not get, and names it better than the linker would.
-fn granted(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
+fn importable(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
     for (import, _) in component.component_type().imports(engine) {
         let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
         if !GRANTED.contains(&interface) {
@@ -133,6 +137,21 @@ fn granted(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause
         }
     }
     Ok(())
+}
+
+/// What the plugin in `bytes` needs, if `settings` grant it, and all that they grant; off the runtime's threads.
+async fn weigh(bytes: Bytes, settings: config::Plugin) -> Result<(Needs, Grants), Cause> {
+    let weighed = tokio::task::spawn_blocking(move || {
+        let needs = Needs::of(&bytes);
+        if let Some(strange) = needs.strange() {
+            return Err(Cause::UnknownNeed(strange.to_owned()));
+        }
+        match needs.lacking(&settings) {
+            lacking if lacking.is_empty() => Ok((needs, Grants::new(&settings)?)),
+            lacking => Err(Cause::Ungranted(lacking)),
+        }
+    });
+    weighed.await.map_err(|_| Cause::Ending)?
 }
 
 /// The content of `file`, read off the runtime's threads.

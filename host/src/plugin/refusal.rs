@@ -1,6 +1,6 @@
 //! Why a version of a plugin does not come into force, in one sentence.
 
-use super::v0_1::Kind;
+use super::{needs::Need, v0_1::Kind};
 use std::{fmt, path::PathBuf};
 
 /// The largest `.wasm` that is read, in bytes.
@@ -24,6 +24,7 @@ impl fmt::Display for Refusal {
         let Self { plugin, file, digest, cause } = self;
         match cause {
             Cause::Config(reason) => write!(f, "plugin `{plugin}` refused its config: {reason}")?,
+            Cause::Ungranted(needs) => write!(f, "plugin `{plugin}` cannot be used: {}", Ungranted { plugin, needs })?,
             cause => write!(f, "plugin `{plugin}` cannot be used: {cause}")?,
         }
         match digest {
@@ -34,6 +35,26 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// Needs that are not met, and the lines that would meet them.
+struct Ungranted<'a> {
+    plugin: &'a str,
+    needs: &'a [Need],
+}
+
+impl fmt::Display for Ungranted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let needs: Vec<String> = self.needs.iter().map(Need::to_string).collect();
+        let mut lines: Vec<String> =
+            self.needs.iter().filter_map(Need::grant).map(|line| format!("`{line}`")).collect();
+        lines.dedup();
+        write!(f, "it needs {}, which it was not granted", needs.join(", "))?;
+        match lines.is_empty() {
+            true => f.write_str("; nothing grants that"),
+            false => write!(f, "; if it may, add {} to [plugin.{}]", lines.join(" and "), self.plugin),
+        }
+    }
+}
 
 /// Why a version of a plugin does not come into force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +124,22 @@ pub enum Cause {
     /// It wants what no plugin gets.
     #[error("it imports `{0}`, which plugins do not get; build it without what needs that")]
     Import(String),
+    /// It cannot work without what the operator did not grant.
+    #[error("it needs what it was not granted")]
+    Ungranted(Vec<Need>),
+    /// It declares a need of a newer host.
+    #[error("it needs `{0}`, which this host does not know; a newer one may")]
+    UnknownNeed(String),
+    /// A directory that it was granted is not there.
+    #[error("`allow_dirs` gives it `{host}` as `{name}`, which cannot be opened: {reason}")]
+    Directory {
+        /// What the plugin calls it.
+        name: String,
+        /// Where it should be.
+        host: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// It wants something known in a form the host does not have.
     #[error("it does not fit this host: {0}")]
     Unlinkable(String),

@@ -1,7 +1,10 @@
-//! What the host keeps for one instance: its WASI context without any authority, its memory limit, the message of the call.
+//! What the host keeps for one instance: its WASI context with what was granted, its memory limit, the message of the call.
 
-use super::console::{Console, Stream, Voice};
-use crate::message::Message;
+use super::{
+    console::{Console, Stream, Voice},
+    grants::{Grants, Moment},
+};
+use crate::message::{Fault, Message};
 use std::sync::Arc;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -15,6 +18,9 @@ pub(super) const PARTS: usize = 100;
 pub(super) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    moment: Moment,
+    /// Whether it may have chance that is good for keys.
+    pub(super) random: bool,
     pub(super) memory: Memory,
     pub(super) envelope: Envelope,
     pub(super) console: Arc<Console>,
@@ -41,28 +47,33 @@ pub(super) struct Memory {
 }
 
 impl State {
-    /// The state of an instance that may have `limit` bytes of memory and speaks with `voice`.
-    pub(super) fn new(limit: usize, voice: Arc<Voice>) -> Self {
+    /// The state of an instance that may have `limit` bytes of memory and what `grants` give it, and speaks with `voice`.
+    ///
+    /// # Errors
+    /// As [`Grants::give`].
+    pub(super) fn new(limit: usize, grants: &Grants, voice: Arc<Voice>) -> Result<Self, Fault> {
         let console = Arc::new(Console::new(voice));
-        let wasi = WasiCtx::builder()
-            .stdout(Stream::new(&console, crate::event::Loudness::Info))
-            .stderr(Stream::new(&console, crate::event::Loudness::Warn))
-            .allow_tcp(false)
-            .allow_udp(false)
-            .build();
-        Self {
-            wasi,
+        let moment = Moment::default();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(Stream::new(&console, crate::event::Loudness::Info))
+            .stderr(Stream::new(&console, crate::event::Loudness::Warn));
+        grants.give(&mut wasi, &moment)?;
+        Ok(Self {
+            wasi: wasi.build(),
             table: ResourceTable::new(),
+            moment,
+            random: grants.random(),
             memory: Memory { limit, used: 0, denied: false },
             envelope: Envelope::default(),
             console,
-        }
+        })
     }
 
     /// Makes `message` the one of the call; its headers are copied only for a plugin that can ask for them.
     pub(super) fn begin(&mut self, message: &Message, with_headers: bool) {
         self.memory.denied = false;
         self.console.begin(&message.id);
+        self.moment.set(message.received_ms);
         let envelope = &mut self.envelope;
         keep(&mut envelope.source, &message.source);
         keep(&mut envelope.topic, &message.topic);

@@ -80,9 +80,7 @@ fn settings() -> config::Plugin {
         timeout: Duration::from_millis(50),
         memory_mib: 2,
         isolation: Isolation::Reuse,
-        allow_http: Vec::new(),
-        http_timeout: Duration::from_secs(10),
-        http_response_kib: 1024,
+        ..config::Plugin::default()
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     digest::Digest,
     fault::broken,
     guest::{Blueprint, Guest, Unstarted},
+    needs::Needs,
     refusal::Cause,
     v0_1::{self, Kind},
 };
@@ -29,6 +30,7 @@ pub struct Version {
     pub(super) digest: Digest,
     pub(super) settings: config::Plugin,
     pub(super) took: Duration,
+    needs: Needs,
     short: String,
     plan: Blueprint,
     idle: Mutex<Vec<Guest>>,
@@ -45,7 +47,7 @@ pub(super) struct Origin {
 
 impl Version {
     /// A version whose first instance works.
-    pub(super) async fn new(origin: Origin, plan: Blueprint) -> Result<Self, Cause> {
+    pub(super) async fn new(origin: Origin, needs: Needs, plan: Blueprint) -> Result<Self, Cause> {
         let first = plan.guest().await.map_err(|unstarted| match unstarted {
             Unstarted::Config(reason) => Cause::Config(reason),
             Unstarted::Fault(fault) => Cause::Start(fault.reason().to_owned()),
@@ -53,7 +55,7 @@ impl Version {
         let most = available_parallelism().map_or(1, usize::from) * IDLE_PER_PROCESSOR;
         let Origin { name, file, digest, settings } = origin;
         let idle = Mutex::new(vec![first]);
-        Ok(Self { name, file, short: digest.short(), digest, settings, took: Duration::ZERO, plan, idle, most })
+        Ok(Self { name, file, short: digest.short(), digest, settings, took: Duration::ZERO, needs, plan, idle, most })
     }
 
     /// The plugin's name.
@@ -79,6 +81,11 @@ impl Version {
     /// What the operator told and allowed it.
     pub fn settings(&self) -> &config::Plugin {
         &self.settings
+    }
+
+    /// What its file says it needs.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// An instance, idle or fresh.

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use template::Template;
 
+gristmill_sdk::needs!("http");
+
 /// The plugin's `config`.
 #[derive(Debug, Deserialize)]
 pub struct Config {

@@ -4,7 +4,12 @@ use super::{Answer, Received, Shared};
 use crate::background::Background;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, StatusCode, body::Incoming, header::RETRY_AFTER, service::service_fn};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{LOCATION, RETRY_AFTER},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -91,6 +96,12 @@ async fn carry_out(answer: Answer) -> io::Result<Response<Full<Bytes>>> {
         Answer::RetryAfter(status, seconds) => {
             let mut response = response(status, Bytes::new());
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            Ok(response)
+        }
+        Answer::Moved(status, location) => {
+            let mut response = response(status, Bytes::new());
+            let location = location.parse().expect("a test names a real place");
+            response.headers_mut().insert(LOCATION, location);
             Ok(response)
         }
         Answer::Late(pause) => {

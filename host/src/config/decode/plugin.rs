@@ -2,14 +2,16 @@
 
 use super::{
     super::{
-        Isolation, Plugin,
+        Ambient, DirGrant, Isolation, Plugin, Secrets, check,
         document::Entry,
+        expand::SECRET,
         fields::Fields,
         notation,
         read::{Item, Reading},
     },
-    optional,
+    Path, optional,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A plugin's table, under the name by which pipelines call it.
 pub(in crate::config) struct PluginDraft<'a> {
@@ -18,14 +20,15 @@ pub(in crate::config) struct PluginDraft<'a> {
     plugin: Option<Plugin>,
 }
 
-/// The table of a plugin.
-pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Plugin> {
+/// The table of a plugin; relative paths are taken from `directory`.
+pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, directory: &Path) -> Option<Plugin> {
     let file = optional(fields.written("file"), |item| {
         let file = reading.some_text(item)?;
         reading.accept(item, notation::wasm_file(&file))?;
         Some(file)
     });
-    let config = plugin_config(reading, fields.item("config"));
+    let secrets = secrets(reading, fields.item("secrets"));
+    let config = plugin_config(reading, fields.item("config"), secrets.as_ref());
     let timeout = reading.duration(fields.item("timeout"), "1ms");
     let memory_mib = reading.number(fields.item("memory_mib"), 1..=4_096);
     let isolations = [("reuse", Isolation::Reuse), ("message", Isolation::Message)];
@@ -36,6 +39,13 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>) 
     });
     let http_timeout = reading.duration(fields.item("http_timeout"), "1ms");
     let http_response_kib = reading.number(fields.item("http_response_kib"), 1..=1_048_576);
+    let allow_dirs = dirs(reading, fields.item("allow_dirs"), directory);
+    let allow_env = reading.list(fields.item("allow_env"), |reading, item| {
+        let name = reading.text(item)?;
+        reading.accept(item, notation::variable(&name)).map(|()| name)
+    });
+    let allow = ambient(reading, fields.item("allow"));
+    check::idle_secrets(reading, fields, secrets.as_ref(), config.as_ref());
     Some(Plugin {
         file: file?,
         config: config?,
@@ -45,14 +55,23 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>) 
         allow_http: allow_http?,
         http_timeout: http_timeout?,
         http_response_kib: http_response_kib?,
+        allow_dirs: allow_dirs?,
+        allow_env: allow_env?,
+        allow: allow?,
+        secrets: secrets?,
     })
 }
 
-pub(super) fn named_plugin<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> PluginDraft<'a> {
+pub(super) fn named_plugin<'a>(
+    reading: &mut Reading<'_>,
+    entry: &'a Entry,
+    fields: &Fields<'_>,
+    directory: &Path,
+) -> PluginDraft<'a> {
     PluginDraft {
         entry,
         name: reading.accept_at("plugin", &entry.key_span, notation::plugin_name(&entry.key)),
-        plugin: plugin(reading, fields),
+        plugin: plugin(reading, fields, directory),
     }
 }
 
@@ -62,9 +81,59 @@ impl PluginDraft<'_> {
     }
 }
 
-fn plugin_config(reading: &mut Reading<'_>, item: Item<'_>) -> Option<serde_json::Value> {
+/// The plugin's own table, with the stand-ins of its secrets where it names them.
+fn plugin_config(reading: &mut Reading<'_>, item: Item<'_>, secrets: Option<&Secrets>) -> Option<serde_json::Value> {
     if item.value.table().is_none() {
         return reading.mistyped(item, "a table", "write `config = { key = value }`");
     }
-    reading.json(item)
+    let variables = reading.environment;
+    let lookup = |name: &str| match (name.strip_prefix(SECRET), secrets) {
+        (Some(_), None) => Some(String::new()), // What is wrong with them has been said.
+        (Some(secret), Some(secrets)) => secrets.stand_in(secret).map(str::to_owned),
+        (None, _) => variables(name),
+    };
+    let mut within = Reading { text: reading.text, environment: &lookup, faults: Vec::new() };
+    let config = within.json(item);
+    let faults = within.faults;
+    reading.faults.extend(faults);
+    config
+}
+
+fn secrets(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Secrets> {
+    let named = entries(reading, item, "write `secrets = { name = \"${VARIABLE}\" }`", |reading, name, item| {
+        reading.accept(item, notation::secret_name(name))?;
+        reading.some_text(item).map(|value| (name.to_owned(), value))
+    });
+    named.map(Secrets::new)
+}
+
+fn dirs(reading: &mut Reading<'_>, item: Item<'_>, directory: &Path) -> Option<BTreeMap<String, DirGrant>> {
+    let help = "write `allow_dirs = { name = \"directory\" }`, or \"directory:ro\" for one that it only reads";
+    let grants = entries(reading, item, help, |reading, name, item| {
+        reading.accept(item, notation::guest_dir(name))?;
+        let text = reading.text(item)?;
+        let (host, access) = reading.accept(item, notation::dir_grant(&text))?;
+        Some((name.to_owned(), DirGrant { host: directory.join(host), access }))
+    });
+    grants.map(BTreeMap::from_iter)
+}
+
+/// The entries of a table that takes any keys; every bad one is reported.
+fn entries<T>(
+    reading: &mut Reading<'_>,
+    item: Item<'_>,
+    help: &str,
+    mut decode: impl FnMut(&mut Reading<'_>, &str, Item<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Some(entries) = item.value.table() else {
+        return reading.mistyped(item, "a table", help);
+    };
+    let decoded = entries.iter().map(|Entry { key, value, .. }| decode(reading, key, Item { name: key, value }));
+    decoded.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn ambient(reading: &mut Reading<'_>, item: Item<'_>) -> Option<BTreeSet<Ambient>> {
+    let known = [("clock", Ambient::Clock), ("random", Ambient::Random)];
+    let allowed = reading.list(item, |reading, item| reading.one_of(item, &known))?;
+    Some(allowed.into_iter().collect())
 }

@@ -1,6 +1,6 @@
 //! How addresses of Redis are written.
 
-use super::{Wrong, host_and_port, wrong};
+use super::{Wrong, grants::host_and_port, wrong};
 use std::net::Ipv6Addr;
 
 /// What an address asks for.

@@ -1,6 +1,9 @@
 //! What is taken as a duration, an address, a host or a name, and what is not.
 
-use super::*;
+use super::{
+    super::{DirAccess, HostPattern},
+    *,
+};
 
 fn grant(text: &str) -> (HostPattern, Option<u16>) {
     let grant = http_grant(text).unwrap_or_else(|wrong| panic!("{text}: {wrong:?}"));
@@ -162,4 +165,26 @@ fn a_plugins_file_lies_in_the_directory_itself() {
     for file in ["", "other", ".wasm", "../other.wasm", "a/b.wasm", "a\\b.wasm", "/x.wasm"] {
         assert!(wasm_file(file).is_err(), "{file:?} is taken");
     }
+}
+
+#[test]
+fn directories_are_for_writing_unless_they_say_otherwise() {
+    assert_eq!(dir_grant("spool"), Ok(("spool", DirAccess::Write)));
+    assert_eq!(dir_grant("spool:rw"), Ok(("spool", DirAccess::Write)));
+    assert_eq!(dir_grant("/srv/a:b:ro"), Ok(("/srv/a:b", DirAccess::Read)));
+    for text in ["", ":ro", "a\0b"] {
+        assert!(dir_grant(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_plugin_sees_directories_under_names_that_lead_nowhere_else() {
+    assert!(["out", "/data", ".", "a/b"].iter().all(|name| guest_dir(name).is_ok()));
+    assert!(["", "..", "a/../b", "a\0"].iter().all(|name| guest_dir(name).is_err()));
+}
+
+#[test]
+fn variables_and_secrets_have_plain_names() {
+    assert!(["LANG", "_x1"].iter().all(|name| variable(name).is_ok() && secret_name(name).is_ok()));
+    assert!(["", "1a", "A=B", "*", "a b"].iter().all(|name| variable(name).is_err() && secret_name(name).is_err()));
 }

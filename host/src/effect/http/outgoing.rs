@@ -3,8 +3,12 @@
 use super::{
     grant::Grants,
     place::{Cut, Place},
+    secrets,
 };
-use crate::request::{Failure, HttpRequest};
+use crate::{
+    config::Secrets,
+    request::{Failure, HttpRequest},
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -15,22 +19,35 @@ use hyper::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gristmill/", env!("CARGO_PKG_VERSION")));
 
-/// The request that `wanted` describes, and how failures name it.
+/// A request as it is sent.
+pub(super) struct Outgoing {
+    /// How failures name it.
+    pub(super) place: Place,
+    pub(super) request: Request<Full<Bytes>>,
+    /// Whether it holds a secret.
+    pub(super) secret: bool,
+}
+
+/// The request that `wanted` describes.
 pub(super) fn prepare(
     grants: &Grants,
+    secrets: &Secrets,
     idempotency_key: &str,
     wanted: HttpRequest,
-) -> Result<(Place, Request<Full<Bytes>>), Failure> {
+) -> Result<Outgoing, Failure> {
     let method = method(&wanted.method)?;
     let uri = uri(&method, &wanted.url)?;
     let place = Place { method, uri };
     check_target(&place, grants)?;
-    let headers = headers(&place, idempotency_key, wanted.headers, wanted.body.is_empty())?;
-    let mut request = Request::new(Full::new(wanted.body));
+    let url = secrets::url(&place, secrets)?;
+    let headers = headers(&place, secrets, idempotency_key, wanted.headers, wanted.body.is_empty())?;
+    let filled = if wanted.template { secrets.reveal_bytes(&wanted.body).map(Bytes::from) } else { None };
+    let secret = url.is_some() || filled.is_some() || headers.values().any(HeaderValue::is_sensitive);
+    let mut request = Request::new(Full::new(filled.unwrap_or(wanted.body)));
     *request.method_mut() = place.method.clone();
-    *request.uri_mut() = place.uri.clone();
+    *request.uri_mut() = url.unwrap_or_else(|| place.uri.clone());
     *request.headers_mut() = headers;
-    Ok((place, request))
+    Ok(Outgoing { place, request, secret })
 }
 
 /// The port that a connection for `uri` goes to.
@@ -82,6 +99,7 @@ fn check_target(place: &Place, grants: &Grants) -> Result<(), Failure> {
 
 fn headers(
     place: &Place,
+    secrets: &Secrets,
     idempotency_key: &str,
     wanted: Vec<(String, String)>,
     empty: bool,
@@ -89,7 +107,7 @@ fn headers(
     let too_many = |_| place.invalid("too many headers");
     let mut headers = HeaderMap::try_with_capacity(wanted.len() + 4).map_err(too_many)?;
     for (name, value) in wanted {
-        let (name, value) = plugin_header(place, &name, value)?;
+        let (name, value) = plugin_header(place, secrets, &name, value)?;
         headers.try_append(name, value).map_err(too_many)?;
     }
     if !headers.contains_key(&IDEMPOTENCY_KEY) {
@@ -106,14 +124,23 @@ fn headers(
     Ok(headers)
 }
 
-fn plugin_header(place: &Place, name: &str, value: String) -> Result<(HeaderName, HeaderValue), Failure> {
+/// One that holds a secret is marked as sensitive.
+fn plugin_header(
+    place: &Place,
+    secrets: &Secrets,
+    name: &str,
+    value: String,
+) -> Result<(HeaderName, HeaderValue), Failure> {
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(place.invalid(format_args!("`{}` is not a header name", Cut(name))));
     };
     if belongs_to_the_connection(&known) {
         return Err(place.invalid(format_args!("the header `{known}` is the host's to set")));
     }
-    let value = HeaderValue::try_from(value).map_err(|_| unusable(place, name))?;
+    let revealed = secrets.reveal(&value);
+    let secret = revealed.is_some();
+    let mut value = HeaderValue::try_from(revealed.unwrap_or(value)).map_err(|_| unusable(place, name))?;
+    value.set_sensitive(secret);
     Ok((known, value))
 }
 

@@ -5,11 +5,12 @@ mod grants;
 mod limits;
 mod reach;
 mod refusals;
+mod secrets;
 mod secure;
 mod wire;
 
 use crate::{
-    config::{self, HostPattern, HttpGrant, Isolation},
+    config::{self, HostPattern, HttpGrant},
     effect::{Allowance, Effects},
     request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
@@ -142,14 +143,10 @@ fn any() -> HttpGrant {
 
 fn settings(allow_http: Vec<HttpGrant>) -> config::Plugin {
     config::Plugin {
-        file: None,
-        config: serde_json::Value::Null,
-        timeout: Duration::from_millis(50),
-        memory_mib: 32,
-        isolation: Isolation::Reuse,
         allow_http,
         http_timeout: Duration::from_secs(5),
         http_response_kib: 64,
+        ..config::Plugin::default()
     }
 }
 
@@ -159,7 +156,14 @@ fn loopback() -> Allowance {
 }
 
 fn request(method: &str, url: &str) -> HttpRequest {
-    HttpRequest { method: method.into(), url: url.into(), headers: vec![], body: Bytes::new(), timeout: None }
+    HttpRequest {
+        method: method.into(),
+        url: url.into(),
+        headers: vec![],
+        body: Bytes::new(),
+        template: false,
+        timeout: None,
+    }
 }
 
 fn post(url: &str, body: &'static str) -> HttpRequest {

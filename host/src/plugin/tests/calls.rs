@@ -88,6 +88,7 @@ async fn a_publisher_describes_requests_and_judges_replies() {
         url: "http://sink/".to_owned(),
         headers: Vec::new(),
         body: message.payload.clone(),
+        template: false,
         timeout: Some(Duration::from_millis(250)),
     });
     assert_eq!(lent.publish(&message).await, Ok(vec![request]));

@@ -54,6 +54,8 @@ pub(super) enum Body {
     Bytes(Vec<u8>),
     #[component(name = "empty")]
     Empty,
+    #[component(name = "template")]
+    Template(Vec<u8>),
 }
 
 #[derive(ComponentType, Lift)]
@@ -150,15 +152,17 @@ impl Request {
     /// The request as the host knows it; a body that is the payload shares the bytes of `message`.
     pub(super) fn into_host(self, message: &Message) -> request::Request {
         let Self::Http(http) = self;
+        let template = matches!(http.body, Body::Template(_));
         request::Request::Http(request::HttpRequest {
             method: http.method,
             url: http.url,
             headers: http.headers,
             body: match http.body {
                 Body::Payload => message.payload.clone(),
-                Body::Bytes(bytes) => bytes.into(),
+                Body::Bytes(bytes) | Body::Template(bytes) => bytes.into(),
                 Body::Empty => bytes::Bytes::new(),
             },
+            template,
             timeout: http.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         })
     }

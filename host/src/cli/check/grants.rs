@@ -1,0 +1,50 @@
+//! What a plugin is granted, what it says it needs, and what of the one the other leaves out.
+
+use crate::{
+    config::{self, DirAccess, DirGrant, Plugin},
+    plugin::{Means, Need, Needs, Version},
+};
+
+/// A line for each of these, as they stand below the plugin's own.
+pub(super) fn of(version: &Version) -> Vec<String> {
+    let (settings, needs) = (version.settings(), version.needs());
+    let mut lines = granted(settings);
+    if lines.is_empty() {
+        lines.push("is granted nothing".to_owned());
+    }
+    lines.extend(needed(needs));
+    lines.extend(needs.idle(version.kind(), settings).iter().map(idle));
+    lines
+}
+
+fn granted(settings: &Plugin) -> Vec<String> {
+    let listed = |items: Vec<String>| (!items.is_empty()).then(|| items.join(", "));
+    let hosts = settings.allow_http.iter().map(|grant| format!("`{grant}`")).collect();
+    let dir = |(name, DirGrant { host, access }): (&String, &DirGrant)| {
+        let verb = if *access == DirAccess::Read { "reads" } else { "reads and writes" };
+        format!("{verb} `{}` as `{name}`", host.display())
+    };
+    let variable = |name: &String| match config::process_environment(name) {
+        Some(_) => format!("`{name}`"),
+        None => format!("`{name}` (which is not set)"),
+    };
+    let means = settings.allow.iter().map(ToString::to_string).collect();
+    let secrets = settings.secrets.names().map(|name| format!("`{name}`")).collect();
+    let mut lines: Vec<String> = listed(hosts).map(|hosts| format!("sends HTTP to {hosts}")).into_iter().collect();
+    lines.extend(settings.allow_dirs.iter().map(dir));
+    lines.extend(
+        listed(settings.allow_env.iter().map(variable).collect()).map(|names| format!("sees the variables {names}")),
+    );
+    lines.extend(listed(means).map(|means| format!("has {means}")));
+    lines.extend(listed(secrets).map(|names| format!("sends the secrets {names} without seeing them")));
+    lines
+}
+
+fn needed(needs: &Needs) -> Option<String> {
+    let list: Vec<String> = needs.iter().map(Need::to_string).collect();
+    (!list.is_empty()).then(|| format!("says it needs {}", list.join(", ")))
+}
+
+fn idle(means: &Means) -> String {
+    format!("warning: does not need {means}; take it out of `{}`", means.key().unwrap_or_default())
+}
