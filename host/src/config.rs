@@ -14,6 +14,7 @@ mod notation;
 mod place;
 mod read;
 mod reference;
+mod reserved;
 mod secret;
 mod secrets;
 #[cfg(test)]
@@ -26,10 +27,11 @@ pub use from::{
     Backlog, ChannelKind, Channels, Done, End, From, KeepDead, Lists, Order, OrderBy, Resque, Start, Stream, Take,
     Thoonk, ThoonkKind,
 };
-pub use grants::{Ambient, DirAccess, DirGrant, HostPattern, HttpGrant};
+pub use grants::{Ambient, Commands, DirAccess, DirGrant, HostPattern, HttpGrant, RedisGrant};
 pub use load::{Loaded, load};
 pub use place::Place;
 pub use reference::DEFAULT;
+pub use reserved::Reserved;
 pub use secrets::Secrets;
 
 use std::{
@@ -149,6 +151,8 @@ pub struct Plugin {
     pub http_timeout: Duration,
     /// The longest response body it is handed, 1 to 1,048,576.
     pub http_response_kib: u32,
+    /// Commands that it may have carried out in Redis, and on which keys.
+    pub allow_redis: Vec<RedisGrant>,
     /// Directories it sees, by the name it sees them under.
     pub allow_dirs: BTreeMap<String, DirGrant>,
     /// Variables of this process's environment that it sees.

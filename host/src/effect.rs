@@ -1,9 +1,12 @@
 //! What publishers ask for, carried out: the only place where a plugin's wish becomes traffic.
 
 mod http;
+mod redis;
 
+use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
-    config,
+    config::{self, Reserved},
+    connection::Connector,
     request::{Reply, Request},
 };
 use std::sync::Arc;
@@ -12,11 +15,13 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Effects {
     http: Arc<http::Http>,
+    redis: Arc<Redis>,
 }
 
 /// What one plugin may have carried out; built once from its table.
 pub struct Allowance {
     http: http::Allowance,
+    redis: RedisAllowance,
 }
 
 /// Why a node cannot carry anything out.
@@ -47,7 +52,18 @@ impl Effects {
 
     /// Trusts the root certificates in `pem` beside the system's.
     pub fn with_roots(pem: &[u8]) -> Result<Self, Error> {
-        Ok(Self { http: Arc::new(http::Http::new(pem)?) })
+        Ok(Self { http: Arc::new(http::Http::new(pem)?), redis: Arc::default() })
+    }
+
+    /// The same with the Redis at the other end of `connector`, where commands of plugins are carried out; nothing is connected yet.
+    #[must_use]
+    pub fn with_redis(self, connector: Connector) -> Self {
+        Self { redis: Arc::new(Redis::at(connector)), ..self }
+    }
+
+    /// From now on `reserved` are the keys that patterns in grants do not reach.
+    pub fn reserve(&self, reserved: Reserved) {
+        self.redis.reserve(reserved);
     }
 
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
@@ -57,6 +73,7 @@ impl Effects {
     pub async fn carry_out(&self, allowance: &Allowance, idempotency_key: &str, request: Request) -> Reply {
         match request {
             Request::Http(request) => Reply::Http(self.http.exchange(&allowance.http, idempotency_key, request).await),
+            Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).await),
         }
     }
 }
@@ -70,6 +87,6 @@ impl std::fmt::Debug for Effects {
 impl Allowance {
     /// What the operator grants in `settings`.
     pub fn new(settings: &config::Plugin) -> Self {
-        Self { http: http::Allowance::new(settings) }
+        Self { http: http::Allowance::new(settings), redis: RedisAllowance::new(settings) }
     }
 }

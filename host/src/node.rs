@@ -1,17 +1,15 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
 use crate::{
-    config::{self, Config, Fault, Faults, Loaded, Place, did_you_mean},
+    config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
+    connection::{self, Access, Connector},
     effect::{self, Allowance, Effects},
     event,
     pipeline::{Parts, Pipeline},
     plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
     random,
     shutdown::Shutdown,
-    source::{
-        self, Access, Connector,
-        embedded::{self, Embedded},
-    },
+    source::embedded::{self, Embedded},
 };
 use futures_util::future::join_all;
 use std::{
@@ -28,7 +26,7 @@ pub enum Error {
     Config(Faults),
     /// Redis cannot be used.
     #[error(transparent)]
-    Redis(#[from] source::Error),
+    Redis(#[from] connection::Error),
     /// The private server does not come up.
     #[error(transparent)]
     Embedded(#[from] embedded::Error),
@@ -83,12 +81,13 @@ impl Node {
             id: node_id(),
             config: config.clone(),
             plugins,
-            effects: Effects::new()?,
+            effects: Effects::new()?.with_redis(connector.clone()),
             connector,
             running: BTreeMap::new(),
             shutdown,
             embedded,
         };
+        node.effects.reserve(Reserved::of(&node.config));
         node.start_pipelines();
         event::ready(&node.id, node.running.len());
         Ok(node)
@@ -106,6 +105,7 @@ impl Node {
             self.config.clone();
         let access = Config { redis, sentinel_user, sentinel_password, tls, ..loaded.config.clone() };
         self.config = Config { plugins_dir, data_dir, lease, ..access };
+        self.effects.reserve(Reserved::of(&self.config));
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());
@@ -169,7 +169,7 @@ impl Node {
 }
 
 /// Connects to where the server is, started or not.
-pub fn connector(config: &Config) -> Result<Connector, source::Error> {
+pub fn connector(config: &Config) -> Result<Connector, connection::Error> {
     let url = match &config.redis {
         config::Redis::Embedded { .. } => embedded::url(&embedded_dir(config)),
         config::Redis::Url(url) => url.clone(),

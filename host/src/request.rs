@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum Request {
     /// An HTTP exchange.
     Http(HttpRequest),
+    /// A command of Redis and its arguments; nothing in it has been checked yet.
+    Redis(Vec<Bytes>),
 }
 
 /// An HTTP exchange to carry out; nothing in it has been checked yet.
@@ -32,6 +34,8 @@ pub struct HttpRequest {
 pub enum Reply {
     /// Of an HTTP exchange.
     Http(Result<HttpReply, Failure>),
+    /// Of a command of Redis.
+    Redis(Result<RedisValue, Failure>),
 }
 
 /// A complete HTTP response.
@@ -43,6 +47,19 @@ pub struct HttpReply {
     pub headers: Vec<(String, String)>,
     /// The whole body.
     pub body: Bytes,
+}
+
+/// What Redis answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedisValue {
+    /// There is nothing.
+    Nil,
+    /// A number.
+    Number(i64),
+    /// A string, or a status such as `OK`.
+    Bytes(Bytes),
+    /// Several.
+    List(Vec<RedisValue>),
 }
 
 /// Why there is no reply.

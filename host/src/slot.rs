@@ -10,6 +10,15 @@ pub fn of(key: &str) -> u16 {
     hash(hash_tag(key).unwrap_or(key))
 }
 
+/// As [`of`], for a key that may be no text.
+pub fn of_bytes(key: &[u8]) -> u16 {
+    let tag = key.iter().position(|byte| *byte == b'{').and_then(|at| {
+        let rest = key.get(at + 1..)?;
+        rest.get(..rest.iter().position(|byte| *byte == b'}')?).filter(|tag| !tag.is_empty())
+    });
+    crc16::State::<crc16::XMODEM>::calculate(tag.unwrap_or(key)) % SLOTS
+}
+
 /// What stands between the braces of a key, if that alone decides on its slot.
 pub fn hash_tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;

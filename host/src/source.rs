@@ -3,7 +3,6 @@
 
 mod backoff;
 mod channel;
-mod connection;
 pub mod dead;
 mod delivery;
 mod dialect;
@@ -21,10 +20,10 @@ mod stream;
 mod tests;
 mod thoonk;
 
-use crate::config;
+use crate::{config, connection};
 
 pub use channel::Channel;
-pub use connection::{Access, Connector, Error, Fault, FileFault};
+pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use opening::{Opening, Ordered, Start, Waiting};

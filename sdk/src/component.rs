@@ -2,7 +2,8 @@
 
 pub use crate::bindings::types as wire;
 use crate::{
-    Body, Change, Error, Failure, Filter, HttpReply, Message, Publisher, Reply, Request, Result, Verdict, config,
+    Body, Change, Error, Failure, Filter, HttpReply, HttpRequest, Message, Publisher, RedisValue, Reply, Request,
+    Result, Verdict, config,
 };
 use serde::de::DeserializeOwned;
 use std::{cell::RefCell, thread::LocalKey, time::Duration};
@@ -96,7 +97,10 @@ impl From<Change> for wire::Change {
 
 impl From<Request> for wire::Request {
     fn from(request: Request) -> Self {
-        let Request { method, url, headers, body, timeout } = request;
+        let HttpRequest { method, url, headers, body, timeout } = match request {
+            Request::Http(request) => request,
+            Request::Redis(words) => return Self::Redis(words),
+        };
         Self::Http(wire::HttpRequest { method, url, headers, body: body.into(), timeout_ms: timeout.map(millis) })
     }
 }
@@ -114,11 +118,24 @@ impl From<Body> for wire::Body {
 
 impl From<wire::Reply> for Reply {
     fn from(reply: wire::Reply) -> Self {
-        let wire::Reply::Http(reply) = reply;
-        Self::Http(match reply {
-            Ok(wire::HttpReply { status, headers, body }) => Ok(HttpReply { status, headers, body }),
-            Err(failure) => Err(failure.into()),
-        })
+        match reply {
+            wire::Reply::Http(Ok(wire::HttpReply { status, headers, body })) => {
+                Self::Http(Ok(HttpReply { status, headers, body }))
+            }
+            wire::Reply::Http(Err(failure)) => Self::Http(Err(failure.into())),
+            wire::Reply::Redis(Ok(values)) => Self::Redis(Ok(whole(&mut values.into_iter()))),
+            wire::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
+        }
+    }
+}
+
+/// The next of `values` with all that it holds, which follows it.
+fn whole(values: &mut impl Iterator<Item = wire::RedisValue>) -> RedisValue {
+    match values.next() {
+        None | Some(wire::RedisValue::Nil) => RedisValue::Nil,
+        Some(wire::RedisValue::Number(number)) => RedisValue::Number(number),
+        Some(wire::RedisValue::Bytes(bytes)) => RedisValue::Bytes(bytes),
+        Some(wire::RedisValue::Items(count)) => RedisValue::List((0..count).map(|_| whole(values)).collect()),
     }
 }
 

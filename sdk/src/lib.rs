@@ -95,7 +95,8 @@
 //!
 //! let mut plugin = Hook::new(Config { url: "https://example.com/hook".into() })?;
 //! let message = Message::test("{}").with_topic("orders");
-//! assert_eq!(plugin.publish(&message)?[0].headers, [("x-topic".to_owned(), "orders".to_owned())]);
+//! let requests = plugin.publish(&message)?;
+//! assert_eq!(requests[0].http().unwrap().headers, [("x-topic".to_owned(), "orders".to_owned())]);
 //! assert!(plugin.answered(&message, &[Reply::test(503, "busy")]).unwrap_err().is_retry());
 //! # Ok::<(), gristmill_sdk::Error>(())
 //! ```
@@ -151,6 +152,6 @@ pub use gristmill_sdk_macros::{filter, publisher};
 pub use job::Job;
 pub use message::Message;
 pub use plugin::{Filter, Publisher};
-pub use reply::{Failure, HttpReply, Reply};
-pub use request::{Body, Request};
+pub use reply::{Failure, HttpReply, RedisValue, Reply};
+pub use request::{Body, HttpRequest, Request};
 pub use verdict::{Change, Verdict};

@@ -8,6 +8,7 @@
 /// | need | granted by |
 /// |---|---|
 /// | `http`, `http api.example.com`, `http api.example.com:8443` | `allow_http` |
+/// | `redis`, `redis PUBLISH news.*` | `allow_redis` |
 /// | `files`, `files out`, `files in:ro` | `allow_dirs` |
 /// | `environment`, `environment LANG` | `allow_env` |
 /// | `clock` | `allow` |
@@ -27,7 +28,7 @@
 macro_rules! needs {
     ($($need:literal),* $(,)?) => {
         const _: () = {
-            $(::core::assert!($crate::needs::is_known($need), "a need is `http`, `files` or `environment`, with which one behind it or not, or `clock` or `random`");)*
+            $(::core::assert!($crate::needs::is_known($need), "a need is `http`, `redis`, `files` or `environment`, with which one behind it or not, or `clock` or `random`");)*
         };
 
         #[cfg(target_family = "wasm")]
@@ -43,7 +44,7 @@ macro_rules! needs {
 /// Whether `need` begins with a word that hosts know.
 #[doc(hidden)]
 pub const fn is_known(need: &str) -> bool {
-    let which = [b"http".as_slice(), b"files", b"environment"];
+    let which = [b"http".as_slice(), b"redis", b"files", b"environment"];
     let plain = [b"clock".as_slice(), b"random"];
     is_one_of(need.as_bytes(), &which, true) || is_one_of(need.as_bytes(), &plain, false)
 }

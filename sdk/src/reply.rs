@@ -10,6 +10,21 @@ use std::{fmt, time::Duration};
 pub enum Reply {
     /// Of an HTTP request.
     Http(Result<HttpReply, Failure>),
+    /// Of a command of Redis.
+    Redis(Result<RedisValue, Failure>),
+}
+
+/// What Redis answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedisValue {
+    /// There is nothing.
+    Nil,
+    /// A number.
+    Number(i64),
+    /// A string, or a status such as `OK`.
+    Bytes(Vec<u8>),
+    /// Several values.
+    List(Vec<RedisValue>),
 }
 
 /// An HTTP response.
@@ -51,7 +66,7 @@ impl Reply {
         self
     }
 
-    /// The response, if it tells of success.
+    /// The response of HTTP, if it tells of success.
     ///
     /// # Errors
     /// What the default judgement says: a retry, which heeds `Retry-After`, for no reply and for the statuses 408, 425, 429 and
@@ -59,7 +74,53 @@ impl Reply {
     pub fn success(&self) -> Result<&HttpReply> {
         match self {
             Self::Http(Ok(reply)) => reply.success(),
-            Self::Http(Err(failure)) => Err(failure.judged()),
+            Self::Redis(Ok(_)) => Err(Error::reject("an answer of Redis is no HTTP response")),
+            Self::Http(Err(failure)) | Self::Redis(Err(failure)) => Err(failure.judged()),
+        }
+    }
+
+    /// What Redis answered.
+    ///
+    /// # Errors
+    /// What the default judgement says: a retry where Redis was away or busy, a rejection for a command that was denied or wrong.
+    pub fn redis(&self) -> Result<&RedisValue> {
+        match self {
+            Self::Redis(Ok(value)) => Ok(value),
+            Self::Http(Ok(_)) => Err(Error::reject("an HTTP response is no answer of Redis")),
+            Self::Http(Err(failure)) | Self::Redis(Err(failure)) => Err(failure.judged()),
+        }
+    }
+
+    fn fault(&self) -> Option<Error> {
+        match self {
+            Self::Http(_) => self.success().err(),
+            Self::Redis(_) => self.redis().err(),
+        }
+    }
+}
+
+impl RedisValue {
+    /// The string, if it is one and UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The number, or what a string spells.
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => self.text()?.parse().ok(),
+        }
+    }
+
+    /// The values in it; none if it is no list.
+    pub fn items(&self) -> &[Self] {
+        match self {
+            Self::List(values) => values,
+            _ => &[],
         }
     }
 }
@@ -129,7 +190,7 @@ impl Failure {
 /// As [`Reply::success`] says.
 pub fn judge(replies: &[Reply]) -> Result<()> {
     let mut worst: Option<Error> = None;
-    for error in replies.iter().filter_map(|reply| reply.success().err()) {
+    for error in replies.iter().filter_map(Reply::fault) {
         if !error.is_retry() {
             return Err(error);
         }
@@ -151,6 +212,19 @@ mod tests {
     #[test]
     fn every_2xx_is_a_success() {
         assert!([200, 201, 204, 299].iter().all(|&status| Reply::test(status, "").success().is_ok()));
+    }
+
+    #[test]
+    fn answers_of_redis_are_judged_too() {
+        let answer = |value| Reply::Redis(Ok(value));
+        assert_eq!(answer(RedisValue::Number(7)).redis().unwrap().number(), Some(7));
+        assert_eq!(answer(RedisValue::Bytes(b"7".to_vec())).redis().unwrap().number(), Some(7));
+        assert_eq!(judge(&[answer(RedisValue::Nil), Reply::test(200, "")]), Ok(()));
+        let away = Reply::Redis(Err(Failure::Unreachable("no connection".into())));
+        assert!(judge(&[answer(RedisValue::Nil), away]).unwrap_err().is_retry());
+        let denied = Reply::Redis(Err(Failure::Denied("`DEL` is not granted".into())));
+        assert_eq!(judge(&[denied]), Err(Error::reject("`DEL` is not granted")));
+        assert!(answer(RedisValue::Nil).success().is_err() && Reply::test(200, "").redis().is_err());
     }
 
     #[test]

@@ -1,12 +1,22 @@
-//! What a publisher asks the host to send.
+//! What a publisher asks the host for.
 
 use crate::Result;
 use std::time::Duration;
 
-/// An HTTP request for the host to send; the operator's grants and limits hold for it.
+/// Something for the host to carry out; the operator's grants and limits hold for it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Request {
+pub enum Request {
+    /// An HTTP request.
+    Http(HttpRequest),
+    /// A command of Redis and its arguments.
+    Redis(Vec<Vec<u8>>),
+}
+
+/// An HTTP request for the host to send.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HttpRequest {
     /// Such as `POST`.
     pub method: String,
     /// Absolute, `http` or `https`.
@@ -33,33 +43,50 @@ pub enum Body {
 }
 
 impl Request {
-    /// A request that carries the message's payload, unless the method is one that carries nothing (`GET`, `HEAD`, `DELETE`).
-    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+    /// An HTTP request that carries the message's payload, unless the method is one that carries nothing (`GET`, `HEAD`, `DELETE`).
+    #[expect(clippy::new_ret_no_self, reason = "most requests are HTTP requests, which more is said about")]
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> HttpRequest {
         let method = method.into();
         let body = if matches!(method.as_str(), "GET" | "HEAD" | "DELETE") { Body::Empty } else { Body::Payload };
-        Self { method, url: url.into(), headers: Vec::new(), body, timeout: None }
+        HttpRequest { method, url: url.into(), headers: Vec::new(), body, timeout: None }
     }
 
     /// A `GET`.
-    pub fn get(url: impl Into<String>) -> Self {
+    pub fn get(url: impl Into<String>) -> HttpRequest {
         Self::new("GET", url)
     }
 
     /// A `POST` that carries the message's payload unless it is given another body.
-    pub fn post(url: impl Into<String>) -> Self {
+    pub fn post(url: impl Into<String>) -> HttpRequest {
         Self::new("POST", url)
     }
 
     /// A `PUT` that carries the message's payload unless it is given another body.
-    pub fn put(url: impl Into<String>) -> Self {
+    pub fn put(url: impl Into<String>) -> HttpRequest {
         Self::new("PUT", url)
     }
 
     /// A `DELETE`.
-    pub fn delete(url: impl Into<String>) -> Self {
+    pub fn delete(url: impl Into<String>) -> HttpRequest {
         Self::new("DELETE", url)
     }
 
+    /// A command of Redis and its arguments, such as `["SET", "cache:a", "1"]`, for the Redis that the node takes from. The command and
+    /// every key have to be granted (`allow_redis`). It may be carried out more than once, as everything that is tried again.
+    pub fn redis<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::Redis(words.into_iter().map(|word| word.as_ref().to_vec()).collect())
+    }
+
+    /// The HTTP request, if it is one.
+    pub fn http(&self) -> Option<&HttpRequest> {
+        match self {
+            Self::Http(request) => Some(request),
+            Self::Redis(_) => None,
+        }
+    }
+}
+
+impl HttpRequest {
     /// With this header, beside those it has.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -110,6 +137,19 @@ impl Request {
     }
 }
 
+impl From<HttpRequest> for Request {
+    fn from(request: HttpRequest) -> Self {
+        Self::Http(request)
+    }
+}
+
+/// So that a publisher with one request ends in `Ok(request.into())`.
+impl From<HttpRequest> for Vec<Request> {
+    fn from(request: HttpRequest) -> Self {
+        vec![request.into()]
+    }
+}
+
 /// So that a publisher with one request ends in `Ok(request.into())`.
 impl From<Request> for Vec<Request> {
     fn from(request: Request) -> Self {
@@ -125,6 +165,13 @@ mod tests {
     fn a_post_carries_the_payload_and_a_get_nothing() {
         assert_eq!(Request::post("http://a/").body, Body::Payload);
         assert_eq!(Request::get("http://a/").body, Body::Empty);
+    }
+
+    #[test]
+    fn a_command_is_made_of_texts_or_bytes() {
+        let words = vec![b"GET".to_vec(), b"a".to_vec()];
+        assert_eq!(Request::redis(["GET", "a"]), Request::Redis(words.clone()));
+        assert_eq!(Request::redis([&b"GET"[..], b"a"]), Request::Redis(words));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a plugin was granted it reaches, and nothing else, however it tries.
 
+mod commands;
 mod files;
 mod machine;
 mod needs;

@@ -12,9 +12,10 @@ fn hook() -> Hook {
 fn the_payload_is_posted_with_its_topic() {
     let requests = hook().publish(&Message::test("{}").with_topic("orders")).unwrap();
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0].url, "https://example.com/hook");
-    assert_eq!(requests[0].headers, [("x-topic".to_owned(), "orders".to_owned())]);
-    assert_eq!(requests[0].body, Body::Payload);
+    let request = requests[0].http().expect("a hook is called by HTTP");
+    assert_eq!(request.url, "https://example.com/hook");
+    assert_eq!(request.headers, [("x-topic".to_owned(), "orders".to_owned())]);
+    assert_eq!(request.body, Body::Payload);
 }
 
 #[test]

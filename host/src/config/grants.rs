@@ -1,6 +1,7 @@
 //! What an operator can allow a plugin, as the file says it.
 
 use super::notation;
+use crate::command::Pattern;
 use std::{
     fmt::{self, Display},
     path::PathBuf,
@@ -24,6 +25,24 @@ pub enum HostPattern {
     Below(String),
     /// `*`: every public address.
     Any,
+}
+
+/// One entry of `allow_redis`: commands, and the keys or channels that they may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisGrant {
+    /// Which commands.
+    pub commands: Commands,
+    /// Which keys or channels; those of the broker and its sources only where it names nothing else.
+    pub keys: Pattern,
+}
+
+/// Which commands a grant names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commands {
+    /// `*`: every one that is plain data.
+    Plain,
+    /// These, in capitals.
+    Named(Vec<String>),
 }
 
 /// One entry of `allow_dirs`.
@@ -72,6 +91,44 @@ impl Display for HttpGrant {
             HostPattern::Any => f.write_str("*")?,
         }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// As the file writes it.
+impl Display for RedisGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.commands {
+            Commands::Plain => f.write_str("*")?,
+            Commands::Named(names) => f.write_str(&names.join("|"))?,
+        }
+        write!(f, " {}", self.keys.as_str())
+    }
+}
+
+impl RedisGrant {
+    /// As the file writes it, such as `SET cache:*`; none if `text` is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        notation::redis_grant(text).ok()
+    }
+
+    /// Whether it names the command `name`, in capitals.
+    pub fn names(&self, name: &str) -> bool {
+        match &self.commands {
+            Commands::Plain => crate::command::is_plain(name),
+            Commands::Named(names) => names.iter().any(|named| named == name),
+        }
+    }
+
+    /// Whether everything that `wanted` names is named here too.
+    pub fn covers(&self, wanted: &Self) -> bool {
+        let commands = match &wanted.commands {
+            Commands::Plain => self.commands == Commands::Plain,
+            Commands::Named(names) => names.iter().all(|name| self.names(name)),
+        };
+        let keys = self.keys == wanted.keys
+            || self.keys.is_everything()
+            || (wanted.keys.is_literal() && self.keys.matches(wanted.keys.as_str().as_bytes()));
+        commands && keys
     }
 }
 

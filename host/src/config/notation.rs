@@ -6,7 +6,7 @@ mod grants;
 mod tests;
 
 pub(super) use address::{Address, Servers, redis_address};
-pub(super) use grants::{dir_grant, guest_dir, http_grant, secret_name, variable};
+pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
 
 use super::OrderBy;
 use std::time::Duration;

@@ -258,8 +258,10 @@ fn allowed_change(change: &Change) -> Result<(), Fault> {
 fn allowed_requests(requests: Vec<Request>) -> Result<Vec<Request>, Fault> {
     allowed_count("requests", requests.len())?;
     for request in &requests {
-        let Request::Http(http) = request;
-        allowed_bytes("body", http.body.len())?;
+        match request {
+            Request::Http(http) => allowed_bytes("body", http.body.len())?,
+            Request::Redis(words) => allowed_bytes("command", words.iter().map(bytes::Bytes::len).sum())?,
+        }
     }
     Ok(requests)
 }

@@ -18,6 +18,8 @@ const SECTION_BYTES: usize = 64 << 10;
 pub enum Means {
     /// HTTP requests that the host sends for it.
     Http,
+    /// Commands of Redis that the host carries out for it.
+    Redis,
     /// Files and directories.
     Files,
     /// Variables of the node's environment.
@@ -30,13 +32,15 @@ pub enum Means {
     Sockets,
 }
 
-const ALL: [Means; 6] = [Means::Http, Means::Files, Means::Environment, Means::Clock, Means::Random, Means::Sockets];
+const ALL: [Means; 7] =
+    [Means::Http, Means::Redis, Means::Files, Means::Environment, Means::Clock, Means::Random, Means::Sockets];
 
 impl Means {
     /// The key of `[plugin.NAME]` that grants it.
     pub fn key(self) -> Option<&'static str> {
         match self {
             Self::Http => Some("allow_http"),
+            Self::Redis => Some("allow_redis"),
             Self::Files => Some("allow_dirs"),
             Self::Environment => Some("allow_env"),
             Self::Clock | Self::Random => Some("allow"),
@@ -47,6 +51,7 @@ impl Means {
     fn word(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Redis => "redis",
             Self::Files => "files",
             Self::Environment => "environment",
             Self::Clock => "clock",
@@ -105,6 +110,10 @@ impl Need {
                 let wanted = config::HttpGrant::parse(which);
                 wanted.is_some_and(|wanted| settings.allow_http.iter().any(|grant| grant.covers(&wanted)))
             }
+            Means::Redis => {
+                let wanted = config::RedisGrant::parse(which);
+                wanted.is_some_and(|wanted| settings.allow_redis.iter().any(|grant| grant.covers(&wanted)))
+            }
             Means::Files => {
                 let (name, access) = match which.strip_suffix(":ro") {
                     Some(name) => (name, DirAccess::Read),
@@ -123,6 +132,7 @@ impl Need {
         let which = self.which.as_deref();
         match self.means {
             Means::Http => Some(format!("allow_http = [\"{}\"]", which.unwrap_or("HOST"))),
+            Means::Redis => Some(format!("allow_redis = [\"{}\"]", which.unwrap_or("GET KEYS"))),
             Means::Files => {
                 let (name, end) = match which.and_then(|which| which.strip_suffix(":ro")) {
                     Some(name) => (Some(name), ":ro"),
@@ -150,6 +160,7 @@ impl Display for Need {
 fn granted(means: Means, settings: &config::Plugin) -> bool {
     match means {
         Means::Http => !settings.allow_http.is_empty(),
+        Means::Redis => !settings.allow_redis.is_empty(),
         Means::Files => !settings.allow_dirs.is_empty(),
         Means::Environment => !settings.allow_env.is_empty(),
         Means::Clock => settings.allow.contains(&Ambient::Clock),
@@ -249,7 +260,7 @@ impl Needs {
         let needed: BTreeSet<Means> = self.iter().map(|need| need.means).collect();
         // Nothing is imported for requests: they are described.
         let possible = |means: Means| match means {
-            Means::Http => kind == Kind::Publisher,
+            Means::Http | Means::Redis => kind == Kind::Publisher,
             other => tried.contains(&other),
         };
         let wanted = |means: Means| possible(means) && (!self.declares() || needed.contains(&means));
@@ -347,6 +358,8 @@ mod tests {
         for (lines, met) in [
             ("allow_http = [\"*.example.com\"]", "http api.example.com:443"),
             ("allow_http = [\"a.org\"]", "http"),
+            ("allow_redis = [\"SET|GET cache:*\"]", "redis GET cache:*"),
+            ("allow_redis = [\"* *\"]", "redis RPUSH jobs"),
             ("allow_dirs = { out = \"x\" }", "files out"),
             ("allow_dirs = { out = \"x:ro\" }", "files out:ro"),
             ("allow_env = [\"LANG\"]", "environment LANG"),
@@ -359,6 +372,9 @@ mod tests {
         for (lines, unmet) in [
             ("allow_http = [\"api.example.com:80\"]", "http api.example.com"),
             ("allow_http = [\"*\"]", "http 169.254.169.254"),
+            ("allow_redis = [\"GET cache:*\"]", "redis SET cache:*"),
+            ("allow_redis = [\"GET cache:*\"]", "redis GET *"),
+            ("allow_redis = [\"* *\"]", "redis EVAL *"),
             ("allow_dirs = { out = \"x:ro\" }", "files out"),
             ("allow_dirs = { in = \"x\" }", "files out:ro"),
             ("allow_env = [\"LANG\"]", "environment PATH"),
@@ -371,9 +387,18 @@ mod tests {
 
     #[test]
     fn every_need_names_the_line_that_grants_it() {
-        for line in
-            ["http", "http a.org:81", "files", "files out", "files in:ro", "environment LANG", "clock", "random"]
-        {
+        for line in [
+            "redis",
+            "redis PUBLISH news.*",
+            "http",
+            "http a.org:81",
+            "files",
+            "files out",
+            "files in:ro",
+            "environment LANG",
+            "clock",
+            "random",
+        ] {
             let need = need(line);
             assert!(need.granted(&settings(&need.grant().unwrap())), "{line}");
         }

@@ -76,17 +76,17 @@ fn looks_like(payload: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gristmill_sdk::{Reply, config};
+    use gristmill_sdk::{HttpRequest, Reply, config};
 
     fn plugin(json: &str) -> Result<Http> {
         Http::new(config::parse(json)?)
     }
 
-    fn request(json: &str, message: &Message) -> Request {
-        plugin(json).unwrap().publish(message).unwrap().remove(0)
+    fn request(json: &str, message: &Message) -> HttpRequest {
+        plugin(json).unwrap().publish(message).unwrap()[0].http().unwrap().clone()
     }
 
-    fn header(request: &Request, name: &str) -> Vec<String> {
+    fn header(request: &HttpRequest, name: &str) -> Vec<String> {
         let values = request.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
         values.map(|(_, value)| value.clone()).collect()
     }

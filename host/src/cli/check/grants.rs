@@ -20,6 +20,7 @@ pub(super) fn of(version: &Version) -> Vec<String> {
 fn granted(settings: &Plugin) -> Vec<String> {
     let listed = |items: Vec<String>| (!items.is_empty()).then(|| items.join(", "));
     let hosts = settings.allow_http.iter().map(|grant| format!("`{grant}`")).collect();
+    let commands = settings.allow_redis.iter().map(|grant| format!("`{grant}`")).collect();
     let dir = |(name, DirGrant { host, access }): (&String, &DirGrant)| {
         let verb = if *access == DirAccess::Read { "reads" } else { "reads and writes" };
         format!("{verb} `{}` as `{name}`", host.display())
@@ -31,6 +32,7 @@ fn granted(settings: &Plugin) -> Vec<String> {
     let means = settings.allow.iter().map(ToString::to_string).collect();
     let secrets = settings.secrets.names().map(|name| format!("`{name}`")).collect();
     let mut lines: Vec<String> = listed(hosts).map(|hosts| format!("sends HTTP to {hosts}")).into_iter().collect();
+    lines.extend(listed(commands).map(|commands| format!("asks Redis for {commands}")));
     lines.extend(settings.allow_dirs.iter().map(dir));
     lines.extend(
         listed(settings.allow_env.iter().map(variable).collect()).map(|names| format!("sees the variables {names}")),

@@ -39,6 +39,10 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
     });
     let http_timeout = reading.duration(fields.item("http_timeout"), "1ms");
     let http_response_kib = reading.number(fields.item("http_response_kib"), 1..=1_048_576);
+    let allow_redis = reading.list(fields.item("allow_redis"), |reading, item| {
+        let grant = reading.text(item)?;
+        reading.accept(item, notation::redis_grant(&grant))
+    });
     let allow_dirs = dirs(reading, fields.item("allow_dirs"), directory);
     let allow_env = reading.list(fields.item("allow_env"), |reading, item| {
         let name = reading.text(item)?;
@@ -55,6 +59,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
         allow_http: allow_http?,
         http_timeout: http_timeout?,
         http_response_kib: http_response_kib?,
+        allow_redis: allow_redis?,
         allow_dirs: allow_dirs?,
         allow_env: allow_env?,
         allow: allow?,

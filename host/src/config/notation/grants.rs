@@ -1,9 +1,10 @@
 //! How grants are written: hosts, directories, variables, and the names of secrets.
 
 use super::{
-    super::{DirAccess, HostPattern, HttpGrant, expand::is_name},
+    super::{Commands, DirAccess, HostPattern, HttpGrant, RedisGrant, expand::is_name},
     Wrong, wrong,
 };
+use crate::command::{self, Pattern};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const HOST_HELP: &str = "write a host such as \"api.example.com\", \"api.example.com:8443\", \"*.example.com\", \"10.0.0.7\" or \"[::1]:80\", or \"*\"";
@@ -105,6 +106,49 @@ fn check_host_name(name: &str) -> Result<(), Wrong> {
         )),
         _ => Ok(()),
     }
+}
+
+const REDIS_HELP: &str = "write a command and the keys it may name: \"PUBLISH news.*\", \"GET|SET cache:*\", or \"* cache:*\" for every plain command";
+
+/// One entry of `allow_redis`: commands and, behind a space, a pattern for keys. A pattern alone is for every plain command.
+pub(in crate::config) fn redis_grant(text: &str) -> Result<RedisGrant, Wrong> {
+    let (commands, keys) = match text.trim().split_once(' ') {
+        Some((commands, keys)) => (commands, keys.trim_start()),
+        None => ("*", text.trim()),
+    };
+    if keys.is_empty() {
+        return Err(wrong("holds an empty entry", REDIS_HELP));
+    }
+    if keys.contains(' ') {
+        return Err(wrong("has a space in a pattern for keys", "write `?` for a space in a key"));
+    }
+    if !text.trim().contains(' ') && (command::is_plain(keys) || command::is_never_granted(keys)) {
+        return Err(wrong("names a command without the keys it may name", REDIS_HELP));
+    }
+    let keys = Pattern::new(keys);
+    if commands == "*" {
+        return Ok(RedisGrant { commands: Commands::Plain, keys });
+    }
+    let names: Vec<String> = commands.split('|').map(str::to_ascii_uppercase).collect();
+    let word = |name: &String| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    if !names.iter().all(word) {
+        return Err(wrong("names no command of Redis", REDIS_HELP));
+    }
+    if names.iter().any(|name| command::is_never_granted(name)) {
+        return Err(wrong(
+            "names a command that plugins never get",
+            "what blocks, subscribes, or changes a connection that all share is left to Gristmill",
+        ));
+    }
+    if !keys.is_everything() && !names.iter().all(|name| command::is_plain(name)) {
+        return Err(wrong(
+            "names a command whose keys cannot be checked",
+            "grant it for everything there is in Redis, as in \"EVAL *\", or choose a plain command",
+        ));
+    }
+    Ok(RedisGrant { commands: Commands::Named(names), keys })
 }
 
 const DIR_HELP: &str =

@@ -188,3 +188,30 @@ fn variables_and_secrets_have_plain_names() {
     assert!(["LANG", "_x1"].iter().all(|name| variable(name).is_ok() && secret_name(name).is_ok()));
     assert!(["", "1a", "A=B", "*", "a b"].iter().all(|name| variable(name).is_err() && secret_name(name).is_err()));
 }
+
+#[test]
+fn commands_of_redis_are_granted_with_their_keys() {
+    for (text, shown) in [
+        ("PUBLISH news.*", "PUBLISH news.*"),
+        ("get|Set  cache:*", "GET|SET cache:*"),
+        ("* cache:*", "* cache:*"),
+        ("cache:*", "* cache:*"),
+        ("EVAL *", "EVAL *"),
+        ("JSON.SET *", "JSON.SET *"),
+    ] {
+        assert_eq!(redis_grant(text).map(|grant| grant.to_string()).as_deref(), Ok(shown), "{text}");
+    }
+    for (text, what) in [
+        ("", "holds an empty entry"),
+        ("GET ", "names a command without the keys it may name"),
+        ("GET", "names a command without the keys it may name"),
+        ("BLPOP a", "names a command that plugins never get"),
+        ("GET|MULTI *", "names a command that plugins never get"),
+        ("EVAL cache:*", "names a command whose keys cannot be checked"),
+        ("GET a b", "has a space in a pattern for keys"),
+        ("G$T a", "names no command of Redis"),
+        ("|GET a", "names no command of Redis"),
+    ] {
+        assert_eq!(redis_grant(text).expect_err(text).what, what, "{text}");
+    }
+}

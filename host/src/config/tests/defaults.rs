@@ -51,6 +51,7 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
         allow_http: Vec::new(),
         http_timeout: Duration::from_secs(10),
         http_response_kib: 1024,
+        allow_redis: Vec::new(),
         allow_dirs: BTreeMap::new(),
         allow_env: Vec::new(),
         allow: BTreeSet::new(),

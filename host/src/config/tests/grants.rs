@@ -67,7 +67,7 @@ fn secrets_are_known_by_name_in_their_own_plugin_and_nowhere_else() {
     let other = format!(
         "{MINIMAL}[plugin.out]\nsecrets = {{ token = \"x\" }}\nconfig = {{ a = \"${{secret:token}}\" }}\n[plugin.b]\nconfig = {{ a = \"${{secret:token}}\" }}\n"
     );
-    assert_eq!(refused(&other), [missing[0]]);
+    assert_eq!(refused(&other), ["no pipeline uses [plugin.b]", missing[0]]);
     let defaulted = plugin_refused("secrets = { token = \"x\" }\nconfig = { a = \"${secret:token:-y}\" }");
     assert_eq!(defaulted, ["this `${…}` holds no name of a variable"]);
 }

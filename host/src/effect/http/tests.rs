@@ -171,8 +171,10 @@ fn post(url: &str, body: &'static str) -> HttpRequest {
 }
 
 async fn carry_out(effects: &Effects, allowance: &Allowance, request: HttpRequest) -> Result<HttpReply, Failure> {
-    let Reply::Http(reply) = effects.carry_out(allowance, "message-1/pusher", Request::Http(request)).await;
-    reply
+    match effects.carry_out(allowance, "message-1/pusher", Request::Http(request)).await {
+        Reply::Http(reply) => reply,
+        Reply::Redis(_) => panic!("nothing was asked of Redis"),
+    }
 }
 
 /// What comes back to a plugin that may use every port of 127.0.0.1.

@@ -74,6 +74,8 @@ pub(super) struct HttpRequest {
 pub(super) enum Request {
     #[component(name = "http")]
     Http(HttpRequest),
+    #[component(name = "redis")]
+    Redis(Vec<Vec<u8>>),
 }
 
 #[derive(ComponentType, Lower)]
@@ -99,9 +101,24 @@ pub(super) enum Failure<'a> {
 
 #[derive(ComponentType, Lower)]
 #[component(variant)]
+pub(super) enum RedisValue<'a> {
+    #[component(name = "nil")]
+    Nil,
+    #[component(name = "number")]
+    Number(i64),
+    #[component(name = "bytes")]
+    Bytes(&'a [u8]),
+    #[component(name = "items")]
+    Items(u32),
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
 pub(super) enum Reply<'a> {
     #[component(name = "http")]
     Http(Result<HttpReply<'a>, Failure<'a>>),
+    #[component(name = "redis")]
+    Redis(Result<Vec<RedisValue<'a>>, Failure<'a>>),
 }
 
 #[expect(dead_code, reason = "only ever made by lifting a number")]
@@ -151,7 +168,12 @@ impl Verdict {
 impl Request {
     /// The request as the host knows it; a body that is the payload shares the bytes of `message`.
     pub(super) fn into_host(self, message: &Message) -> request::Request {
-        let Self::Http(http) = self;
+        let http = match self {
+            Self::Http(http) => http,
+            Self::Redis(words) => {
+                return request::Request::Redis(words.into_iter().map(Into::into).collect());
+            }
+        };
         let template = matches!(http.body, Body::Template(_));
         request::Request::Http(request::HttpRequest {
             method: http.method,
@@ -170,12 +192,33 @@ impl Request {
 
 impl<'a> From<&'a request::Reply> for Reply<'a> {
     fn from(reply: &'a request::Reply) -> Self {
-        let request::Reply::Http(outcome) = reply;
-        Self::Http(match outcome {
-            Ok(reply) => Ok(HttpReply { status: reply.status, headers: &reply.headers, body: &reply.body }),
-            Err(failure) => Err(failure.into()),
-        })
+        match reply {
+            request::Reply::Http(Ok(reply)) => {
+                Self::Http(Ok(HttpReply { status: reply.status, headers: &reply.headers, body: &reply.body }))
+            }
+            request::Reply::Http(Err(failure)) => Self::Http(Err(failure.into())),
+            request::Reply::Redis(Ok(value)) => Self::Redis(Ok(flat(value))),
+            request::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
+        }
     }
+}
+
+/// `value` and behind it all that it holds, as values that hold nothing: types of components cannot hold themselves.
+fn flat(value: &request::RedisValue) -> Vec<RedisValue<'_>> {
+    let mut values = Vec::new();
+    let mut ahead = vec![value];
+    while let Some(next) = ahead.pop() {
+        values.push(match next {
+            request::RedisValue::Nil => RedisValue::Nil,
+            request::RedisValue::Number(number) => RedisValue::Number(*number),
+            request::RedisValue::Bytes(bytes) => RedisValue::Bytes(bytes),
+            request::RedisValue::List(list) => {
+                ahead.extend(list.iter().rev());
+                RedisValue::Items(u32::try_from(list.len()).unwrap_or(u32::MAX))
+            }
+        });
+    }
+    values
 }
 
 impl<'a> From<&'a request::Failure> for Failure<'a> {

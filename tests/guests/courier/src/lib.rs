@@ -1,6 +1,6 @@
 //! A publisher that sends its own `text` wherever its config says, follows redirects with it, and gossips about it.
 
-use gristmill_sdk::{Error, Message, Publisher, Reply, Request, Result, log, publisher, reply};
+use gristmill_sdk::{Error, HttpRequest, Message, Publisher, Reply, Request, Result, log, publisher, reply};
 use serde::Deserialize;
 
 /// The publisher, and its config.
@@ -48,7 +48,7 @@ impl Publisher for Courier {
 }
 
 impl Courier {
-    fn request(&self, url: &str, message: &Message) -> Request {
+    fn request(&self, url: &str, message: &Message) -> HttpRequest {
         let request = Request::post(url).header("x-text", &self.text);
         let body = [self.text.as_bytes(), message.payload()].concat();
         if self.template { request.template(body) } else { request.body(body) }
@@ -64,18 +64,22 @@ mod tests {
         Courier { url: "http://a/".into(), text: "t".into(), template, gossip: false }
     }
 
+    fn sent(requests: Result<Vec<Request>>) -> HttpRequest {
+        requests.unwrap()[0].http().unwrap().clone()
+    }
+
     #[test]
     fn the_text_goes_out_in_header_and_body() {
-        let request = courier(true).publish(&Message::test("p")).unwrap().remove(0);
+        let request = sent(courier(true).publish(&Message::test("p")));
         assert_eq!(request.headers, [("x-text".to_owned(), "t".to_owned())]);
         assert_eq!(request.body, Body::Template(b"tp".to_vec()));
-        assert_eq!(courier(false).publish(&Message::test("p")).unwrap()[0].body, Body::Bytes(b"tp".to_vec()));
+        assert_eq!(sent(courier(false).publish(&Message::test("p"))).body, Body::Bytes(b"tp".to_vec()));
     }
 
     #[test]
     fn a_redirect_is_followed() {
         let moved = Reply::test(302, "").with_header("location", "http://b/");
-        assert_eq!(courier(true).answered(&Message::test(""), &[moved]).unwrap()[0].url, "http://b/");
+        assert_eq!(sent(courier(true).answered(&Message::test(""), &[moved])).url, "http://b/");
         assert_eq!(courier(true).answered(&Message::test(""), &[Reply::test(200, "")]), Ok(vec![]));
     }
 

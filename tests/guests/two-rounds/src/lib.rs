@@ -30,7 +30,7 @@ impl Publisher for TwoRounds {
 impl TwoRounds {
     fn next(&self, message: &Message) -> Vec<Request> {
         let url = self.urls.get(message.round() as usize);
-        url.map(Request::post).into_iter().collect()
+        url.map(|url| Request::post(url).into()).into_iter().collect()
     }
 }
 
@@ -42,9 +42,9 @@ mod tests {
     fn each_round_has_its_request_and_the_last_has_none() {
         let mut plugin = TwoRounds::new(TwoRounds { urls: vec!["http://a/".into(), "http://b/".into()] }).unwrap();
         let message = Message::test("");
-        assert_eq!(plugin.publish(&message).unwrap(), [Request::post("http://a/")]);
+        assert_eq!(plugin.publish(&message).unwrap(), [Request::post("http://a/").into()]);
         let second = plugin.answered(&message.clone().with_round(1), &[Reply::test(200, "")]).unwrap();
-        assert_eq!(second, [Request::post("http://b/")]);
+        assert_eq!(second, [Request::post("http://b/").into()]);
         assert_eq!(plugin.answered(&message.clone().with_round(2), &[Reply::test(200, "")]), Ok(vec![]));
         assert!(plugin.answered(&message.with_round(1), &[Reply::test(500, "")]).unwrap_err().is_retry());
     }

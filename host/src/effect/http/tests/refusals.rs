@@ -94,7 +94,8 @@ async fn headers_without_number_are_refused() {
 #[tokio::test]
 async fn an_idempotency_key_that_is_no_header_is_named() {
     let wanted = Request::Http(request("GET", "http://127.0.0.1:9/"));
-    let Reply::Http(reply) = Effects::new().unwrap().carry_out(&loopback(), "a\nb", wanted).await;
+    let reply = Effects::new().unwrap().carry_out(&loopback(), "a\nb", wanted).await;
+    let Reply::Http(reply) = reply else { panic!("{reply:?}") };
     assert_eq!(
         reply.unwrap_err(),
         invalid("GET http://127.0.0.1:9/: the value of the header `idempotency-key` cannot be sent")

@@ -1,6 +1,5 @@
 //! Processes of `redis-server` for the tests of connections: each ends with its value.
 
-use crate::source::embedded;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis::{aio::MultiplexedConnection, cmd};
 use std::{
@@ -109,7 +108,7 @@ impl Drop for Process {
 
 fn spawn(dir: &TempDir, arguments: &[&str]) -> Child {
     let log = std::fs::File::create(dir.path().join("log")).unwrap();
-    let mut command = Command::new(embedded::program().unwrap());
+    let mut command = Command::new("redis-server");
     command.current_dir(dir.path()).args(arguments).stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
     command.spawn().unwrap()
 }

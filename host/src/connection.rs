@@ -85,6 +85,17 @@ pub enum Error {
     Refused(#[from] RedisError),
 }
 
+/// What an error of a single command means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The user may not do that.
+    Denied,
+    /// The command itself is wrong.
+    Invalid,
+    /// It may succeed later.
+    Later,
+}
+
 /// How Redis is reached, as the configuration says it.
 #[derive(Clone, Default)]
 pub struct Access {
@@ -137,6 +148,12 @@ impl Connector {
         Self { slot: Some(crate::slot::of(key)), ..self.clone() }
     }
 
+    /// The same for the server that holds `slot`; for any, if it does not matter which.
+    #[must_use]
+    pub fn at_slot(&self, slot: Option<u16>) -> Self {
+        Self { slot, ..self.clone() }
+    }
+
     /// The address, without its password.
     pub fn url(&self) -> &str {
         &self.shown
@@ -168,6 +185,21 @@ impl Connector {
     /// Whether another server can take the place of the one that a connection leads to.
     pub(super) fn may_have_moved(&self) -> bool {
         !matches!(self.finder.servers, Servers::Single(_))
+    }
+
+    /// Whether servers share the keys between them.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.finder.servers, Servers::Cluster(_))
+    }
+
+    /// What `error`, of a command that a plugin asked for, means to the plugin.
+    pub fn verdict(&self, error: &RedisError) -> Verdict {
+        let trouble = Trouble::of(error);
+        match trouble {
+            Trouble::Forbidden => Verdict::Denied,
+            Trouble::WrongType | Trouble::CrossSlot | Trouble::Other => Verdict::Invalid,
+            _ => Verdict::Later,
+        }
     }
 
     /// What `error` is, and what an operator can do about it. `source` is what is taken from.
