@@ -145,6 +145,8 @@ pub struct Plugin {
     pub memory_mib: u32,
     /// Whether an instance sees more than one message.
     pub isolation: Isolation,
+    /// How much of everything else.
+    pub limits: Limits,
     /// Where it may send HTTP requests.
     pub allow_http: Vec<HttpGrant>,
     /// For one HTTP exchange, from looking up the name to the last byte.
@@ -161,6 +163,29 @@ pub struct Plugin {
     pub allow: BTreeSet<Ambient>,
     /// What the host puts into its requests.
     pub secrets: Secrets,
+}
+
+/// How much one plugin may have of what is neither time nor memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one answer, payloads, headers and bodies together, 1 to 1,048,576.
+    pub answer_kib: u32,
+    /// Messages that one message may be behind this filter, 1 to 100,000.
+    pub children: usize,
+    /// For one message, in all rounds together, 1 to 100,000.
+    pub requests: usize,
+    /// How often requests may be asked for, for one message, 1 to 1,000.
+    pub rounds: u32,
+    /// In the log, each second; five times as many at once; 0 to 10,000.
+    pub log_lines: u32,
+    /// In all tables of an instance together, 1 to 100,000.
+    pub table_elements: usize,
+    /// Core instances and tables of its component, each, 1 to 1,000.
+    pub parts: usize,
+    /// To streams, timers and the like, at once, 1 to 100,000.
+    pub handles: usize,
+    /// That live at once, 1 to 1,000.
+    pub instances: usize,
 }
 
 /// Whether an instance sees more than one message.

@@ -2,7 +2,7 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
-use crate::message::{Message, Outcome, Trouble};
+use crate::message::{Limit, Message, Outcome, Trouble};
 use std::{
     error::Error,
     fmt::Display,
@@ -294,11 +294,12 @@ pub(crate) fn plugin_swapped(plugin: &str, old: &str, new: &str, took: Duration)
     info!(plugin, old, new, ?took, "plugin swapped");
 }
 
-/// A plugin did not come up; what was in force before still is.
-pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, in_force: Option<&str>) {
+/// A plugin did not come up, perhaps because it went beyond a limit; what was in force before still is.
+pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, limit: Option<Limit>, in_force: Option<&str>) {
+    let limit = limit.map(Limit::name);
     match in_force {
-        Some(digest) => warn!(plugin, in_force = digest, "{refusal}; the version in force stays"),
-        None => warn!(plugin, "{refusal}"),
+        Some(digest) => warn!(plugin, limit, in_force = digest, "{refusal}; the version in force stays"),
+        None => warn!(plugin, limit, "{refusal}"),
     }
 }
 
@@ -357,9 +358,37 @@ pub(crate) fn guest_line(plugin: &str, digest: &str, message: Option<&str>, loud
     }
 }
 
-/// A plugin writes more than its allowance; `count` of its lines were left out since the last such notice.
-pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, count: u64) {
-    warn!(plugin, digest, count, "the plugin logs too much; lines left out");
+/// A plugin writes more than its allowance, last in the call for `message`; `count` of its lines were left out since the
+/// last such notice.
+pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, message: Option<&str>, count: u64) {
+    let limit = Limit::LogLines.name();
+    warn!(plugin, digest, limit, message, count, "the plugin logs too much; lines left out");
+}
+
+/// What has been said of one version of a plugin going beyond its limits.
+#[derive(Debug, Default)]
+pub(crate) struct Overruns([Sampler; Limit::ALL.len()]);
+
+impl Overruns {
+    fn of(&self, limit: Limit) -> Option<&Sampler> {
+        self.0.get(limit as usize)
+    }
+}
+
+/// A plugin went beyond a limit in a call for `message`.
+pub(crate) fn limit_overrun(
+    overruns: &Overruns,
+    plugin: &str,
+    digest: &str,
+    message: &Message,
+    limit: Limit,
+    reason: &str,
+) {
+    let (name, message) = (limit.name(), &*message.id);
+    match overruns.of(limit).and_then(|sampler| sampler.admit(1)) {
+        Some(more) => warn!(plugin, digest, limit = name, message, reason, more, "the plugin went beyond a limit"),
+        None => debug!(plugin, digest, limit = name, message, reason, "the plugin went beyond a limit"),
+    }
 }
 
 /// The system cannot tell about changed files, so they are looked at every so often.

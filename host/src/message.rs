@@ -1,5 +1,9 @@
 //! What travels through a pipeline, and what can become of it. Knows neither Redis nor Wasm.
 
+mod limit;
+
+pub use limit::Limit;
+
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
@@ -94,8 +98,10 @@ pub enum Fault {
         /// For the log and the dead letters.
         reason: String,
     },
-    /// The plugin itself broke: it trapped, ran out of time or memory, or gave an answer beyond its limits.
+    /// The plugin itself broke: it trapped, or went beyond one of its limits.
     Broken {
+        /// The limit it went beyond, if it was one.
+        limit: Option<Limit>,
         /// For the log and the dead letters.
         reason: String,
     },
@@ -105,7 +111,15 @@ impl Fault {
     /// The reason, whatever the kind.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Retry { reason, .. } | Self::Reject { reason } | Self::Broken { reason } => reason,
+            Self::Retry { reason, .. } | Self::Reject { reason } | Self::Broken { reason, .. } => reason,
+        }
+    }
+
+    /// The limit that the plugin went beyond.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Broken { limit, .. } => *limit,
+            Self::Retry { .. } | Self::Reject { .. } => None,
         }
     }
 
@@ -168,6 +182,9 @@ pub struct Trouble {
     /// Whether the plugin broke: a trap, a time-out, memory, an answer beyond its limits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broke: bool,
+    /// The limit that it went beyond when it broke.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "limit::known")]
+    pub limit: Option<Limit>,
     /// Why, in words.
     pub reason: String,
 }

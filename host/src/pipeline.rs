@@ -128,7 +128,12 @@ struct Failed {
 }
 
 impl Failed {
-    fn new(version: &Version, fault: Fault) -> Self {
+    /// `fault`, which `version` had over `message`.
+    fn new(version: &Version, message: &Message, fault: Fault) -> Self {
+        if let Some(limit) = fault.limit() {
+            let (plugin, digest) = (version.name(), version.digest());
+            event::limit_overrun(version.overruns(), plugin, digest, message, limit, fault.reason());
+        }
         Self { plugin: version.name().to_owned(), digest: version.digest().to_owned(), fault }
     }
 
@@ -138,6 +143,7 @@ impl Failed {
             plugin: Some(self.plugin.clone()),
             digest: Some(self.digest.clone()),
             broke: matches!(self.fault, Fault::Broken { .. }),
+            limit: self.fault.limit(),
             reason: self.fault.reason().to_owned(),
         }
     }
@@ -191,11 +197,13 @@ impl Line {
             let version = slot.current();
             let mut passed = Vec::with_capacity(messages.len());
             for message in messages {
-                let verdict = ask(&version, &message).await.map_err(|fault| Failed::new(&version, fault))?;
+                let verdict = ask(&version, &message).await.map_err(|fault| Failed::new(&version, &message, fault))?;
                 match verdict {
                     Verdict::Pass => passed.push(message),
                     Verdict::Replace(change) => passed.push(message.changed(change)),
                     Verdict::Split(changes) => {
+                        let allowed = version.allows_children(passed.len() + changes.len());
+                        allowed.map_err(|fault| Failed::new(&version, &message, fault))?;
                         passed.extend(
                             changes.into_iter().enumerate().map(|(index, change)| message.child(index, change)),
                         );

@@ -1,6 +1,8 @@
 //! Plugins: from a name to the version in force. The first load, a new config and a changed file all go the same way.
 
+mod answer;
 mod cache;
+mod clock;
 mod compile;
 mod console;
 mod digest;
@@ -20,7 +22,6 @@ mod version;
 pub mod watch;
 
 pub use directory::plugin_name;
-pub use guest::{ANSWERS, PAYLOAD_BYTES};
 pub use needs::{Means, Need, Needs};
 pub use refusal::{Cause, FILE_BYTES, Refusal};
 pub use v0_1::Kind;
@@ -277,7 +278,12 @@ impl Plugins {
 
     fn tell_refused(&self, refusal: &Refusal) {
         let current = self.slot(&refusal.plugin).map(|slot| slot.current());
-        event::plugin_refused(&refusal.plugin, refusal, current.as_ref().map(|version| version.digest()));
+        event::plugin_refused(
+            &refusal.plugin,
+            refusal,
+            refusal.limit(),
+            current.as_ref().map(|version| version.digest()),
+        );
     }
 
     /// A panic with the lock held has changed whole entries or none.

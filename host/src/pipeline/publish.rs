@@ -11,9 +11,6 @@ use crate::{
 use futures_util::future::join_all;
 use std::sync::Arc;
 
-/// How often a publisher may ask for requests for one message.
-const ROUNDS: u32 = 8;
-
 /// One publisher of a pipeline.
 pub(super) struct Publisher {
     name: String,
@@ -29,19 +26,20 @@ impl Publisher {
     /// Publishes `message`: asks for requests, has them carried out, has the replies judged, until nothing more is asked.
     async fn publish(&self, effects: &Effects, message: &Message) -> Result<(), Failed> {
         let version = self.slot.current();
-        self.rounds(&version, effects, message).await.map_err(|fault| Failed::new(&version, fault))
+        self.rounds(&version, effects, message).await.map_err(|fault| Failed::new(&version, message, fault))
     }
 
     async fn rounds(&self, version: &Arc<Version>, effects: &Effects, message: &Message) -> Result<(), Fault> {
         let mut requests = version.lend().await?.publish(message).await?;
-        for round in 1..=ROUNDS {
-            if requests.is_empty() {
-                return Ok(());
-            }
+        let (mut round, mut asked) = (1, 0);
+        while !requests.is_empty() {
+            asked += requests.len();
+            version.allows_requests(asked, round)?;
             let replies = self.carry_out(effects, message, round, requests).await;
             requests = version.lend().await?.answered(message, &replies, round).await?;
+            round += 1;
         }
-        Err(Fault::Broken { reason: format!("still asked for requests after {ROUNDS} rounds for one message") })
+        Ok(())
     }
 
     async fn carry_out(

@@ -18,7 +18,7 @@ pub(super) fn decide(
 ) -> Outcome {
     match fault {
         Fault::Reject { .. } => Outcome::Dead { trouble, succeeded },
-        Fault::Broken { reason } if broken + 1 >= retry.crashes => {
+        Fault::Broken { reason, .. } if broken + 1 >= retry.crashes => {
             trouble.reason = format!("quarantined after {} crashes: {reason}", broken + 1);
             Outcome::Dead { trouble, succeeded }
         }
@@ -46,7 +46,14 @@ mod tests {
         Retry { attempts: 3, crashes: 2, first: Duration::from_secs(1), longest: Duration::from_secs(5) };
 
     fn decided(fault: &Fault, attempt: u32, broken: u32) -> Outcome {
-        let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason: fault.reason().to_owned() };
+        let trouble = Trouble {
+            attempt,
+            plugin: None,
+            digest: None,
+            broke: false,
+            limit: None,
+            reason: fault.reason().to_owned(),
+        };
         decide(&RETRY, fault, trouble, Vec::new(), broken)
     }
 
@@ -72,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_breaks_plugins_has_fewer_chances() {
-        let broken = Fault::Broken { reason: "trap".into() };
+        let broken = Fault::Broken { limit: None, reason: "trap".into() };
         assert!(matches!(decided(&broken, 1, 0), Outcome::Retry { .. }));
         let Outcome::Dead { trouble, .. } = decided(&broken, 2, 1) else { panic!("two crashes are allowed") };
         assert_eq!(trouble.reason, "quarantined after 2 crashes: trap");

@@ -4,6 +4,7 @@ use super::{
     Error,
     cache::{self, Cache},
     digest::Digest,
+    fault,
     refusal::Cause,
 };
 use crate::event;
@@ -97,12 +98,20 @@ fn compile(engine: &Engine, cache: &Cache, job: &Job) -> Result<Component, Cause
         return Ok(component);
     }
     let start = Instant::now();
-    let invalid = |error: wasmtime::Error| Cause::Invalid(super::fault::one_line(&error));
-    let artifact = engine.precompile_component(&job.bytes).map_err(invalid)?;
-    let component = cache::load(engine, &artifact).map_err(invalid)?;
+    let artifact = engine.precompile_component(&job.bytes).map_err(unusable)?;
+    let component = cache::load(engine, &artifact).map_err(unusable)?;
     event::plugin_compiled(&job.digest.short(), start.elapsed());
     cache.store(job.digest, &artifact);
     Ok(component)
+}
+
+/// What is compiled may still be more than there is room for.
+fn unusable(error: wasmtime::Error) -> Cause {
+    let reason = fault::one_line(&error);
+    match fault::limit(&error) {
+        Some(limit) => Cause::Beyond(limit, reason),
+        None => Cause::Invalid(reason),
+    }
 }
 
 /// Lowers the priority of this thread; it is no loss where that cannot be done.

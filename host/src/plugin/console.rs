@@ -20,10 +20,8 @@ use wasmtime_wasi::{
 
 /// Bytes of one line; what is beyond is cut.
 const LINE_BYTES: usize = 4096;
-/// Lines a plugin may write at once.
-const BURST: f64 = 100.0;
-/// Lines a second it may write for ever.
-const PER_SECOND: f64 = 20.0;
+/// Seconds whose lines a plugin may write at once.
+const BURST: u32 = 5;
 /// Between two notices that lines were left out.
 const NOTICE: Duration = Duration::from_secs(10);
 /// Bytes of the last words that are kept to explain a trap.
@@ -41,6 +39,8 @@ pub(super) struct Voice {
 }
 
 struct Allowance {
+    per_second: f64,
+    burst: f64,
     lines: f64,
     since: Instant,
     suppressed: u64,
@@ -48,9 +48,10 @@ struct Allowance {
 }
 
 impl Voice {
-    pub(super) fn new(plugin: &Arc<str>, digest: String, secrets: Secrets) -> Self {
-        let allowance = Allowance { lines: BURST, since: Instant::now(), suppressed: 0, noticed: None };
-        Self { plugin: Arc::clone(plugin), digest, secrets, allowance: Mutex::new(allowance) }
+    /// With so many lines a second, in which nothing shows that stands for one of `secrets`.
+    pub(super) fn new(plugin: &Arc<str>, digest: String, lines: u32, secrets: Secrets) -> Self {
+        let allowance = Mutex::new(Allowance::new(lines, Instant::now()));
+        Self { plugin: Arc::clone(plugin), digest, secrets, allowance }
     }
 
     /// `text` with names in the places of what stands for secrets: whoever reads logs and dead letters must not be able to use it.
@@ -62,7 +63,7 @@ impl Voice {
     fn say(&self, message: Option<&str>, loudness: Loudness, text: &str) {
         let (spoken, suppressed) = lock(&self.allowance).take(Instant::now());
         if let Some(count) = suppressed {
-            event::guest_lines_suppressed(&self.plugin, &self.digest, count);
+            event::guest_lines_suppressed(&self.plugin, &self.digest, message, count);
         }
         if spoken {
             event::guest_line(&self.plugin, &self.digest, message, loudness, &printable(&self.secrets.hide(text)));
@@ -74,16 +75,21 @@ impl Drop for Voice {
     fn drop(&mut self) {
         let suppressed = lock(&self.allowance).suppressed;
         if suppressed > 0 {
-            event::guest_lines_suppressed(&self.plugin, &self.digest, suppressed);
+            event::guest_lines_suppressed(&self.plugin, &self.digest, None, suppressed);
         }
     }
 }
 
 impl Allowance {
+    fn new(per_second: u32, now: Instant) -> Self {
+        let burst = f64::from(per_second.saturating_mul(BURST));
+        Self { per_second: per_second.into(), burst, lines: burst, since: now, suppressed: 0, noticed: None }
+    }
+
     /// Whether one more line may be written at `now`, and how many were not since the last notice if one is due.
     fn take(&mut self, now: Instant) -> (bool, Option<u64>) {
-        let gained = now.saturating_duration_since(self.since).as_secs_f64() * PER_SECOND;
-        self.lines = (self.lines + gained).min(BURST);
+        let gained = now.saturating_duration_since(self.since).as_secs_f64() * self.per_second;
+        self.lines = (self.lines + gained).min(self.burst);
         self.since = now;
         let spoken = self.lines >= 1.0;
         if spoken {
@@ -268,7 +274,7 @@ impl AsyncWrite for Stream {
 }
 
 /// The longest start of `text` that has at most `room` bytes.
-fn prefix(text: &str, room: usize) -> &str {
+pub(super) fn prefix(text: &str, room: usize) -> &str {
     let mut end = room.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -297,13 +303,21 @@ mod tests {
     #[test]
     fn an_allowance_refills_and_tells_once_in_a_while_what_it_left_out() {
         let start = Instant::now();
-        let mut allowance = Allowance { lines: BURST, since: start, suppressed: 0, noticed: None };
+        let mut allowance = Allowance::new(20, start);
         assert!((0..100).all(|_| allowance.take(start) == (true, None)));
         assert_eq!(allowance.take(start), (false, Some(1)));
         assert_eq!(allowance.take(start), (false, None));
         let later = start + Duration::from_millis(100);
         assert_eq!(allowance.take(later), (true, None));
         assert_eq!(allowance.take(start + NOTICE), (true, Some(1)));
+    }
+
+    #[test]
+    fn no_lines_means_none() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(0, start);
+        assert_eq!(allowance.take(start), (false, Some(1)));
+        assert_eq!(allowance.take(start + NOTICE), (false, Some(1)));
     }
 
     #[test]
@@ -320,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_what_was_written_to_stderr_in_this_call() {
-        let voice = Arc::new(Voice::new(&Arc::from("p"), "d".to_owned(), Secrets::default()));
+        let voice = Arc::new(Voice::new(&Arc::from("p"), "d".to_owned(), 20, Secrets::default()));
         let console = Console::new(voice);
         console.write(Loudness::Warn, b"before\n");
         console.begin(&Arc::from("m-1"));

@@ -1,9 +1,6 @@
 //! The machine that runs plugins: wasmtime with every limit on, and the clock its deadlines are measured by.
 
-use super::{
-    Error,
-    state::{PARTS, TABLE_ELEMENTS},
-};
+use super::{Error, state::MEMORIES};
 use crate::event;
 use std::{
     sync::{
@@ -21,6 +18,14 @@ const TICK_NANOS: u64 = 5_000_000;
 const TICK: Duration = Duration::from_nanos(TICK_NANOS);
 /// Instances that can live at once; half and less is tried where address space is short.
 const INSTANCES: [u32; 4] = [1_000, 250, 50, 10];
+/// Elements of one table at most; interpreters compiled to Wasm need 10,000, dynamically linked ones more.
+const TABLE_ELEMENTS: usize = 100_000;
+/// Core instances and tables of one component at most; dynamically linked Python has some forty.
+const PARTS: u32 = 1_000;
+/// For each instance that can live; most have one or two, and those that have more shall leave room for others.
+const MEMORIES_EACH: u32 = 4;
+/// As for memories.
+const TABLES_EACH: u32 = 16;
 /// The largest linear memory there is; each plugin's own limit is enforced per instance.
 const MEMORY_BYTES: usize = 4 << 30;
 /// Bytes of a memory that are kept for the next instance instead of being given back.
@@ -120,16 +125,18 @@ fn config(instances: u32) -> Config {
 
 /// Everything here is only an upper bound on address space until an instance touches it.
 fn pool(instances: u32) -> PoolingAllocationConfig {
-    let parts = u32::try_from(PARTS).unwrap_or(u32::MAX);
+    let memories = u32::try_from(MEMORIES).unwrap_or(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
-        .total_memories(instances.saturating_mul(2))
-        .total_tables(instances.saturating_mul(4))
-        .total_core_instances(instances.saturating_mul(parts))
-        .max_core_instances_per_component(parts)
-        .max_memories_per_component(parts)
-        .max_tables_per_component(parts)
+        .total_memories(instances.saturating_mul(MEMORIES_EACH))
+        .total_tables(instances.saturating_mul(TABLES_EACH))
+        .total_core_instances(instances.saturating_mul(PARTS))
+        .max_core_instances_per_component(PARTS)
+        .max_memories_per_component(memories)
+        .max_memories_per_module(memories)
+        .max_tables_per_component(PARTS)
+        .max_tables_per_module(PARTS)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(MEMORY_BYTES)
         .linear_memory_keep_resident(KEEP_RESIDENT)

@@ -1,27 +1,23 @@
 //! One instance of a plugin: how it is made, called, and when it is of no more use.
 
 use super::{
+    answer,
+    clock::{self, GivesWay, within},
     console::Voice,
     engine::{Engine, ticks},
-    fault::{Scene, Stop, broken},
+    fault::{Scene, Stop},
     grants::Grants,
     state::State,
     v0_1::{Calls, Exports},
 };
 use crate::{
-    config::{self, Isolation},
-    message::{Change, Fault, Message, Verdict},
+    config::{self, Isolation, Limits},
+    message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 use wasmtime::{Store, component::InstancePre};
 
-/// The longest payload or request body that a plugin may answer with, in bytes.
-pub const PAYLOAD_BYTES: usize = 16 << 20;
-/// Messages one message may be split into, and requests one answer may hold.
-pub const ANSWERS: usize = 1_000;
-/// Bytes one call may hand to the host in all; a list of a thousand names for the same bytes costs a thousand times.
-const CALL_BYTES: usize = 64 << 20;
 /// `init` may take as long as a call, but at least this long.
 const INIT: Duration = Duration::from_secs(1);
 /// Calls after which an instance gives way to a fresh one.
@@ -43,6 +39,7 @@ pub(super) struct Blueprint {
     deadline: u64,
     pub(super) memory_mib: u32,
     pub(super) isolation: Isolation,
+    pub(super) limits: Limits,
 }
 
 /// Why an instance did not come up.
@@ -73,6 +70,7 @@ impl Blueprint {
             deadline: ticks(settings.timeout),
             memory_mib: settings.memory_mib,
             isolation: settings.isolation,
+            limits: settings.limits.clone(),
         }
     }
 
@@ -84,23 +82,24 @@ impl Blueprint {
     pub(super) async fn guest(&self) -> Result<Guest, Unstarted> {
         let time = self.timeout.max(INIT);
         let mut store = self.store().map_err(Unstarted::Fault)?;
-        store.set_epoch_deadline(ticks(time));
-        let made = within(&self.engine, time, self.instance(&mut store)).await;
+        clock::wind(&mut store, ticks(time));
+        let gives_way = store.data().clock.gives_way();
+        let made = within(&self.engine, &gives_way, time, self.instance(&mut store)).await;
         let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?;
-        let answer = within(&self.engine, time, calls.init(&mut store, &self.config)).await;
-        answer
-            .map_err(|stop| self.unstarted(&store, &stop, time))?
-            .map_err(|reason| Unstarted::Config(self.voice.veiled(&reason)))?;
+        let answer = within(&self.engine, &gives_way, time, calls.init(&mut store, &self.config)).await;
+        let answer = answer.map_err(|stop| self.unstarted(&store, &stop, time))?;
+        answer.map_err(|reason| Unstarted::Config(answer::shortened(&self.voice.veiled(&reason))))?;
         let memory = store.data().memory.used;
-        Ok(Guest { store, calls, sound: true, served: 0, memory, message: None })
+        Ok(Guest { store, calls, gives_way, sound: true, served: 0, memory, message: None })
     }
 
     fn store(&self) -> Result<Store<State>, Fault> {
-        let state = State::new(self.memory_bytes(), &self.grants, Arc::clone(&self.voice))?;
+        let state = State::new(self.memory_bytes(), &self.limits, &self.grants, Arc::clone(&self.voice))?;
         let mut store = Store::new(self.engine.wasm(), state);
         store.limiter(|state| &mut state.memory);
-        store.epoch_deadline_trap();
-        store.set_hostcall_fuel(CALL_BYTES);
+        clock::watch(&mut store);
+        store.set_hostcall_fuel(answer::bytes_per_call(&self.limits));
+        store.set_max_component_handles(self.limits.handles);
         Ok(store)
     }
 
@@ -117,8 +116,9 @@ impl Blueprint {
         fault.reworded(|reason| self.voice.veiled(reason))
     }
 
-    fn scene(&self, store: &Store<State>, timeout: Duration) -> Scene {
+    fn scene(&self, store: &Store<State>, timeout: Duration) -> Scene<'_> {
         Scene {
+            limits: &self.limits,
             timeout,
             memory_mib: self.memory_mib,
             denied: store.data().memory.denied,
@@ -131,6 +131,7 @@ impl Blueprint {
 pub(super) struct Guest {
     store: Store<State>,
     calls: Calls,
+    gives_way: GivesWay,
     /// Cleared before each call and set after a normal return: an instance that was left in the middle is dead.
     sound: bool,
     served: u64,
@@ -167,14 +168,16 @@ impl Guest {
 
     pub(super) async fn filter(&mut self, plan: &Blueprint, message: &Message) -> Result<Verdict, Fault> {
         self.begin(plan, message)?;
-        let answer = within(&plan.engine, plan.timeout, self.calls.filter(&mut self.store, message)).await;
-        self.end(plan, answer).and_then(allowed_verdict)
+        let answer =
+            within(&plan.engine, &self.gives_way, plan.timeout, self.calls.filter(&mut self.store, message)).await;
+        self.end(plan, answer).and_then(|verdict| answer::verdict(&plan.limits, verdict))
     }
 
     pub(super) async fn publish(&mut self, plan: &Blueprint, message: &Message) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
-        let answer = within(&plan.engine, plan.timeout, self.calls.publish(&mut self.store, message)).await;
-        self.end(plan, answer).and_then(allowed_requests)
+        let answer =
+            within(&plan.engine, &self.gives_way, plan.timeout, self.calls.publish(&mut self.store, message)).await;
+        self.end(plan, answer).and_then(|requests| answer::requests(&plan.limits, message, requests))
     }
 
     pub(super) async fn answered(
@@ -187,8 +190,8 @@ impl Guest {
         self.begin(plan, message)?;
         self.store.data_mut().envelope.round = round;
         let call = self.calls.answered(&mut self.store, message, replies);
-        let answer = within(&plan.engine, plan.timeout, call).await;
-        self.end(plan, answer).and_then(allowed_requests)
+        let answer = within(&plan.engine, &self.gives_way, plan.timeout, call).await;
+        self.end(plan, answer).and_then(|requests| answer::requests(&plan.limits, message, requests))
     }
 
     /// Readies the instance for a call about `message`; a payload that cannot fit would kill it, and never heals.
@@ -205,7 +208,7 @@ impl Guest {
             self.message = Some(Arc::clone(&message.id));
         }
         self.store.data_mut().begin(message, plan.exports.reads_headers);
-        self.store.set_epoch_deadline(plan.deadline);
+        clock::wind(&mut self.store, plan.deadline);
         Ok(())
     }
 
@@ -213,69 +216,9 @@ impl Guest {
         match answer {
             Ok(answer) => {
                 self.sound = true;
-                answer.map_err(|fault| plan.veiled(fault))
+                answer.map_err(|fault| answer::fault(plan.veiled(fault)))
             }
             Err(stop) => Err(plan.veiled(plan.scene(&self.store, plan.timeout).fault(&stop))),
         }
     }
-}
-
-/// Runs `call` for at most `time`. Most calls are over at the first poll and never see a timer; the epoch deadline
-/// ends what computes for too long, the timer what waits for too long.
-async fn within<T>(
-    engine: &Engine,
-    time: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> Result<T, Stop> {
-    let start = engine.now();
-    let mut call = pin!(call);
-    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-        return Ok(answer?);
-    }
-    let left = time.saturating_sub(engine.since(start));
-    match tokio::time::timeout(left, call).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(Stop::Time),
-    }
-}
-
-fn allowed_verdict(verdict: Verdict) -> Result<Verdict, Fault> {
-    match &verdict {
-        Verdict::Replace(change) => allowed_change(change)?,
-        Verdict::Split(changes) => {
-            allowed_count("messages", changes.len())?;
-            changes.iter().try_for_each(allowed_change)?;
-        }
-        Verdict::Pass | Verdict::Drop(_) => {}
-    }
-    Ok(verdict)
-}
-
-fn allowed_change(change: &Change) -> Result<(), Fault> {
-    allowed_bytes("payload", change.payload.as_ref().map_or(0, bytes::Bytes::len))
-}
-
-fn allowed_requests(requests: Vec<Request>) -> Result<Vec<Request>, Fault> {
-    allowed_count("requests", requests.len())?;
-    for request in &requests {
-        match request {
-            Request::Http(http) => allowed_bytes("body", http.body.len())?,
-            Request::Redis(words) => allowed_bytes("command", words.iter().map(bytes::Bytes::len).sum())?,
-        }
-    }
-    Ok(requests)
-}
-
-fn allowed_count(what: &str, count: usize) -> Result<(), Fault> {
-    if count <= ANSWERS {
-        return Ok(());
-    }
-    Err(broken(format!("answered with {count} {what}, more than the {ANSWERS} that are allowed")))
-}
-
-fn allowed_bytes(what: &str, bytes: usize) -> Result<(), Fault> {
-    if bytes <= PAYLOAD_BYTES {
-        return Ok(());
-    }
-    Err(broken(format!("answered with a {what} of {bytes} bytes, more than the {PAYLOAD_BYTES} that are allowed")))
 }

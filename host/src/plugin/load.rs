@@ -114,7 +114,8 @@ impl Loader {
         let (needs, grants) = weigh(bytes, origin.settings.clone()).await?;
         let pre = self.linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
-        let voice = Voice::new(&origin.name, origin.digest.short(), origin.settings.secrets.clone());
+        let (lines, secrets) = (origin.settings.limits.log_lines, origin.settings.secrets.clone());
+        let voice = Voice::new(&origin.name, origin.digest.short(), lines, secrets);
         let plan = Blueprint::new(Arc::clone(&self.engine), pre, exports, voice, grants, &origin.settings);
         Version::new(origin, needs, plan).await
     }

@@ -1,13 +1,14 @@
 //! Why a version of a plugin does not come into force, in one sentence.
 
 use super::{needs::Need, v0_1::Kind};
+use crate::message::{Fault, Limit};
 use std::{fmt, path::PathBuf};
 
 /// The largest `.wasm` that is read, in bytes.
 pub const FILE_BYTES: u64 = 64 << 20;
 
 /// A version of a plugin that does not come into force.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Refusal {
     /// The plugin it would have been.
     pub plugin: String,
@@ -36,6 +37,18 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl Refusal {
+    /// The limit that the plugin went beyond, if that is why.
+    pub fn limit(&self) -> Option<Limit> {
+        match &self.cause {
+            Cause::TooLarge(_) => Some(Limit::File),
+            Cause::Start(fault) => fault.limit(),
+            Cause::Beyond(limit, _) => Some(*limit),
+            _ => None,
+        }
+    }
+}
+
 /// Needs that are not met, and the lines that would meet them.
 struct Ungranted<'a> {
     plugin: &'a str,
@@ -57,7 +70,7 @@ impl fmt::Display for Ungranted<'_> {
 }
 
 /// Why a version of a plugin does not come into force.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Cause {
     /// There is no such file.
     #[error("its file does not exist")]
@@ -144,8 +157,11 @@ pub enum Cause {
     #[error("it does not fit this host: {0}")]
     Unlinkable(String),
     /// Its first instance could not be made, or `init` did not return.
-    #[error("it did not start: {0}")]
-    Start(String),
+    #[error("it did not start: {}", .0.reason())]
+    Start(Fault),
+    /// It is more than may be compiled or loaded.
+    #[error("{1}")]
+    Beyond(Limit, String),
     /// `init` said no.
     #[error("it refused its config: {0}")]
     Config(String),

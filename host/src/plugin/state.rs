@@ -1,18 +1,22 @@
 //! What the host keeps for one instance: its WASI context with what was granted, its memory limit, the message of the call.
 
 use super::{
+    clock::Clock,
     console::{Console, Stream, Voice},
     grants::{Grants, Moment},
 };
-use crate::message::{Fault, Message};
+use crate::{
+    config::Limits,
+    message::{Fault, Limit, Message},
+};
 use std::sync::Arc;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// Elements of one table; interpreters compiled to Wasm need 10,000, dynamically linked ones more.
-pub(super) const TABLE_ELEMENTS: usize = 20_000;
-/// Core instances, tables and memories of one component; dynamically linked Python has some forty.
-pub(super) const PARTS: usize = 100;
+/// What the host keeps at most for one handle of a guest: a stream, what waits for it, and what they belong to.
+const ENTRIES_PER_HANDLE: usize = 4;
+/// Memories of one component: one, or one for each component it was composed of.
+pub(super) const MEMORIES: usize = 8;
 
 /// The host's side of one instance.
 pub(super) struct State {
@@ -22,6 +26,7 @@ pub(super) struct State {
     /// Whether it may have chance that is good for keys.
     pub(super) random: bool,
     pub(super) memory: Memory,
+    pub(super) clock: Clock,
     pub(super) envelope: Envelope,
     pub(super) console: Arc<Console>,
 }
@@ -38,32 +43,47 @@ pub(super) struct Envelope {
     pub(super) headers: Arc<Vec<(String, String)>>,
 }
 
-/// The linear memory of one instance, all its memories together, in bytes.
+/// What one instance has taken of memory, all its memories together, and of tables.
 pub(super) struct Memory {
     limit: usize,
+    /// In bytes.
     pub(super) used: usize,
-    /// Whether the instance was refused memory, which it seldom survives.
-    pub(super) denied: bool,
+    most_elements: usize,
+    elements: usize,
+    parts: usize,
+    /// What the instance was refused in this call, which it seldom survives.
+    pub(super) denied: Option<Limit>,
+}
+
+impl Memory {
+    fn new(limit: usize, limits: &Limits) -> Self {
+        let Limits { table_elements, parts, .. } = *limits;
+        Self { limit, used: 0, most_elements: table_elements, elements: 0, parts, denied: None }
+    }
 }
 
 impl State {
-    /// The state of an instance that may have `limit` bytes of memory and what `grants` give it, and speaks with `voice`.
+    /// The state of an instance that may have `memory` bytes of that, `limits` of all else and what `grants` give it, and
+    /// speaks with `voice`.
     ///
     /// # Errors
     /// As [`Grants::give`].
-    pub(super) fn new(limit: usize, grants: &Grants, voice: Arc<Voice>) -> Result<Self, Fault> {
+    pub(super) fn new(memory: usize, limits: &Limits, grants: &Grants, voice: Arc<Voice>) -> Result<Self, Fault> {
         let console = Arc::new(Console::new(voice));
         let moment = Moment::default();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Stream::new(&console, crate::event::Loudness::Info))
             .stderr(Stream::new(&console, crate::event::Loudness::Warn));
         grants.give(&mut wasi, &moment)?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles.saturating_mul(ENTRIES_PER_HANDLE));
         Ok(Self {
             wasi: wasi.build(),
-            table: ResourceTable::new(),
+            table,
             moment,
             random: grants.random(),
-            memory: Memory { limit, used: 0, denied: false },
+            memory: Memory::new(memory, limits),
+            clock: Clock::default(),
             envelope: Envelope::default(),
             console,
         })
@@ -71,7 +91,7 @@ impl State {
 
     /// Makes `message` the one of the call; its headers are copied only for a plugin that can ask for them.
     pub(super) fn begin(&mut self, message: &Message, with_headers: bool) {
-        self.memory.denied = false;
+        self.memory.denied = None;
         self.console.begin(&message.id);
         self.moment.set(message.received_ms);
         let envelope = &mut self.envelope;
@@ -106,24 +126,31 @@ impl ResourceLimiter for Memory {
         if granted {
             self.used = used;
         } else {
-            self.denied = true;
+            self.denied = Some(Limit::Memory);
         }
         Ok(granted)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let elements = self.elements.saturating_add(desired.saturating_sub(current));
+        let granted = elements <= self.most_elements;
+        if granted {
+            self.elements = elements;
+        } else {
+            self.denied = Some(Limit::TableElements);
+        }
+        Ok(granted)
     }
 
     fn instances(&self) -> usize {
-        PARTS
+        self.parts
     }
 
     fn tables(&self) -> usize {
-        PARTS
+        self.parts
     }
 
     fn memories(&self) -> usize {
-        PARTS
+        self.parts.min(MEMORIES)
     }
 }

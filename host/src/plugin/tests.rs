@@ -2,6 +2,8 @@
 
 mod calls;
 mod guests;
+mod hostile;
+mod limits;
 mod reload;
 mod start;
 mod watched;

@@ -1,6 +1,7 @@
 //! One version of a plugin, and its instances: idle ones wait here, and are lent to whoever has a message.
 
 use super::{
+    answer,
     digest::Digest,
     fault::broken,
     guest::{Blueprint, Guest, Unstarted},
@@ -9,7 +10,7 @@ use super::{
     v0_1::{self, Kind},
 };
 use crate::{
-    config,
+    config, event,
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
@@ -19,6 +20,7 @@ use std::{
     thread::available_parallelism,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 /// Idle instances that are kept for each processor; calls hardly ever wait, so that more have nothing to do.
 const IDLE_PER_PROCESSOR: usize = 2;
@@ -35,6 +37,9 @@ pub struct Version {
     plan: Blueprint,
     idle: Mutex<Vec<Guest>>,
     most: usize,
+    /// One permit for each instance that may be lent beside those that are.
+    room: Semaphore,
+    overruns: event::Overruns,
 }
 
 /// Where a version comes from.
@@ -50,12 +55,25 @@ impl Version {
     pub(super) async fn new(origin: Origin, needs: Needs, plan: Blueprint) -> Result<Self, Cause> {
         let first = plan.guest().await.map_err(|unstarted| match unstarted {
             Unstarted::Config(reason) => Cause::Config(reason),
-            Unstarted::Fault(fault) => Cause::Start(fault.reason().to_owned()),
+            Unstarted::Fault(fault) => Cause::Start(fault),
         })?;
         let most = available_parallelism().map_or(1, usize::from) * IDLE_PER_PROCESSOR;
         let Origin { name, file, digest, settings } = origin;
         let idle = Mutex::new(vec![first]);
-        Ok(Self { name, file, short: digest.short(), digest, settings, took: Duration::ZERO, needs, plan, idle, most })
+        Ok(Self {
+            name,
+            file,
+            short: digest.short(),
+            digest,
+            room: Semaphore::new(settings.limits.instances),
+            settings,
+            took: Duration::ZERO,
+            needs,
+            plan,
+            idle,
+            most,
+            overruns: event::Overruns::default(),
+        })
     }
 
     /// The plugin's name.
@@ -88,17 +106,49 @@ impl Version {
         &self.needs
     }
 
-    /// An instance, idle or fresh.
+    /// What has been told of its going beyond its limits.
+    pub(crate) fn overruns(&self) -> &event::Overruns {
+        &self.overruns
+    }
+
+    /// One message has become `count` of them behind this filter.
+    ///
+    /// # Errors
+    /// [`Fault::Broken`] where that is more than it may make of one.
+    pub fn allows_children(&self, count: usize) -> Result<(), Fault> {
+        let limits = &self.settings.limits;
+        if count <= limits.children { Ok(()) } else { Err(answer::too_many_children(limits, count)) }
+    }
+
+    /// It has asked for `count` requests for one message, and is to be asked once more after `rounds` rounds of them.
+    ///
+    /// # Errors
+    /// [`Fault::Broken`] where either is more than it may have.
+    pub fn allows_requests(&self, count: usize, rounds: u32) -> Result<(), Fault> {
+        let limits = &self.settings.limits;
+        match (count, rounds) {
+            (count, _) if count > limits.requests => Err(answer::too_many_requests(limits, count)),
+            (_, rounds) if rounds > limits.rounds => Err(answer::too_many_rounds(limits)),
+            _ => Ok(()),
+        }
+    }
+
+    /// An instance, idle or fresh; waits while as many are lent as may live at once.
     ///
     /// # Errors
     /// A fresh instance may not come up: [`Fault::Retry`] where there is no room for it, [`Fault::Broken`] else.
     pub async fn lend(self: &Arc<Self>) -> Result<Lent, Fault> {
+        if let Ok(permit) = self.room.acquire().await {
+            permit.forget();
+        }
+        // From here on its drop gives the permit back.
+        let mut lent = Lent { version: Arc::clone(self), guest: None };
         let idle = self.idle().pop();
-        let guest = match idle {
-            Some(guest) => guest,
-            None => self.fresh().await?,
+        lent.guest = match idle {
+            Some(guest) => Some(guest),
+            None => Some(self.fresh().await?),
         };
-        Ok(Lent { version: Arc::clone(self), guest: Some(guest) })
+        Ok(lent)
     }
 
     /// Instances that wait for messages.
@@ -196,5 +246,6 @@ impl Drop for Lent {
         if let Some(guest) = self.guest.take() {
             self.version.take_back(guest);
         }
+        self.version.room.add_permits(1);
     }
 }

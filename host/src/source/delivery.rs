@@ -139,6 +139,7 @@ impl Drop for Delivery {
             plugin: None,
             digest: None,
             broke: false,
+            limit: None,
             reason: "processing was interrupted".to_owned(),
         };
         let succeeded = self.succeeded().to_vec();

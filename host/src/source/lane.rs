@@ -263,7 +263,7 @@ impl Lane {
         entry.tried = tried;
         if let Some(reason) = flaw {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
-            let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, reason };
+            let trouble = Trouble { attempt, plugin: None, digest: None, broke: false, limit: None, reason };
             entry.settle(Outcome::Dead { trouble, succeeded: Vec::new() });
         } else {
             entry.seat = self.shared.dialect.seat(&entry);

@@ -84,7 +84,7 @@ fn story(letter: &Letter) -> String {
 }
 
 fn attempt(trouble: &Trouble) -> String {
-    let Trouble { attempt, plugin, digest, broke, reason } = trouble;
+    let Trouble { attempt, plugin, digest, broke, reason, .. } = trouble;
     let (plugin, digest) = (plugin.as_deref().unwrap_or("host"), digest.as_deref().unwrap_or("-"));
     let broke = if *broke { "broke the plugin: " } else { "" };
     format!("attempt {attempt} {plugin} {digest} {broke}{reason}")
@@ -125,6 +125,7 @@ fn date(day: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Limit;
 
     fn letter(troubles: Vec<Trouble>) -> Letter {
         Letter {
@@ -159,9 +160,11 @@ mod tests {
             plugin: Some("anonymize".into()),
             digest: Some("0123456789ab".into()),
             broke: true,
+            limit: Some(Limit::Memory),
             reason: "out of memory".into(),
         };
-        let host = Trouble { attempt: 2, plugin: None, digest: None, broke: false, reason: "no\x1b[2J".into() };
+        let host =
+            Trouble { attempt: 2, plugin: None, digest: None, broke: false, limit: None, reason: "no\x1b[2J".into() };
         let story = story(&letter(vec![broke, host]));
         assert!(story.contains("\nattempt 1 anonymize 0123456789ab broke the plugin: out of memory\n"), "{story}");
         assert!(story.ends_with("\nattempt 2 host - no\\u{1b}[2J\n"), "{story}");
@@ -172,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_in_a_line() {
-        let trouble = Trouble { attempt: 1, plugin: None, digest: None, broke: false, reason: "ü".repeat(300) };
+        let trouble =
+            Trouble { attempt: 1, plugin: None, digest: None, broke: false, limit: None, reason: "ü".repeat(300) };
         let line = line(&letter(vec![trouble]));
         assert!(line.ends_with(&format!("  -  {}…\n", "ü".repeat(REASON))), "{line}");
     }

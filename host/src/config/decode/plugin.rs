@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Ambient, DirGrant, Isolation, Plugin, Secrets, check,
+        Ambient, DirGrant, Isolation, Limits, Plugin, Secrets, check,
         document::Entry,
         expand::SECRET,
         fields::Fields,
@@ -33,6 +33,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
     let memory_mib = reading.number(fields.item("memory_mib"), 1..=4_096);
     let isolations = [("reuse", Isolation::Reuse), ("message", Isolation::Message)];
     let isolation = reading.one_of(fields.item("isolation"), &isolations);
+    let limits = limits(reading, fields);
     let allow_http = reading.list(fields.item("allow_http"), |reading, item| {
         let host = reading.text(item)?;
         reading.accept(item, notation::http_grant(&host))
@@ -56,6 +57,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
         timeout: timeout?,
         memory_mib: memory_mib?,
         isolation: isolation?,
+        limits: limits?,
         allow_http: allow_http?,
         http_timeout: http_timeout?,
         http_response_kib: http_response_kib?,
@@ -84,6 +86,30 @@ impl PluginDraft<'_> {
     pub(super) fn finish(self) -> Option<(String, Plugin)> {
         Some((self.name?, self.plugin?))
     }
+}
+
+fn limits(reading: &mut Reading<'_>, plugin: &Fields<'_>) -> Option<Limits> {
+    let fields = plugin.table(reading, "limits");
+    let answer_kib = reading.number(fields.item("answer_kib"), 1..=1_048_576);
+    let children = reading.number(fields.item("children"), 1..=100_000);
+    let requests = reading.number(fields.item("requests"), 1..=100_000);
+    let rounds = reading.number(fields.item("rounds"), 1..=1_000);
+    let log_lines = reading.number(fields.item("log_lines"), 0..=10_000);
+    let table_elements = reading.number(fields.item("table_elements"), 1..=100_000);
+    let parts = reading.number(fields.item("parts"), 1..=1_000);
+    let handles = reading.number(fields.item("handles"), 1..=100_000);
+    let instances = reading.number(fields.item("instances"), 1..=1_000);
+    Some(Limits {
+        answer_kib: answer_kib?,
+        children: children?,
+        requests: requests?,
+        rounds: rounds?,
+        log_lines: log_lines?,
+        table_elements: table_elements?,
+        parts: parts?,
+        handles: handles?,
+        instances: instances?,
+    })
 }
 
 /// The plugin's own table, with the stand-ins of its secrets where it names them.

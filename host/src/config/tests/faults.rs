@@ -42,6 +42,7 @@ fn an_unknown_key_comes_with_the_one_that_was_meant() {
         ("[pipelines.p]", "did you mean `pipeline`?"),
         ("[pipeline.p]\nin-flight = 1\nfrom.list = \"q\"\npublish = [\"o\"]", "did you mean `in_flight`?"),
         ("[plugin.p]\nmemory = 1", "did you mean `memory_mib`?"),
+        ("[plugin.p]\nlimits.child = 1", "did you mean `children`?"),
         ("[shutdown]\nlease = \"9s\"", "`lease` belongs at the top of the file, before the first table"),
         ("timeout = \"1s\"", "`timeout` belongs under [plugin.NAME]"),
         ("[pipeline.p]\nfrom.list = \"q\"\npushed = \"left\"", "`pushed` belongs in `from`, beside `list`"),
@@ -66,6 +67,9 @@ fn numbers_out_of_range_or_in_quotes_are_refused() {
         assert_eq!(refused, [format!("`in_flight` is {kind}, not a whole number")]);
     }
     assert_eq!(plugin_refused("memory_mib = 4097"), ["`memory_mib` is out of range"]);
+    assert_eq!(plugin_refused("limits = { rounds = 0 }"), ["`rounds` is out of range"]);
+    assert_eq!(plugin_refused("limits = { instances = 1001 }"), ["`instances` is out of range"]);
+    assert_eq!(plugin_refused("limits.log_lines = \"20\""), ["`log_lines` is a string, not a whole number"]);
     assert_eq!(plugin_refused("http_response_kib = 0"), ["`http_response_kib` is out of range"]);
     assert_eq!(pipeline_refused("retry = { attempts = 0 }"), ["`attempts` is out of range"]);
     assert_eq!(pipeline_refused("retry = { crashes = 0 }"), ["`crashes` is out of range"]);

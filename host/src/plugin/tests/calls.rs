@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::Isolation,
-    message::{Change, Fault, Verdict},
+    message::{Change, Fault, Limit, Verdict},
     request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
 use bytes::Bytes;
@@ -22,7 +22,15 @@ async fn verdict(wasm: &[u8]) -> Result<Verdict, Fault> {
 /// Why `wasm` broke over one message.
 async fn broken(wasm: &[u8]) -> String {
     match verdict(wasm).await {
-        Err(Fault::Broken { reason }) => reason,
+        Err(Fault::Broken { limit: None, reason }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The limit that `wasm` goes beyond over one message, and in which words.
+async fn beyond(wasm: &[u8]) -> (Limit, String) {
+    match verdict(wasm).await {
+        Err(Fault::Broken { limit: Some(limit), reason }) => (limit, reason),
         other => panic!("{other:?}"),
     }
 }
@@ -109,14 +117,14 @@ async fn a_trap_says_what_it_was() {
     let far = "(drop (i32.load (i32.const -8))) (i32.const 1024)";
     assert_eq!(broken(&guests::filter(far)).await, "trapped: out of bounds memory access");
     let deep = "(call $call (local.get $ptr) (local.get $len))";
-    assert_eq!(broken(&guests::filter(deep)).await, "trapped: call stack exhausted");
+    assert_eq!(beyond(&guests::filter(deep)).await, (Limit::Stack, "trapped: call stack exhausted".to_owned()));
 }
 
 #[tokio::test]
 async fn a_loop_ends_at_the_timeout() {
     let start = std::time::Instant::now();
-    let reason = broken(&guests::filter("(loop (br 0)) (i32.const 1024)")).await;
-    assert_eq!(reason, "ran longer than its timeout of 50ms");
+    let overrun = beyond(&guests::filter("(loop (br 0)) (i32.const 1024)")).await;
+    assert_eq!(overrun, (Limit::Time, "ran longer than its timeout of 50ms".to_owned()));
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -134,7 +142,7 @@ async fn waiting_ends_at_the_timeout_too_and_blocks_nobody() {
     let message = message("x");
     let (answer, ()) = tokio::join!(lent.filter(&message), tokio::task::yield_now());
     let reason = "ran longer than its timeout of 50ms".to_owned();
-    assert_eq!(answer, Err(Fault::Broken { reason }));
+    assert_eq!(answer, Err(Fault::Broken { limit: Some(Limit::Time), reason }));
     drop(lent);
     assert_eq!(version.idle_instances(), 0);
 }
@@ -186,7 +194,7 @@ async fn the_last_words_explain_a_trap() {
 #[tokio::test]
 async fn memory_beyond_the_limit_is_refused_by_name() {
     let grow = "(if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then (unreachable))) (i32.const 1024)";
-    assert_eq!(broken(&guests::filter(grow)).await, "needed more than memory_mib = 2");
+    assert_eq!(beyond(&guests::filter(grow)).await, (Limit::Memory, "needed more than memory_mib = 2".to_owned()));
 }
 
 #[tokio::test]
@@ -200,15 +208,16 @@ async fn a_payload_that_cannot_fit_is_rejected_and_the_instance_lives() {
     assert_eq!(version.idle_instances(), 1);
     let mut lent = version.lend().await.unwrap();
     let tight = message(&"x".repeat(2 << 20));
-    assert_eq!(lent.filter(&tight).await, Err(Fault::Broken { reason: "needed more than memory_mib = 2".to_owned() }));
+    let reason = "needed more than memory_mib = 2".to_owned();
+    assert_eq!(lent.filter(&tight).await, Err(Fault::Broken { limit: Some(Limit::Memory), reason }));
 }
 
 #[tokio::test]
 async fn an_answer_has_its_limits() {
     let split = "(i32.store8 (i32.const 1028) (i32.const 2)) (i32.store (i32.const 1032) (i32.const 16384))
                  (i32.store (i32.const 1036) (i32.const 1001)) (i32.const 1024)";
-    let reason = broken(&guests::filter(split)).await;
-    assert_eq!(reason, "answered with 1001 messages, more than the 1000 that are allowed");
+    let reason = "made 1001 messages of one, more than the 1000 that `limits.children` allows".to_owned();
+    assert_eq!(beyond(&guests::filter(split)).await, (Limit::Children, reason));
     // Claims more bytes than it has memory for.
     let lie = "(i32.store8 (i32.const 1028) (i32.const 1)) (i32.store8 (i32.const 1052) (i32.const 1))
                (i32.store (i32.const 1060) (i32.const -1)) (i32.const 1024)";
@@ -223,8 +232,9 @@ async fn an_answer_longer_than_allowed_is_refused() {
     let mut settings = settings();
     settings.memory_mib = 32;
     let version = bench.load_with(&guests::filter(long), &settings).await.unwrap();
-    let reason = "answered with a payload of 16777217 bytes, more than the 16777216 that are allowed".to_owned();
-    assert_eq!(version.lend().await.unwrap().filter(&message("x")).await, Err(Fault::Broken { reason }));
+    let reason = "answered with 16777217 bytes, more than `limits.answer_kib` = 16384 allows".to_owned();
+    let fault = Fault::Broken { limit: Some(Limit::Answer), reason };
+    assert_eq!(version.lend().await.unwrap().filter(&message("x")).await, Err(fault));
     // It grew beyond half of what it may have, so it does not come back.
     assert_eq!(version.idle_instances(), 0);
 }
@@ -262,7 +272,9 @@ async fn idle_instances_are_bounded() {
 
 #[tokio::test]
 async fn more_instances_than_there_is_room_for_heal_with_time() {
-    let version = Bench::new().load(&guests::pass("")).await.unwrap();
+    let mut settings = settings();
+    settings.limits.instances = 2_000;
+    let version = Bench::new().load_with(&guests::pass(""), &settings).await.unwrap();
     let mut lent = Vec::new();
     let fault = loop {
         match version.lend().await {

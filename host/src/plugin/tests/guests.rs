@@ -1,5 +1,6 @@
 //! Components out of Wasm text: a module with the canonical names, wrapped by the world it says it is for.
 
+use wasm_encoder::{Component, ComponentSection, ComponentSectionId, InstanceSection, ModuleArg, RawSection};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve, WorldId};
 
@@ -178,4 +179,44 @@ pub(super) fn alone(wit: &str, module: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
+}
+
+/// A publisher that asks for `requests` requests, with nothing but the payload in them, whatever it is told.
+pub(super) fn greedy(requests: u32) -> Vec<u8> {
+    let ask = format!(
+        "(i32.store (i32.const 1028) (i32.const 131072)) (i32.store (i32.const 1032) (i32.const {requests})) (i32.const 1024)"
+    );
+    // A realloc that needs no more than one place: nothing that is handed over is looked at.
+    let module = format!(
+        r#"(module
+            (memory (export "memory") 4)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
+            (func (export "gristmill:plugin/setup@0.1.0#init") (param i32 i32) (result i32) (i32.const 1024))
+            (func (export "gristmill:plugin/publishing@0.1.0#publish") (param i32 i32) (result i32) {ask})
+            (func (export "gristmill:plugin/publishing@0.1.0#answered") (param i32 i32 i32 i32) (result i32) {ask}))"#
+    );
+    component("package test:none;", "gristmill:plugin/publisher@0.1.0", &module)
+}
+
+/// A filter that passes everything, and has `count` instances of the core module `module` beside its own.
+pub(super) fn crowd(count: usize, module: &str) -> Vec<u8> {
+    let mut component = pass("");
+    let sections = wasmparser::Parser::new(0).parse_all(&component).map(Result::unwrap);
+    let own = |payload: &wasmparser::Payload<'_>| matches!(payload, wasmparser::Payload::ModuleSection { .. });
+    let index = sections.filter(own).count() as u32;
+    let module = wat::parse_str(module).unwrap();
+    RawSection { id: ComponentSectionId::CoreModule.into(), data: &module }.append_to_component(&mut component);
+    let mut instances = InstanceSection::new();
+    for _ in 0..count {
+        instances.instantiate(index, Vec::<(&str, ModuleArg)>::new());
+    }
+    instances.append_to_component(&mut component);
+    component
+}
+
+/// A component that holds the component `inner` and nothing else.
+pub(super) fn around(inner: &[u8]) -> Vec<u8> {
+    let mut outer = Component::new();
+    outer.section(&RawSection { id: ComponentSectionId::Component.into(), data: inner });
+    outer.finish()
 }

@@ -62,6 +62,7 @@ fn envelope(id: &str, plugin: &str, reason: &str) -> Envelope {
         plugin: Some(plugin.into()),
         digest: None,
         broke: false,
+        limit: None,
         reason: reason.into(),
     };
     Envelope {

@@ -75,8 +75,14 @@ mod tests {
 
     #[test]
     fn any_payload_comes_back_as_it_was() {
-        let trouble =
-            Trouble { attempt: 1, plugin: Some("http".into()), digest: None, broke: true, reason: "503\nbusy".into() };
+        let trouble = Trouble {
+            attempt: 1,
+            plugin: Some("http".into()),
+            digest: None,
+            broke: true,
+            limit: Some(crate::message::Limit::Time),
+            reason: "503\nbusy".into(),
+        };
         let envelope = Envelope {
             id: "x-1".into(),
             attempts: 1,

@@ -208,7 +208,7 @@ impl Node {
 }
 
 pub(in crate::source) fn trouble(attempt: u32, reason: &str) -> Trouble {
-    Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, reason: reason.into() }
+    Trouble { attempt, plugin: Some("p".into()), digest: None, broke: false, limit: None, reason: reason.into() }
 }
 
 pub(in crate::source) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {

@@ -1,0 +1,112 @@
+//! How much a plugin may answer: bytes, messages, requests, and words about what went wrong.
+
+use super::{console::prefix, fault::beyond};
+use crate::{
+    config::Limits,
+    message::{Change, Fault, Limit, Message, Verdict},
+    request::Request,
+};
+use bytes::Bytes;
+
+/// Bytes of a reason that a plugin gives; what is beyond is cut.
+const REASON_BYTES: usize = 4096;
+/// Bytes that one call may hand over beside an answer: lists, and what goes to the host's own functions.
+const ASIDE: usize = 1 << 20;
+/// Bytes that one child or request takes before anything is in it.
+const EACH: usize = 128;
+
+/// Bytes one call may hand to the host in all; a list of a thousand names for the same bytes costs a thousand times.
+pub(super) fn bytes_per_call(limits: &Limits) -> usize {
+    let records = limits.children.saturating_add(limits.requests).saturating_mul(EACH);
+    bytes(limits).saturating_add(ASIDE).saturating_add(records)
+}
+
+/// `verdict`, if that is within `limits`.
+pub(super) fn verdict(limits: &Limits, verdict: Verdict) -> Result<Verdict, Fault> {
+    match &verdict {
+        Verdict::Pass => {}
+        Verdict::Drop(None) => {}
+        Verdict::Drop(Some(reason)) => return Ok(Verdict::Drop(Some(shortened(reason)))),
+        Verdict::Replace(change) => allowed_bytes(limits, change_bytes(change))?,
+        Verdict::Split(changes) => {
+            if changes.len() > limits.children {
+                return Err(too_many_children(limits, changes.len()));
+            }
+            allowed_bytes(limits, changes.iter().map(change_bytes).sum())?;
+        }
+    }
+    Ok(verdict)
+}
+
+/// The requests made for `message`, if they are within `limits`.
+pub(super) fn requests(limits: &Limits, message: &Message, requests: Vec<Request>) -> Result<Vec<Request>, Fault> {
+    if requests.len() > limits.requests {
+        return Err(too_many_requests(limits, requests.len()));
+    }
+    allowed_bytes(limits, requests.iter().map(|request| request_bytes(request, message)).sum())?;
+    Ok(requests)
+}
+
+/// `fault` with no more words than anybody reads.
+pub(super) fn fault(fault: Fault) -> Fault {
+    fault.reworded(shortened)
+}
+
+/// A reason of which no more is left than anybody reads.
+pub(super) fn shortened(reason: &str) -> String {
+    prefix(reason, REASON_BYTES).to_owned()
+}
+
+/// One message has become so many.
+pub(super) fn too_many_children(limits: &Limits, count: usize) -> Fault {
+    let most = limits.children;
+    beyond(Limit::Children, format!("made {count} messages of one, more than the {most} that `limits.children` allows"))
+}
+
+/// So many requests were asked for, for one message.
+pub(super) fn too_many_requests(limits: &Limits, count: usize) -> Fault {
+    let most = limits.requests;
+    beyond(
+        Limit::Requests,
+        format!("asked for {count} requests for one message, more than the {most} that `limits.requests` allows"),
+    )
+}
+
+/// Requests were asked for once more than they may be.
+pub(super) fn too_many_rounds(limits: &Limits) -> Fault {
+    let most = limits.rounds;
+    beyond(
+        Limit::Rounds,
+        format!("still asked for requests after the {most} rounds for one message that `limits.rounds` allows"),
+    )
+}
+
+fn bytes(limits: &Limits) -> usize {
+    usize::try_from(limits.answer_kib).unwrap_or(usize::MAX).saturating_mul(1 << 10)
+}
+
+fn allowed_bytes(limits: &Limits, found: usize) -> Result<(), Fault> {
+    if found <= bytes(limits) {
+        return Ok(());
+    }
+    let kib = limits.answer_kib;
+    Err(beyond(Limit::Answer, format!("answered with {found} bytes, more than `limits.answer_kib` = {kib} allows")))
+}
+
+fn change_bytes(change: &Change) -> usize {
+    let headers = change.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len));
+    let topic = change.topic.as_ref().map_or(0, String::len);
+    topic + headers.sum::<usize>() + change.payload.as_ref().map_or(0, Bytes::len)
+}
+
+/// A body that is the payload of `message` is shared, however many requests have it.
+fn request_bytes(request: &Request, message: &Message) -> usize {
+    let http = match request {
+        Request::Http(http) => http,
+        Request::Redis(words) => return words.iter().map(Bytes::len).sum(),
+    };
+    let headers = http.headers.iter().map(|(name, value)| name.len() + value.len());
+    let shared = http.body.as_ptr() == message.payload.as_ptr();
+    let body = if shared { 0 } else { http.body.len() };
+    http.method.len() + http.url.len() + headers.sum::<usize>() + body
+}

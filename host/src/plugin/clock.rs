@@ -1,0 +1,89 @@
+//! The time of one call: computing, which is counted in slices between which others may go first, and waiting.
+
+use super::{engine::Engine, fault::Stop, state::State};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::sleep;
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+/// Ticks for which a guest computes before others go first.
+const SLICE: u64 = 1;
+
+/// What is left of the time of a call.
+#[derive(Default)]
+pub(super) struct Clock {
+    /// Ticks it may still compute for.
+    left: u64,
+    gives_way: GivesWay,
+}
+
+/// Whether the guest has only let others go first, and waits for nothing.
+#[derive(Clone, Default)]
+pub(super) struct GivesWay(Arc<AtomicBool>);
+
+impl Clock {
+    /// Shared with whoever polls the call.
+    pub(super) fn gives_way(&self) -> GivesWay {
+        self.gives_way.clone()
+    }
+
+    /// Takes the next slice, or ends the call.
+    fn next(&mut self) -> UpdateDeadline {
+        if self.left == 0 {
+            return UpdateDeadline::Interrupt;
+        }
+        let slice = SLICE.min(self.left);
+        self.left -= slice;
+        self.gives_way.0.store(true, Ordering::Relaxed);
+        UpdateDeadline::Yield(slice)
+    }
+}
+
+/// Ends calls into the guest of `store` when their time is over.
+pub(super) fn watch(store: &mut Store<State>) {
+    store.epoch_deadline_callback(|mut cx: StoreContextMut<'_, State>| Ok(cx.data_mut().clock.next()));
+}
+
+/// Lets the guest of `store` compute for so many ticks from now on.
+pub(super) fn wind(store: &mut Store<State>, ticks: u64) {
+    store.data_mut().clock.left = ticks.saturating_sub(SLICE);
+    store.set_epoch_deadline(SLICE);
+}
+
+/// Runs `call`, and ends it when it has waited until `time` is over. Most calls are over at the first poll and never see
+/// a timer; what computes for too long is ended by its clock.
+pub(super) async fn within<T>(
+    engine: &Engine,
+    gives_way: &GivesWay,
+    time: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, Stop> {
+    let start = engine.now();
+    let mut call = pin!(call);
+    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+        return Ok(answer?);
+    }
+    let mut timer = None;
+    let mut first = true;
+    poll_fn(|cx| {
+        if !std::mem::take(&mut first)
+            && let Poll::Ready(answer) = call.as_mut().poll(cx)
+        {
+            return Poll::Ready(answer.map_err(Stop::Wasm));
+        }
+        if gives_way.0.swap(false, Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let rest = || Box::pin(sleep(time.saturating_sub(engine.since(start))));
+        timer.get_or_insert_with(rest).as_mut().poll(cx).map(|()| Err(Stop::Time))
+    })
+    .await
+}
