@@ -1,9 +1,12 @@
 //! What can only be seen from several values together: doublets, contradictions, things without effect.
 
 mod cluster;
+mod dirs;
 mod effect;
 mod server;
 mod sources;
+
+pub(super) use dirs::own_dirs;
 
 use super::{
     Retry, Secrets,

@@ -35,6 +35,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .into_iter()
         .map(|(entry, fields)| plugin::named_plugin(reading, entry, &fields, directory))
         .collect();
+    check::own_dirs(reading, &plugins, [Some(directory), plugins_dir.as_deref(), data_dir.as_deref()]);
     check::together(reading, root, &server, &pipelines, &plugins);
     Some(Config {
         redis: server.redis?,

@@ -88,22 +88,30 @@ impl Exports {
 
 fn kind(component: &Component, engine: &Engine) -> Result<Kind, Cause> {
     let ty = component.component_type();
+    for (name, _) in ty.imports(engine) {
+        interface(name)?;
+    }
     let (mut filters, mut publishes) = (false, false);
     for (name, _) in ty.exports(engine) {
-        let Some((interface, version)) = name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) else {
-            continue;
-        };
-        if !version.starts_with("0.1.") {
-            return Err(Cause::OtherVersion { found: version.to_owned(), spoken: VERSION });
-        }
-        filters |= interface == "filtering";
-        publishes |= interface == "publishing";
+        let interface = interface(name)?;
+        filters |= interface == Some("filtering");
+        publishes |= interface == Some("publishing");
     }
     match (filters, publishes) {
         (true, false) => Ok(Kind::Filter),
         (false, true) => Ok(Kind::Publisher),
         (true, true) => Err(Cause::TwoKinds),
         (false, false) => Err(Cause::NoPlugin { spoken: VERSION }),
+    }
+}
+
+/// Which interface of the API `name` is, if it is one of a version that is spoken here.
+fn interface(name: &str) -> Result<Option<&str>, Cause> {
+    match name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) {
+        Some((_, version)) if !version.starts_with("0.1.") => {
+            Err(Cause::OtherVersion { found: version.to_owned(), spoken: VERSION })
+        }
+        found => Ok(found.map(|(interface, _)| interface)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands of Redis that publishers ask for: carried out as granted, and otherwise told and buried.
 
 use crate::jobs::{SOON, pipeline};
-use gristmill_tests::{Dead, Mill, Redis, eventually};
+use gristmill_tests::{Cluster, Dead, Mill, Redis, eventually};
 use serde_json::{Value, json};
 
 const RETRY: &str = "retry = { attempts = 20, crashes = 1, first = \"100ms\", longest = \"100ms\" }";
@@ -100,4 +100,33 @@ fn commands_wait_for_a_connection_that_was_cut() {
         answers(&mill, &json!([["INCR", "n"]]));
         assert!(mill.redis.ask::<usize>(&["GET", "n"]) > count);
     }
+}
+
+#[test]
+fn commands_find_the_server_of_their_keys_in_a_cluster() {
+    let cluster = Cluster::start();
+    let table =
+        "[plugin.commander]\nconfig = { url = \"$SINK/\" }\nallow_http = [\"$AUTHORITY\"]\nallow_redis = [\"* *\"]\n";
+    let config = pipeline(RETRY, table).replace("publish = [\"http\"]", "publish = [\"commander\"]");
+    let mill = Mill::at(cluster.url(), cluster).guests(&["commander"]).plugins(&["http"]).config(&config);
+    let _node = mill.node();
+    let push = |commands: Value| {
+        let before = mill.sink.count();
+        let mut pushed = mill.redis.at("jobs").connect();
+        redis::cmd("RPUSH").arg("jobs").arg(commands.to_string()).exec(&mut pushed).unwrap();
+        before
+    };
+    // Keys in the slots of every server.
+    let keys: Vec<String> = (0..12).map(|number| format!("key-{number}")).collect();
+    let commands: Vec<[&str; 3]> = keys.iter().map(|key| ["SET", key, "1"]).collect();
+    let before = push(json!(commands));
+    eventually(SOON, "the answers are posted", || (mill.sink.count() > before).then_some(()));
+    for key in &keys {
+        assert_eq!(mill.redis.at(key).ask::<Option<String>>(&["GET", key]).as_deref(), Some("1"), "{key}");
+    }
+    push(json!([["MGET", "key-0", "key-1"]]));
+    eventually(SOON, "keys on different servers are refused", || {
+        let letters = Dead::of(&mill, "jobs").list();
+        letters.iter().any(|letter| letter.to_string().contains("hash to the same slot")).then_some(())
+    });
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::config) struct PluginDraft<'a> {
     pub(in crate::config) entry: &'a Entry,
     pub(in crate::config) name: Option<String>,
-    plugin: Option<Plugin>,
+    pub(in crate::config) plugin: Option<Plugin>,
 }
 
 /// The table of a plugin; relative paths are taken from `directory`.

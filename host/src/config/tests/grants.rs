@@ -24,6 +24,41 @@ fn directories_lie_beside_the_file_and_may_be_read_only() {
 }
 
 #[test]
+fn no_plugin_writes_what_the_node_trusts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = dir.path().canonicalize().expect("it is there");
+    for name in ["spool", "plugins", "state/cache"] {
+        std::fs::create_dir_all(home.join(name)).expect("a directory");
+    }
+    std::os::unix::fs::symlink("plugins", home.join("spool/link")).expect("a link");
+    std::os::unix::fs::symlink(home.join("state"), home.join("link")).expect("a link");
+    let read = |grant: &str| {
+        let text = format!("data_dir = \"state\"\n{MINIMAL}[plugin.out]\nallow_dirs = {{ a = \"{grant}\" }}\n");
+        let source = Source { path: home.join("gristmill.toml"), text };
+        parse(source, &environment).map_err(|faults| messages(&faults).concat())
+    };
+    let above = home.parent().expect("it lies somewhere").display().to_string();
+    for (grant, what) in [
+        (".", "this very file"),
+        ("spool/..", "this very file"),
+        (above.as_str(), "this very file"),
+        ("/", "this very file"),
+        ("plugins", "`plugins_dir`"),
+        ("plugins/new", "`plugins_dir`"),
+        ("state", "`data_dir`"),
+        ("state/cache", "`data_dir`"),
+        ("link/cache", "`data_dir`"),
+    ] {
+        let expected = format!("this lets a plugin change {what}, and with it what plugins may do");
+        assert_eq!(read(grant).expect_err(grant), expected, "{grant}");
+        assert!(read(&format!("{grant}:ro")).is_ok(), "{grant}");
+    }
+    for grant in ["spool", "spool/new", "elsewhere", "/tmp/elsewhere"] {
+        assert!(read(grant).is_ok(), "{grant}");
+    }
+}
+
+#[test]
 fn variables_clock_and_chance_are_allowed_by_name() {
     let plugin = plugin("allow_env = [\"LANG\"]\nallow = [\"random\", \"clock\", \"clock\"]");
     assert_eq!(plugin.allow_env, ["LANG"]);

@@ -50,6 +50,12 @@ async fn another_version_of_the_api_is_named() {
         wat::parse_str(r#"(component (instance $i) (export "gristmill:plugin/filtering@0.2.0" (instance $i)))"#);
     let refusal = Bench::new().refusal(&component.unwrap()).await;
     assert!(refusal.contains("speaks version 0.2.0 of the plugin API and this host speaks 0.1.0"), "{refusal}");
+    let component = wat::parse_str(
+        r#"(component (import "gristmill:plugin/envelope@1.0.0" (instance)) (instance $i)
+             (export "gristmill:plugin/filtering@0.1.0" (instance $i)))"#,
+    );
+    let refusal = Bench::new().refusal(&component.unwrap()).await;
+    assert!(refusal.contains("speaks version 1.0.0 of the plugin API and this host speaks 0.1.0"), "{refusal}");
 }
 
 #[tokio::test]
