@@ -44,6 +44,10 @@ fn its_links_lead_somewhere() {
     let readme = read("README.md");
     let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     for link in links.filter(|link| !link.starts_with("http")) {
-        assert!(built::repository().join(link).exists(), "{link}");
+        let (path, place) = link.split_once('#').unwrap_or((link, ""));
+        assert!(built::repository().join(path).exists(), "{link}");
+        // A heading is linked to in small letters, with a hyphen for each space.
+        let is_place = |line: &str| line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-") == place;
+        assert!(place.is_empty() || read(path).lines().any(|line| line.starts_with('#') && is_place(line)), "{link}");
     }
 }
