@@ -8,12 +8,13 @@ mod retry;
 
 use crate::{
     config::{self, Retry},
+    connection::Connector,
     effect::{Allowance, Effects},
     event,
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
     shutdown::Shutdown,
-    source::{Connector, Delivery, Opening, Ordered, Source},
+    source::{Delivery, Opening, Ordered, Source},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};

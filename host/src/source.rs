@@ -20,10 +20,12 @@ mod stream;
 mod tests;
 mod thoonk;
 
-use crate::{config, connection};
+use crate::{
+    config,
+    connection::{self, Connector},
+};
 
 pub use channel::Channel;
-pub use connection::{Connector, Error};
 pub use delivery::Delivery;
 pub use list::Lists;
 pub use opening::{Opening, Ordered, Start, Waiting};

@@ -2,8 +2,8 @@
 
 use crate::{
     config::{self, Faults, Loaded},
-    node,
-    source::{self, dead},
+    connection, node,
+    source::dead,
 };
 use std::{
     io::{self, IsTerminal, Write},
@@ -30,7 +30,7 @@ fn code(error: &anyhow::Error) -> u8 {
     let node = error.downcast_ref::<node::Error>();
     if faults(error).is_some() {
         BAD_CONFIG
-    } else if error.is::<source::Error>()
+    } else if error.is::<connection::Error>()
         || matches!(error.downcast_ref(), Some(dead::Error::Redis(_)))
         || matches!(node, Some(node::Error::Redis(_) | node::Error::Embedded(_)))
     {

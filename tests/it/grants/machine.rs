@@ -1,6 +1,8 @@
 //! Environment, clocks, randomness and sockets.
 
 use super::{mill, told};
+use crate::jobs::SOON;
+use gristmill_tests::{Answer, eventually};
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -78,4 +80,18 @@ fn nothing_opens_a_socket() {
         let came = told(&mill, &json!({ "do": "connect", "address": address }));
         assert!(came.starts_with("no "), "{address}: {came}");
     }
+}
+
+#[test]
+fn a_message_that_is_tried_again_is_told_the_same_time() {
+    let mill = mill("");
+    let config = std::fs::read_to_string(mill.config_file()).unwrap();
+    let often = "retry = { attempts = 3, first = \"700ms\", longest = \"700ms\" }";
+    mill.write_raw_config(&config.replace("retry = { attempts = 1, crashes = 1 }", often));
+    mill.sink.answer_first(2, Answer::Status(503));
+    let _node = mill.node();
+    mill.redis.push("jobs", [json!({ "do": "clock" }).to_string()]);
+    eventually(SOON, "it is delivered at the third attempt", || (mill.sink.count() == 3).then_some(()));
+    let times: Vec<u128> = mill.sink.received().iter().map(|received| clock(&received.text()).0).collect();
+    assert!(times.iter().all(|time| *time == times[0]), "{times:?}");
 }

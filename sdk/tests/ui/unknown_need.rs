@@ -1,0 +1,3 @@
+gristmill_sdk::needs!("http api.example.com", "telepathy");
+
+fn main() {}
