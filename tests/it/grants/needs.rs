@@ -61,7 +61,7 @@ fn the_http_publisher_says_that_it_needs_a_host() {
 #[test]
 fn check_tells_what_each_plugin_may_do_and_need_not() {
     let mill = mill(
-        "allow_http = [\"example.com\"]\nallow_env = [\"GRISTMILL_NOT_SET\"]\nallow = [\"clock\"]\nallow_dirs = { tmp = \".:ro\" }",
+        "allow_http = [\"example.com\"]\nallow_env = [\"GRISTMILL_NOT_SET\"]\nallow = [\"clock\"]\nallow_dirs = { tmp = \".:ro\" }\nsecrets = { token = \"x\" }",
     );
     let finished = mill.run(&["check"]);
     assert_eq!(finished.code, 0, "{}", finished.stderr);
@@ -81,6 +81,7 @@ fn check_tells_what_each_plugin_may_do_and_need_not() {
         "sees the variables `GRISTMILL_NOT_SET` (which is not set)\n",
         "has clock\n",
         "warning: does not need http; take it out of `allow_http`\n",
+        "warning: a filter sends nothing, so its `secrets` go nowhere\n",
     ] {
         assert!(reach.contains(words), "{words}: {said}");
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{self, DirAccess, DirGrant, Plugin},
-    plugin::{Means, Need, Needs, Version},
+    plugin::{Kind, Means, Need, Needs, Version},
 };
 
 /// A line for each of these, as they stand below the plugin's own.
@@ -14,6 +14,9 @@ pub(super) fn of(version: &Version) -> Vec<String> {
     }
     lines.extend(needed(needs));
     lines.extend(needs.idle(version.kind(), settings).iter().map(idle));
+    if version.kind() == Kind::Filter && settings.secrets.names().next().is_some() {
+        lines.push("warning: a filter sends nothing, so its `secrets` go nowhere".to_owned());
+    }
     lines
 }
 
