@@ -147,6 +147,8 @@ pub struct Plugin {
     pub isolation: Isolation,
     /// How much of everything else.
     pub limits: Limits,
+    /// How it is run if it is a plain WASI program.
+    pub mode: Mode,
     /// Where it may send HTTP requests.
     pub allow_http: Vec<HttpGrant>,
     /// For one HTTP exchange, from looking up the name to the last byte.
@@ -195,6 +197,17 @@ pub enum Isolation {
     Reuse,
     /// A fresh instance for each message.
     Message,
+}
+
+/// How a plain WASI program is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Afresh for each message; the output is the new payload. Also what every other plugin has.
+    Auto,
+    /// Afresh for each message; the output is headers, an empty line, and the new payload.
+    Cgi,
+    /// Kept, fed a line of JSON for each message, and answering with one.
+    Lines,
 }
 
 /// How the node ends.

@@ -229,6 +229,7 @@ fn place<'a>(loaded: &'a Loaded, refusal: &'a Refusal) -> Place<'a> {
     let key = match &refusal.cause {
         Cause::Config(_) => Some("config"),
         Cause::Ungranted(needs) => needs.first().and_then(|need| need.means.key()),
+        Cause::NoProgram => Some("mode"),
         Cause::Directory { .. } => Some("allow_dirs"),
         _ => None,
     };

@@ -3,6 +3,7 @@
 mod answer;
 mod cache;
 mod clock;
+mod code;
 mod compile;
 mod console;
 mod digest;
@@ -11,10 +12,13 @@ mod engine;
 mod fault;
 mod grants;
 mod guest;
+mod idle;
 mod load;
 mod needs;
+mod program;
 mod refusal;
 mod state;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod v0_1;
@@ -23,6 +27,7 @@ pub mod watch;
 
 pub use directory::plugin_name;
 pub use needs::{Means, Need, Needs};
+pub use program::{Garbled, parse_head, parse_line};
 pub use refusal::{Cause, FILE_BYTES, Refusal};
 pub use v0_1::Kind;
 pub use version::{Lent, Version};
@@ -258,7 +263,7 @@ impl Plugins {
     fn put_in_force(&self, version: Arc<Version>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.get(version.name()) else {
-            event::plugin_ready(version.name(), version.digest(), version.kind(), version.took);
+            event::plugin_ready(version.name(), version.digest(), version.title(), version.took);
             slots.insert(version.name().to_owned(), Arc::new(Slot { current: ArcSwap::new(version) }));
             return;
         };

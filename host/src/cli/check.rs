@@ -41,7 +41,7 @@ fn describe(config: &Config, prepared: &Prepared, redis: &str) -> String {
     }
     for version in prepared.versions() {
         // Writing to a string cannot fail.
-        let _ok = writeln!(said, "plugin    {}: {} {}", version.name(), version.kind(), version.digest()).is_ok();
+        let _ok = writeln!(said, "plugin    {}: {} {}", version.name(), version.title(), version.digest()).is_ok();
         for line in grants::of(version) {
             let _ok = writeln!(said, "          {line}").is_ok();
         }

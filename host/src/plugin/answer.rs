@@ -12,6 +12,8 @@ use bytes::Bytes;
 const REASON_BYTES: usize = 4096;
 /// Bytes that one call may hand over beside an answer: lists, and what goes to the host's own functions.
 const ASIDE: usize = 1 << 20;
+/// Headers that one message may be given or lose at once: each is compared with all others.
+const HEADERS: usize = 1_000;
 /// Bytes that one child or request takes before anything is in it.
 const EACH: usize = 128;
 
@@ -27,11 +29,15 @@ pub(super) fn verdict(limits: &Limits, verdict: Verdict) -> Result<Verdict, Faul
         Verdict::Pass => {}
         Verdict::Drop(None) => {}
         Verdict::Drop(Some(reason)) => return Ok(Verdict::Drop(Some(shortened(reason)))),
-        Verdict::Replace(change) => allowed_bytes(limits, change_bytes(change))?,
+        Verdict::Replace(change) => {
+            allowed_headers(change)?;
+            allowed_bytes(limits, change_bytes(change))?;
+        }
         Verdict::Split(changes) => {
             if changes.len() > limits.children {
                 return Err(too_many_children(limits, changes.len()));
             }
+            changes.iter().try_for_each(allowed_headers)?;
             allowed_bytes(limits, changes.iter().map(change_bytes).sum())?;
         }
     }
@@ -81,7 +87,14 @@ pub(super) fn too_many_rounds(limits: &Limits) -> Fault {
     )
 }
 
-fn bytes(limits: &Limits) -> usize {
+/// More bytes than an answer may have were on their way.
+pub(super) fn too_long(limits: &Limits) -> Fault {
+    let kib = limits.answer_kib;
+    beyond(Limit::Answer, format!("answered with more bytes than `limits.answer_kib` = {kib} allows"))
+}
+
+/// Bytes of one answer.
+pub(super) fn bytes(limits: &Limits) -> usize {
     usize::try_from(limits.answer_kib).unwrap_or(usize::MAX).saturating_mul(1 << 10)
 }
 
@@ -91,6 +104,16 @@ fn allowed_bytes(limits: &Limits, found: usize) -> Result<(), Fault> {
     }
     let kib = limits.answer_kib;
     Err(beyond(Limit::Answer, format!("answered with {found} bytes, more than `limits.answer_kib` = {kib} allows")))
+}
+
+fn allowed_headers(change: &Change) -> Result<(), Fault> {
+    match change.headers.len() {
+        ..=HEADERS => Ok(()),
+        count => Err(beyond(
+            Limit::Answer,
+            format!("answered with {count} headers for one message, more than the {HEADERS} that are allowed"),
+        )),
+    }
 }
 
 fn change_bytes(change: &Change) -> usize {

@@ -3,7 +3,10 @@
 //! An entry is named by the content of the plugin and everything of the engine that its machine code depends on, and
 //! starts with a checksum. Machine code is trusted as it lies there, so the directory must be nobody else's to write.
 
-use super::digest::Digest;
+use super::{
+    code::{Code, Form},
+    digest::Digest,
+};
 use crate::event;
 use std::{
     ffi::OsStr,
@@ -14,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     time::SystemTime,
 };
-use wasmtime::{Engine, component::Component};
+use wasmtime::Engine;
 
 /// Entries that are kept; the least recently used go first.
 const ENTRIES: usize = 64;
@@ -37,18 +40,18 @@ impl Cache {
         Self { dir: usable.is_ok().then(|| dir.to_owned()), engine: engine.clone() }
     }
 
-    /// The compiled plugin whose file has `digest`, if it is here and sound.
-    pub(super) fn load(&self, digest: Digest) -> Option<Component> {
+    /// The compiled plugin whose file has `digest` and this form, if it is here and sound.
+    pub(super) fn load(&self, form: Form, digest: Digest) -> Option<Code> {
         let file = self.file(digest)?;
         let entry = fs::read(&file).ok()?;
-        let component = sound(&entry).and_then(|artifact| load(&self.engine, artifact).ok());
-        if component.is_none() {
+        let code = sound(&entry).and_then(|artifact| form.load(&self.engine, artifact).ok());
+        if code.is_none() {
             event::compile_cache_damaged(&file);
         } else if let Ok(entry) = File::options().append(true).open(&file) {
             // Only the order of tidying depends on it.
             drop(entry.set_modified(SystemTime::now()));
         }
-        component
+        code
     }
 
     /// Keeps `artifact` as the compiled form of the plugin whose file has `digest`.
@@ -68,17 +71,6 @@ impl Cache {
         let name = format!("{digest}-{:016x}.{EXTENSION}", hasher.finish());
         Some(self.dir.as_ref()?.join(name))
     }
-}
-
-/// Makes `component` out of `artifact`, the output of this very engine.
-#[expect(
-    unsafe_code,
-    reason = "machine code can only be trusted, not checked: it comes from this process, or verified from a directory that is ours alone"
-)]
-pub(super) fn load(engine: &Engine, artifact: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `artifact` was made by `Engine::precompile_component` in this process, or by one with the same engine,
-    // version and flags, and has lain in a directory only this user can write since, with a checksum over it.
-    unsafe { Component::deserialize(engine, artifact) }
 }
 
 /// The artifact in `entry`, if the checksum before it is right.

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -17,11 +17,11 @@ use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 /// Ticks for which a guest computes before others go first.
 const SLICE: u64 = 1;
 
-/// What is left of the time of a call.
-#[derive(Default)]
+/// What is left of the time of a call; every clone shows the same.
+#[derive(Clone, Default)]
 pub(super) struct Clock {
     /// Ticks it may still compute for.
-    left: u64,
+    left: Arc<AtomicU64>,
     gives_way: GivesWay,
 }
 
@@ -35,13 +35,19 @@ impl Clock {
         self.gives_way.clone()
     }
 
+    /// Lets a guest that rests in the middle of its only call compute for so many ticks more, the slice it is in included.
+    pub(super) fn wind(&self, ticks: u64) {
+        self.left.store(ticks.saturating_sub(SLICE), Ordering::Relaxed);
+    }
+
     /// Takes the next slice, or ends the call.
-    fn next(&mut self) -> UpdateDeadline {
-        if self.left == 0 {
+    fn next(&self) -> UpdateDeadline {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
             return UpdateDeadline::Interrupt;
         }
-        let slice = SLICE.min(self.left);
-        self.left -= slice;
+        let slice = SLICE.min(left);
+        self.left.store(left - slice, Ordering::Relaxed);
         self.gives_way.0.store(true, Ordering::Relaxed);
         UpdateDeadline::Yield(slice)
     }
@@ -49,12 +55,12 @@ impl Clock {
 
 /// Ends calls into the guest of `store` when their time is over.
 pub(super) fn watch(store: &mut Store<State>) {
-    store.epoch_deadline_callback(|mut cx: StoreContextMut<'_, State>| Ok(cx.data_mut().clock.next()));
+    store.epoch_deadline_callback(|cx: StoreContextMut<'_, State>| Ok(cx.data().clock.next()));
 }
 
 /// Lets the guest of `store` compute for so many ticks from now on.
 pub(super) fn wind(store: &mut Store<State>, ticks: u64) {
-    store.data_mut().clock.left = ticks.saturating_sub(SLICE);
+    store.data().clock.wind(ticks);
     store.set_epoch_deadline(SLICE);
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Error,
-    cache::{self, Cache},
+    cache::Cache,
+    code::{Code, Form},
     digest::Digest,
     fault,
     refusal::Cause,
@@ -16,7 +17,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{mpsc, oneshot};
-use wasmtime::{Engine, component::Component};
+use wasmtime::Engine;
 
 /// Plugins that may wait for the compiler before those who ask have to wait, too.
 const WAITING: usize = 64;
@@ -34,8 +35,9 @@ pub(super) struct Compiler {
 
 struct Job {
     bytes: Bytes,
+    form: Form,
     digest: Digest,
-    done: oneshot::Sender<Result<Component, Cause>>,
+    done: oneshot::Sender<Result<Code, Cause>>,
 }
 
 impl Compiler {
@@ -52,30 +54,21 @@ impl Compiler {
         Ok(Self { cache, jobs })
     }
 
-    /// The component that `bytes` are; `digest` is theirs.
+    /// The machine code of `bytes`; `digest` is theirs.
     ///
     /// # Errors
-    /// Bytes that are no component are refused.
-    pub(super) async fn component(&self, bytes: Bytes, digest: Digest) -> Result<Component, Cause> {
-        recognise(&bytes)?;
+    /// Bytes that are no Wasm are refused.
+    pub(super) async fn code(&self, bytes: Bytes, digest: Digest) -> Result<Code, Cause> {
+        let form = Form::of(&bytes).ok_or(Cause::NotWasm)?;
         let cache = Arc::clone(&self.cache);
-        let cached = tokio::task::spawn_blocking(move || cache.load(digest)).await;
-        if let Ok(Some(component)) = cached {
-            return Ok(component);
+        let cached = tokio::task::spawn_blocking(move || cache.load(form, digest)).await;
+        if let Ok(Some(code)) = cached {
+            return Ok(code);
         }
         let (done, result) = oneshot::channel();
-        let sent = self.jobs.send(Job { bytes, digest, done }).await;
+        let sent = self.jobs.send(Job { bytes, form, digest, done }).await;
         sent.map_err(|_| Cause::Ending)?;
         result.await.map_err(|_| Cause::Ending)?
-    }
-}
-
-/// Tells a component from everything else by its first eight bytes.
-fn recognise(bytes: &[u8]) -> Result<(), Cause> {
-    match bytes {
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(Cause::CoreModule),
-        _ => Err(Cause::NotWasm),
     }
 }
 
@@ -92,17 +85,17 @@ fn work(engine: &Engine, cache: &Cache, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-fn compile(engine: &Engine, cache: &Cache, job: &Job) -> Result<Component, Cause> {
+fn compile(engine: &Engine, cache: &Cache, job: &Job) -> Result<Code, Cause> {
     // It may have been compiled under another name while this job waited.
-    if let Some(component) = cache.load(job.digest) {
-        return Ok(component);
+    if let Some(code) = cache.load(job.form, job.digest) {
+        return Ok(code);
     }
     let start = Instant::now();
-    let artifact = engine.precompile_component(&job.bytes).map_err(unusable)?;
-    let component = cache::load(engine, &artifact).map_err(unusable)?;
+    let artifact = job.form.compile(engine, &job.bytes).map_err(unusable)?;
+    let code = job.form.load(engine, &artifact).map_err(unusable)?;
     event::plugin_compiled(&job.digest.short(), start.elapsed());
     cache.store(job.digest, &artifact);
-    Ok(component)
+    Ok(code)
 }
 
 /// What is compiled may still be more than there is room for.

@@ -118,6 +118,7 @@ struct Talk {
     unfinished: Vec<u8>,
     loudness: Option<Loudness>,
     last_words: String,
+    last_line: String,
 }
 
 impl Console {
@@ -135,6 +136,7 @@ impl Console {
         let talk = &mut *lock(&self.talk);
         self.end(talk);
         talk.last_words.clear();
+        talk.last_line.clear();
         talk.message = Some(Arc::clone(id));
     }
 
@@ -143,6 +145,13 @@ impl Console {
         let talk = &mut *lock(&self.talk);
         self.end(talk);
         std::mem::take(&mut talk.last_words)
+    }
+
+    /// The last line that the guest wrote to stderr in this call; empty when it wrote none.
+    pub(super) fn last_line(&self) -> String {
+        let talk = &mut *lock(&self.talk);
+        self.end(talk);
+        std::mem::take(&mut talk.last_line)
     }
 
     /// Logs one whole text.
@@ -196,9 +205,14 @@ impl Talk {
         self.unfinished.extend(bytes.iter().take(room));
     }
 
-    /// Keeps `line` to explain a trap; what Rust says about backtraces explains nothing.
+    /// Keeps `line` to explain a trap or an exit; what Rust says about backtraces explains nothing.
     fn remember(&mut self, line: &str) {
-        if line.is_empty() || line.starts_with("note: run with") || self.last_words.len() >= LAST_WORDS {
+        if line.is_empty() || line.starts_with("note: run with") {
+            return;
+        }
+        self.last_line.clear();
+        self.last_line.push_str(prefix(line, LAST_WORDS));
+        if self.last_words.len() >= LAST_WORDS {
             return;
         }
         if !self.last_words.is_empty() {
@@ -342,5 +356,6 @@ mod tests {
         console.write(Loudness::Warn, b"panicked at src/lib.rs:1:\nno");
         console.write(Loudness::Warn, b" luck\nnote: run with RUST_BACKTRACE=1\n");
         assert_eq!(console.last_words(), "panicked at src/lib.rs:1: no luck");
+        assert_eq!(console.last_line(), "no luck");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Error,
+    code::Code,
     compile::Compiler,
     console::Voice,
     digest::Digest,
@@ -9,12 +10,14 @@ use super::{
     grants::{self, Grants},
     guest::Blueprint,
     needs::Needs,
+    program::{self, Entry, Program},
     refusal::{Cause, FILE_BYTES, Refusal},
     state::State,
+    terms::Terms,
     v0_1::{self, Exports, Kind},
-    version::{Origin, Version},
+    version::{Body, Origin, Version},
 };
-use crate::config;
+use crate::config::{self, Mode};
 use bytes::Bytes;
 use std::{
     fs::File,
@@ -23,7 +26,10 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use wasmtime::component::{Component, Linker};
+use wasmtime::{
+    Module,
+    component::{Component, ComponentExportIndex, InstancePre, Linker},
+};
 
 /// The interfaces that plugins may import. What is behind them reaches outside of the instance as far as it was granted, but for the log.
 const GRANTED: [&str; 30] = [
@@ -97,27 +103,71 @@ impl Loader {
             return Ok(current);
         }
         let origin = Origin { name: name.into(), file: file.to_owned(), digest, settings: settings.clone() };
-        let version = self.bring_up(bytes, origin, wanted).await;
-        let mut version = version.map_err(|cause| refusal(Some(digest), cause))?;
-        version.took = start.elapsed();
-        Ok(Arc::new(version))
+        let brought_up = self.bring_up(bytes, &origin, wanted).await;
+        let (needs, body) = brought_up.map_err(|cause| refusal(Some(digest), cause))?;
+        Ok(Arc::new(Version::new(origin, needs, body, start.elapsed())))
     }
 
-    async fn bring_up(&self, bytes: Bytes, origin: Origin, wanted: Option<Kind>) -> Result<Version, Cause> {
-        let component = self.compiler.component(bytes.clone(), origin.digest).await?;
-        let engine = self.engine.wasm();
-        let exports = Exports::of(&component, engine)?;
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != exports.kind()) {
-            return Err(Cause::OtherKind { found: exports.kind(), wanted });
+    async fn bring_up(&self, bytes: Bytes, origin: &Origin, wanted: Option<Kind>) -> Result<(Needs, Body), Cause> {
+        let code = self.compiler.code(bytes.clone(), origin.digest).await?;
+        let found = Found::of(code, self.engine.wasm())?;
+        found.fits(wanted, origin.settings.mode)?;
+        if let Found::Plugin(component, _) | Found::Command(component, _) = &found {
+            importable(component, self.engine.wasm())?;
         }
-        importable(&component, engine)?;
         let (needs, grants) = weigh(bytes, origin.settings.clone()).await?;
-        let pre = self.linker.instantiate_pre(&component);
-        let pre = pre.map_err(|error| Cause::Unlinkable(format!("{error:#}")))?;
+        let random = grants.random();
         let (lines, secrets) = (origin.settings.limits.log_lines, origin.settings.secrets.clone());
         let voice = Voice::new(&origin.name, origin.digest.short(), lines, secrets);
-        let plan = Blueprint::new(Arc::clone(&self.engine), pre, exports, voice, grants, &origin.settings);
-        Version::new(origin, needs, plan).await
+        let terms = Terms::new(Arc::clone(&self.engine), voice, grants, &origin.settings);
+        let entry = match found {
+            Found::Plugin(component, exports) => {
+                let plan = Blueprint { pre: self.link(&component)?, exports, terms };
+                return Ok((needs, Body::plugin(plan).await?));
+            }
+            Found::Command(component, run) => Entry::Command { pre: self.link(&component)?, run },
+            Found::Module(module) => Entry::module(&module, random)?,
+        };
+        let program = Program::start(Arc::clone(&origin.name), entry, origin.settings.mode, terms).await?;
+        Ok((needs, Body::Program(program)))
+    }
+
+    fn link(&self, component: &Component) -> Result<InstancePre<State>, Cause> {
+        self.linker.instantiate_pre(component).map_err(|error| Cause::Unlinkable(format!("{error:#}")))
+    }
+}
+
+/// What a file turned out to be.
+enum Found {
+    Plugin(Component, Exports),
+    Command(Component, ComponentExportIndex),
+    Module(Module),
+}
+
+impl Found {
+    fn of(code: Code, engine: &wasmtime::Engine) -> Result<Self, Cause> {
+        Ok(match code {
+            Code::Module(module) => Self::Module(module),
+            Code::Component(component) => match program::command(&component, engine) {
+                Some(run) => Self::Command(component, run),
+                None => {
+                    let exports = Exports::of(&component, engine)?;
+                    Self::Plugin(component, exports)
+                }
+            },
+        })
+    }
+
+    /// Refuses what is of another kind than `wanted`, or cannot have this `mode`.
+    fn fits(&self, wanted: Option<Kind>, mode: Mode) -> Result<(), Cause> {
+        match (self, wanted) {
+            (Self::Plugin(_, exports), Some(wanted)) if wanted != exports.kind() => {
+                Err(Cause::OtherKind { found: exports.kind(), wanted })
+            }
+            (Self::Plugin(..), _) if mode != Mode::Auto => Err(Cause::NoProgram),
+            (Self::Command(..) | Self::Module(_), Some(Kind::Publisher)) => Err(Cause::ProgramPublishes),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -87,9 +87,9 @@ pub enum Cause {
     /// Not Wasm at all, or not yet.
     #[error("its file is not WebAssembly; if it is still being written it is read again when that is done")]
     NotWasm,
-    /// A core module.
+    /// A core module that is no program.
     #[error(
-        "it is a core WebAssembly module, not a component; build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
+        "it is a core WebAssembly module, not a component, and no WASI program either, as it exports no `_start`; build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
     )]
     CoreModule,
     /// Wasm that does not hold what it promises.
@@ -97,7 +97,7 @@ pub enum Cause {
     Invalid(String),
     /// A component that is something else.
     #[error(
-        "it is a component but no plugin: it exports neither `gristmill:plugin/filtering@{spoken}` nor `gristmill:plugin/publishing@{spoken}`"
+        "it is a component but no plugin: it exports neither `gristmill:plugin/filtering@{spoken}` nor `gristmill:plugin/publishing@{spoken}`, and it is no WASI program, as it exports no `wasi:cli/run`"
     )]
     NoPlugin {
         /// The version this host speaks.
@@ -116,6 +116,14 @@ pub enum Cause {
         /// What the pipeline needs.
         wanted: Kind,
     },
+    /// A pipeline wants a plain program to publish.
+    #[error(
+        "it is a WASI program, which answers with a payload and asks for nothing to be sent; name it in `filters`, or build a publisher with the SDK"
+    )]
+    ProgramPublishes,
+    /// `mode` is set for what is no plain program.
+    #[error("its `mode` is for WASI programs, and it is a component that speaks the plugin API; leave `mode` out")]
+    NoProgram,
     /// A version of the API that this host does not speak.
     #[error(
         "it speaks version {found} of the plugin API and this host speaks {spoken}; build it with an SDK of that version"

@@ -10,8 +10,8 @@ use crate::{
     message::{Fault, Limit, Message},
 };
 use std::sync::Arc;
-use wasmtime::{ResourceLimiter, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime::ResourceLimiter;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p1::WasiP1Ctx};
 
 /// What the host keeps at most for one handle of a guest: a stream, what waits for it, and what they belong to.
 const ENTRIES_PER_HANDLE: usize = 4;
@@ -20,9 +20,9 @@ pub(super) const MEMORIES: usize = 8;
 
 /// The host's side of one instance.
 pub(super) struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    moment: Moment,
+    /// For components and, through the older interface, for core modules.
+    wasi: WasiP1Ctx,
+    pub(super) moment: Moment,
     /// Whether it may have chance that is good for keys.
     pub(super) random: bool,
     pub(super) memory: Memory,
@@ -64,22 +64,28 @@ impl Memory {
 
 impl State {
     /// The state of an instance that may have `memory` bytes of that, `limits` of all else and what `grants` give it, and
-    /// speaks with `voice`.
+    /// speaks with `voice`; `give` adds to what it meets of WASI.
     ///
     /// # Errors
     /// As [`Grants::give`].
-    pub(super) fn new(memory: usize, limits: &Limits, grants: &Grants, voice: Arc<Voice>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        memory: usize,
+        limits: &Limits,
+        grants: &Grants,
+        voice: Arc<Voice>,
+        give: impl FnOnce(&mut WasiCtxBuilder),
+    ) -> Result<Self, Fault> {
         let console = Arc::new(Console::new(voice));
         let moment = Moment::default();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Stream::new(&console, crate::event::Loudness::Info))
             .stderr(Stream::new(&console, crate::event::Loudness::Warn));
         grants.give(&mut wasi, &moment)?;
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles.saturating_mul(ENTRIES_PER_HANDLE));
+        give(&mut wasi);
+        let mut wasi = wasi.build_p1();
+        wasi.ctx().table.set_max_capacity(limits.handles.saturating_mul(ENTRIES_PER_HANDLE));
         Ok(Self {
-            wasi: wasi.build(),
-            table,
+            wasi,
             moment,
             random: grants.random(),
             memory: Memory::new(memory, limits),
@@ -87,6 +93,11 @@ impl State {
             envelope: Envelope::default(),
             console,
         })
+    }
+
+    /// WASI as core modules know it.
+    pub(super) fn p1(&mut self) -> &mut WasiP1Ctx {
+        &mut self.wasi
     }
 
     /// Makes `message` the one of the call; its headers are copied only for a plugin that can ask for them.
@@ -115,7 +126,7 @@ fn keep(kept: &mut Option<Arc<str>>, text: &Arc<str>) {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.wasi.ctx()
     }
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod guests;
 mod hostile;
 mod limits;
+mod programs;
 mod reload;
 mod start;
 mod watched;

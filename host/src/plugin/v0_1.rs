@@ -86,6 +86,11 @@ impl Exports {
     }
 }
 
+/// Whether `component` has to do with the plugin API at all.
+pub(super) fn is_plugin(component: &Component, engine: &Engine) -> bool {
+    component.component_type().exports(engine).any(|(name, _)| name.starts_with(PACKAGE))
+}
+
 fn kind(component: &Component, engine: &Engine) -> Result<Kind, Cause> {
     let ty = component.component_type();
     for (name, _) in ty.imports(engine) {
@@ -257,6 +262,7 @@ fn requests(answer: Result<Vec<types::Request>, types::Fault>, message: &Message
     Ok(requests.into_iter().map(|request| request.into_host(message)).collect())
 }
 
-fn not_a(kind: Kind) -> Fault {
+/// What a plugin of another kind answers.
+pub(super) fn not_a(kind: Kind) -> Fault {
     Fault::Reject { reason: format!("the plugin is no {kind}") }
 }

@@ -3,9 +3,10 @@
 use super::{
     answer,
     digest::Digest,
-    fault::broken,
     guest::{Blueprint, Guest, Unstarted},
+    idle::Idle,
     needs::Needs,
+    program::Program,
     refusal::Cause,
     v0_1::{self, Kind},
 };
@@ -14,16 +15,8 @@ use crate::{
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-
-/// Idle instances that are kept for each processor; calls hardly ever wait, so that more have nothing to do.
-const IDLE_PER_PROCESSOR: usize = 2;
 
 /// One version of a plugin. It lives for as long as anybody holds it, in force or not.
 pub struct Version {
@@ -34,12 +27,26 @@ pub struct Version {
     pub(super) took: Duration,
     needs: Needs,
     short: String,
-    plan: Blueprint,
-    idle: Mutex<Vec<Guest>>,
-    most: usize,
+    body: Body,
     /// One permit for each instance that may be lent beside those that are.
     room: Semaphore,
     overruns: event::Overruns,
+}
+
+/// What a version is.
+pub(super) enum Body {
+    /// A component that speaks the plugin API.
+    Plugin { plan: Blueprint, idle: Idle<Guest> },
+    /// A plain WASI program, which keeps its instances itself, if it has any.
+    Program(Program),
+}
+
+impl Body {
+    /// A plugin whose first instance works.
+    pub(super) async fn plugin(plan: Blueprint) -> Result<Self, Cause> {
+        let first = plan.guest().await?;
+        Ok(Self::Plugin { plan, idle: Idle::new(Some(first)) })
+    }
 }
 
 /// Where a version comes from.
@@ -51,29 +58,20 @@ pub(super) struct Origin {
 }
 
 impl Version {
-    /// A version whose first instance works.
-    pub(super) async fn new(origin: Origin, needs: Needs, plan: Blueprint) -> Result<Self, Cause> {
-        let first = plan.guest().await.map_err(|unstarted| match unstarted {
-            Unstarted::Config(reason) => Cause::Config(reason),
-            Unstarted::Fault(fault) => Cause::Start(fault),
-        })?;
-        let most = available_parallelism().map_or(1, usize::from) * IDLE_PER_PROCESSOR;
+    pub(super) fn new(origin: Origin, needs: Needs, body: Body, took: Duration) -> Self {
         let Origin { name, file, digest, settings } = origin;
-        let idle = Mutex::new(vec![first]);
-        Ok(Self {
+        Self {
             name,
             file,
             short: digest.short(),
             digest,
             room: Semaphore::new(settings.limits.instances),
             settings,
-            took: Duration::ZERO,
+            took,
             needs,
-            plan,
-            idle,
-            most,
+            body,
             overruns: event::Overruns::default(),
-        })
+        }
     }
 
     /// The plugin's name.
@@ -88,12 +86,24 @@ impl Version {
 
     /// What it does with messages.
     pub fn kind(&self) -> Kind {
-        self.plan.exports.kind()
+        match &self.body {
+            Body::Plugin { plan, .. } => plan.exports.kind(),
+            Body::Program(_) => Kind::Filter,
+        }
     }
 
-    /// The version of the plugin API that it speaks.
-    pub fn api(&self) -> &'static str {
-        v0_1::VERSION
+    /// What it is, for people: its kind, and whether it is a plain program.
+    pub fn title(&self) -> &'static str {
+        match (&self.body, self.kind()) {
+            (Body::Program(_), _) => "filter (WASI program)",
+            (Body::Plugin { .. }, Kind::Filter) => "filter",
+            (Body::Plugin { .. }, Kind::Publisher) => "publisher",
+        }
+    }
+
+    /// The version of the plugin API that it speaks; a plain program speaks none.
+    pub fn api(&self) -> Option<&'static str> {
+        matches!(self.body, Body::Plugin { .. }).then_some(v0_1::VERSION)
     }
 
     /// What the operator told and allowed it.
@@ -143,41 +153,34 @@ impl Version {
         }
         // From here on its drop gives the permit back.
         let mut lent = Lent { version: Arc::clone(self), guest: None };
-        let idle = self.idle().pop();
-        lent.guest = match idle {
-            Some(guest) => Some(guest),
-            None => Some(self.fresh().await?),
-        };
+        if let Body::Plugin { plan, idle } = &self.body {
+            lent.guest = Some(match idle.pop() {
+                Some(guest) => guest,
+                None => fresh(plan).await?,
+            });
+        }
         Ok(lent)
     }
 
     /// Instances that wait for messages.
     pub fn idle_instances(&self) -> usize {
-        self.idle().len()
-    }
-
-    async fn fresh(&self) -> Result<Guest, Fault> {
-        match self.plan.guest().await {
-            Ok(guest) => Ok(guest),
-            Err(Unstarted::Fault(fault)) => Err(fault),
-            Err(Unstarted::Config(reason)) => Err(broken(format!("refused its config: {reason}"))),
+        match &self.body {
+            Body::Plugin { idle, .. } => idle.len(),
+            Body::Program(program) => program.idle_instances(),
         }
     }
 
     fn take_back(&self, guest: Guest) {
-        if !guest.reusable(&self.plan) {
-            return;
-        }
-        let mut idle = self.idle();
-        if idle.len() < self.most {
+        if let Body::Plugin { plan, idle } = &self.body
+            && guest.reusable(plan)
+        {
             idle.push(guest);
         }
     }
+}
 
-    /// Whatever panicked with the lock held has moved whole instances or none.
-    fn idle(&self) -> MutexGuard<'_, Vec<Guest>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+async fn fresh(plan: &Blueprint) -> Result<Guest, Fault> {
+    plan.guest().await.map_err(Unstarted::into_fault)
 }
 
 impl std::fmt::Debug for Version {
@@ -188,6 +191,7 @@ impl std::fmt::Debug for Version {
 
 /// An instance on loan. It may serve many messages in turn: one that broke, is worn out, or may see only one message
 /// gives way to a fresh one. With `isolation = "message"` the calls about one message share an instance only within one loan.
+/// A plain program is lent without one.
 #[derive(Debug)]
 pub struct Lent {
     version: Arc<Version>,
@@ -205,6 +209,9 @@ impl Lent {
     /// # Errors
     /// The plugin's own fault, or [`Fault::Broken`] when it ran into a limit.
     pub async fn filter(&mut self, message: &Message) -> Result<Verdict, Fault> {
+        if let Body::Program(program) = &self.version.body {
+            return program.filter(message).await;
+        }
         let (plan, guest) = self.ready(message).await?;
         guest.filter(plan, message).await
     }
@@ -230,11 +237,13 @@ impl Lent {
 
     /// An instance that may take `message`; the one at hand stays where it is if it is fit, moving it would cost.
     async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest), Fault> {
-        let plan = &self.version.plan;
+        let Body::Plugin { plan, .. } = &self.version.body else {
+            return Err(v0_1::not_a(Kind::Publisher));
+        };
         if self.guest.as_ref().is_none_or(|guest| !guest.fit(plan, message)) {
             // Its place in the pool is free before the next one needs one.
             self.guest = None;
-            self.guest = Some(self.version.fresh().await?);
+            self.guest = Some(fresh(plan).await?);
         }
         let guest = self.guest.as_mut().expect("there is one, or it was just made");
         Ok((plan, guest))

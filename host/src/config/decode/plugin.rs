@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Ambient, DirGrant, Isolation, Limits, Plugin, Secrets, check,
+        Ambient, DirGrant, Isolation, Limits, Mode, Plugin, Secrets, check,
         document::Entry,
         expand::SECRET,
         fields::Fields,
@@ -34,6 +34,8 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
     let isolations = [("reuse", Isolation::Reuse), ("message", Isolation::Message)];
     let isolation = reading.one_of(fields.item("isolation"), &isolations);
     let limits = limits(reading, fields);
+    let modes = [("auto", Mode::Auto), ("cgi", Mode::Cgi), ("lines", Mode::Lines)];
+    let mode = reading.one_of(fields.item("mode"), &modes);
     let allow_http = reading.list(fields.item("allow_http"), |reading, item| {
         let host = reading.text(item)?;
         reading.accept(item, notation::http_grant(&host))
@@ -58,6 +60,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
         memory_mib: memory_mib?,
         isolation: isolation?,
         limits: limits?,
+        mode: mode?,
         allow_http: allow_http?,
         http_timeout: http_timeout?,
         http_response_kib: http_response_kib?,

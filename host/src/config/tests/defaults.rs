@@ -59,6 +59,7 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
             handles: 10_000,
             instances: 256,
         },
+        mode: Mode::Auto,
         allow_http: Vec::new(),
         http_timeout: Duration::from_secs(10),
         http_response_kib: 1024,

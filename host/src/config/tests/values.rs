@@ -21,6 +21,7 @@ dead_letters = "mail:dead"
 [plugin.sender]
 file = "http.wasm"
 isolation = "message"
+mode = "lines"
 allow_http = ["*.example.com:443", "[::1]:80"]
 "#,
     )
@@ -35,6 +36,7 @@ allow_http = ["*.example.com:443", "[::1]:80"]
     let sender = config.plugins.get("sender").expect("is there");
     assert_eq!(sender.file.as_deref(), Some("http.wasm"));
     assert_eq!(sender.isolation, Isolation::Message);
+    assert_eq!(sender.mode, Mode::Lines);
     assert_eq!(sender.allow_http.len(), 2);
 }
 

@@ -22,7 +22,8 @@ const FOREIGN: [&str; 4] = [
        subscribe-duration: func(when: u64) -> pollable;
      }",
     "package wasi:cli@0.2.0;
-     interface stderr { use wasi:io/streams@0.2.0.{output-stream}; get-stderr: func() -> output-stream; }",
+     interface stderr { use wasi:io/streams@0.2.0.{output-stream}; get-stderr: func() -> output-stream; }
+     interface run { run: func() -> result; }",
     "package wasi:http@0.2.0; interface types { send: func(); }",
 ];
 

@@ -21,9 +21,9 @@ async fn the_host_speaks_what_the_wit_package_describes() {
 async fn kind_and_version_are_found_in_the_component() {
     let bench = Bench::new();
     let filter = bench.load(&guests::pass("")).await.unwrap();
-    assert_eq!((filter.kind(), filter.api(), filter.digest().len()), (Kind::Filter, "0.1.0", 12));
+    assert_eq!((filter.title(), filter.api(), filter.digest().len()), ("filter", Some("0.1.0"), 12));
     let publisher = bench.load(&guests::publisher()).await.unwrap();
-    assert_eq!(publisher.kind(), Kind::Publisher);
+    assert_eq!((publisher.kind(), publisher.title()), (Kind::Publisher, "publisher"));
 }
 
 #[tokio::test]
