@@ -136,6 +136,27 @@ fn when_the_leader_of_a_stream_is_killed_the_other_goes_on_in_order() {
 }
 
 #[test]
+fn when_the_leader_of_a_thoonk_queue_is_killed_the_other_goes_on_in_order() {
+    let config = ordered("").replace("{ list = \"jobs\" }", "{ thoonk = \"queued\", kind = \"queue\" }");
+    let mill = Mill::on(Redis::start()).plugins(&["http"]).config(&config);
+    kill_the_leader(&mill, || {
+        let mut pipe = redis::pipe();
+        for (number, message) in messages().enumerate() {
+            // Ids of items say nothing about their order.
+            let id = format!("{:016x}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            pipe.cmd("LPUSH")
+                .arg("feed.ids:queued")
+                .arg(&id)
+                .cmd("HSET")
+                .arg("feed.items:queued")
+                .arg(&id)
+                .arg(message);
+        }
+        pipe.exec(&mut mill.redis.connect()).unwrap();
+    });
+}
+
+#[test]
 fn with_overtake_others_pass_what_waits_for_another_attempt() {
     let mill = mill("order_retries = \"overtake\"");
     let failed = Mutex::new(HashSet::new());

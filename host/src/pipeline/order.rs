@@ -58,9 +58,11 @@ impl Order {
         let now = Instant::now();
         let mut lines = self.lines();
         // Others pass what waits for another attempt where nothing is held back, but not what was never tried to its end.
-        for Waiting { message, due_in } in waiting.into_iter().filter(|one| self.hold || one.message.attempt == 1) {
+        for Waiting { message, place, due_in } in
+            waiting.into_iter().filter(|one| self.hold || one.message.attempt == 1)
+        {
             if let Some(key) = self.key(&message) {
-                lines.expect(Expected { key, id: message.id, received_ms: message.received_ms, due: now + due_in });
+                lines.expect(Expected { key, id: message.id, place, due: now + due_in });
             }
         }
     }

@@ -42,6 +42,8 @@ pub struct Ordered {
 pub struct Waiting {
     /// As it will be, but for its attempt.
     pub message: Message,
+    /// Where it stood when it was taken first, `origin-number`: origins are in their order, as are the numbers of each.
+    pub place: String,
     /// By the clock of Redis.
     pub due_in: Duration,
 }

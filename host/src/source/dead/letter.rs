@@ -71,7 +71,8 @@ impl Letter {
         let envelope: Envelope = serde_json::from_slice(fields.get(&b"envelope"[..])?).ok()?;
         let text = |name: &str| fields.get(name.as_bytes()).map(|text| String::from_utf8_lossy(text).into_owned());
         let (pipeline, source) = (text("pipeline").unwrap_or_default(), text("source").unwrap_or_default());
-        let Envelope { id, attempts, crashes, received_ms, topic, headers, item, troubles, succeeded } = envelope;
+        let Envelope { id, attempts, crashes, received_ms, topic, headers, item, troubles, succeeded, place: _ } =
+            envelope;
         Some(Self {
             entry: entry.to_owned(),
             stream: stream.to_owned(),

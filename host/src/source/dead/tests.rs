@@ -73,6 +73,7 @@ fn envelope(id: &str, plugin: &str, reason: &str) -> Envelope {
         topic: Some("news".into()),
         headers: vec![("user".into(), "Mia".into()), ("Replayed-From".into(), "older".into())],
         item: Some("foreign".into()),
+        place: None,
         troubles: vec![trouble(1, "at first"), trouble(2, reason)],
         succeeded: vec!["hook".into()],
     }

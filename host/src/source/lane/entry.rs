@@ -56,8 +56,13 @@ impl Entry {
         match &self.past.item {
             _ if self.named => Cow::Borrowed(&self.past.id),
             Some(item) => Cow::Borrowed(item),
-            None => Cow::Owned(format!("{origin}-{}", self.seq)),
+            None => Cow::Owned(self.place(origin)),
         }
+    }
+
+    /// Where it stands in its lane.
+    pub(in crate::source) fn place(&self, origin: &str) -> String {
+        format!("{origin}-{}", self.seq)
     }
 
     pub(in crate::source) fn is_settled(&self) -> bool {

@@ -22,6 +22,9 @@ pub(in crate::source) struct Envelope {
     /// Its id in the system it came from, where that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::source) item: Option<String>,
+    /// Where it stood when it was taken first, if the order matters and its id does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::source) place: Option<String>,
     /// One for each failed attempt, oldest first.
     #[serde(default)]
     pub(in crate::source) troubles: Vec<Trouble>,
@@ -91,6 +94,7 @@ mod tests {
             topic: Some("news".into()),
             headers: vec![("user".into(), "ü".into())],
             item: Some("abc".into()),
+            place: Some("o-7".into()),
             troubles: vec![trouble],
             succeeded: vec!["a".into()],
         };

@@ -1,6 +1,6 @@
 //! What Redis keeps of a message that is settled, where it keeps anything.
 
-use super::{Lane, entry::Entry, envelope::Envelope, register::Register, settlement::Step};
+use super::{Content, Lane, entry::Entry, envelope::Envelope, register::Register, settlement::Step};
 use crate::{message::Outcome, source::dead};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ impl Lane {
     /// The entry's further way here, where it has one.
     fn kept(&self, register: &Register, entry: &Entry, outcome: &Outcome) -> Option<Step> {
         let mut envelope = Envelope { id: entry.id(&register.origin).into_owned(), ..entry.past.clone() };
+        if self.shared.ordered && self.content == Content::Raw && entry.past.item.is_some() {
+            envelope.place.get_or_insert_with(|| entry.place(&register.origin));
+        }
         match outcome {
             Outcome::Done | Outcome::Finished { .. } => None,
             Outcome::Again { after } => Some(later(*after, &envelope, entry)),

@@ -22,10 +22,10 @@ const DUE_PAGE: usize = 200;
 /// Renews the lease until it is dropped.
 pub(in crate::source) async fn keep(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(shared.lease / 3).await;
         if let Err(error) = renew(&shared).await {
             shared.failed(&error).await;
         }
+        tokio::time::sleep(shared.lease / 3).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who holds a lane and how far it is settled, as one text in Redis: `revision head origin takeovers done`.
 
+use crate::source::queue::flow::Term;
 use std::{collections::VecDeque, fmt};
 
 /// See the module.
@@ -21,6 +22,11 @@ impl Register {
     /// Of a lane that holds nothing yet.
     pub(in crate::source) fn fresh(head: u64) -> Self {
         Self { revision: 0, head, origin: crate::random::unique(), takeovers: 0, done: Marks::default() }
+    }
+
+    /// The same where the order matters: origins follow each other as the terms do, and in each as its lanes do.
+    pub(in crate::source) fn of_term(term: Term, lane: u64) -> Self {
+        Self { origin: format!("{term:012x}{lane:08x}{}", crate::random::unique()), ..Self::fresh(0) }
     }
 
     pub(in crate::source) fn parse(text: &str) -> Option<Self> {
@@ -133,6 +139,14 @@ mod tests {
         assert_eq!(Register::parse(&text), Some(register));
         assert_eq!(Register::parse("1 2 three 4"), None);
         assert_eq!(Register::parse("1 2 three 4 -").map(|register| register.head), Some(2));
+    }
+
+    #[test]
+    fn origins_follow_each_other_as_terms_and_lanes_do() {
+        let origins = [(9, 300), (10, 2), (10, 11), (1_790_000_000_000, 0)];
+        let origins: Vec<_> = origins.iter().map(|(term, lane)| Register::of_term(*term, *lane).origin).collect();
+        assert!(origins.is_sorted(), "{origins:?}");
+        assert!(origins.iter().all(|origin| !origin.contains(['-', ' '])), "{origins:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         backoff::Backoff,
         connection::server_error,
         dialect::{Claim, Item},
-        queue::shared::Shared,
+        queue::{flow::Term, shared::Shared},
         script::is_full,
     },
 };
@@ -39,9 +39,12 @@ pub(in crate::source) async fn run(shared: Arc<Shared>, content: Content) {
 async fn take(shared: &Arc<Shared>, content: Content) {
     let mut backoff = Backoff::new();
     while !shared.shutdown.quiet().is_cancelled() {
+        // Messages of another term are told from these by their lane.
+        let opened = shared.shutdown.quiet().run_until_cancelled(shared.flow.opened()).await;
+        let Some(term) = opened else { break };
         match connect(shared).await {
             Ok(connection) => {
-                let mut taker = Taker::new(shared, content, connection);
+                let mut taker = Taker::new(shared, content, connection, term);
                 match taker.register().await {
                     Ok(()) => taker.run(&mut backoff).await,
                     Err(error) => shared.failed(&error).await,
@@ -76,12 +79,14 @@ struct Taker<'a> {
     end: &'static str,
     lane: Arc<Lane>,
     connection: Connection,
+    /// In which it takes.
+    term: Term,
     /// How many messages to ask for.
     want: usize,
 }
 
 impl<'a> Taker<'a> {
-    fn new(shared: &'a Arc<Shared>, content: Content, connection: Connection) -> Self {
+    fn new(shared: &'a Arc<Shared>, content: Content, connection: Connection, term: Term) -> Self {
         let (from, end) = match content {
             Content::Raw => (shared.keys.list.to_string(), shared.end),
             Content::Sealed | Content::Pending => (shared.keys.retry(), End::Left),
@@ -90,8 +95,9 @@ impl<'a> Taker<'a> {
             End::Left => "LEFT",
             End::Right => "RIGHT",
         };
-        let lane = Lane::new(Arc::clone(shared), shared.new_lane(content), content, Register::fresh(0));
-        Self { shared, from, end, lane, connection, want: 1 }
+        let register = if shared.ordered { Register::of_term(term, shared.next_lane()) } else { Register::fresh(0) };
+        let lane = Lane::new(Arc::clone(shared), shared.new_lane(content), content, register);
+        Self { shared, from, end, lane, connection, term, want: 1 }
     }
 
     /// Makes the lane known before anything is put into it, so that it is found if this node dies.
@@ -109,6 +115,10 @@ impl<'a> Taker<'a> {
             // Waiting for a turn or for permits loses nothing, and may take long.
             let permits = self.shared.flow.permits(self.shared.ticket(), self.want);
             let Some(permits) = self.shared.shutdown.quiet().run_until_cancelled(permits).await else { break };
+            if !self.shared.flow.is_term(self.term) {
+                self.shared.flow.release(permits);
+                break;
+            }
             match self.round(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
@@ -120,11 +130,13 @@ impl<'a> Taker<'a> {
                 Err(Trouble::Broken(error)) => {
                     self.shared.flow.turns.took(self.shared.ticket(), 0, false);
                     self.shared.failed(&error).await;
-                    return self.leave(recover::recover(
-                        Arc::clone(self.shared),
-                        Arc::clone(&self.lane),
-                        self.connection.id.clone(),
-                    ));
+                    let (lane, client) = (Arc::clone(&self.lane), self.connection.id.clone());
+                    let rest = recover::recover(Arc::clone(self.shared), lane, client);
+                    if self.shared.ordered {
+                        // What lies there goes before what is taken next.
+                        return rest.await;
+                    }
+                    return self.leave(rest);
                 }
                 Err(Trouble::Lost) => {
                     event::lane_lost(&self.shared.source, &self.lane.key, self.lane.lose());

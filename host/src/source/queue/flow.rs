@@ -15,6 +15,9 @@ const MOST: usize = 128;
 /// How long a busy taker waits for permits to gather, so that rounds stay large.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// Since when this node takes, by the clock of Redis in milliseconds, where the order matters and one node at a time does.
+pub(in crate::source) type Term = u64;
+
 /// See the module.
 #[derive(Debug)]
 pub(in crate::source) struct Flow {
@@ -26,8 +29,8 @@ pub(in crate::source) struct Flow {
     pub(in crate::source) turns: Turns,
     bytes: AtomicUsize,
     lighter: Notify,
-    /// Whether anything may be taken at all.
-    open: watch::Sender<bool>,
+    /// In which term something may be taken, if it may at all.
+    open: watch::Sender<Option<Term>>,
 }
 
 impl Flow {
@@ -39,28 +42,34 @@ impl Flow {
             turns,
             bytes: AtomicUsize::new(0),
             lighter: Notify::new(),
-            open: watch::Sender::new(true),
+            open: watch::Sender::new(Some(0)),
         }
     }
 
     /// From now on nothing is taken.
     pub(in crate::source) fn shut(&self) {
-        self.open.send_replace(false);
+        self.open.send_replace(None);
     }
 
     /// It is taken again.
-    pub(in crate::source) fn open(&self) {
-        self.open.send_replace(true);
+    pub(in crate::source) fn open(&self, term: Term) {
+        self.open.send_replace(Some(term));
     }
 
     pub(super) fn is_open(&self) -> bool {
-        *self.open.borrow()
+        self.open.borrow().is_some()
     }
 
     /// Waits until something may be taken.
-    pub(in crate::source) async fn opened(&self) {
+    pub(in crate::source) async fn opened(&self) -> Term {
         // The sender lives as long as this.
-        drop(self.open.subscribe().wait_for(|open| *open).await);
+        let opened = self.open.subscribe().wait_for(Option::is_some).await.map(|open| *open);
+        opened.ok().flatten().unwrap_or_default()
+    }
+
+    /// Whether it is still this term.
+    pub(in crate::source) fn is_term(&self, term: Term) -> bool {
+        *self.open.borrow() == Some(term)
     }
 
     /// One more waits for messages.

@@ -9,7 +9,7 @@ use crate::{
     message::Message,
     source::{Ordered, Waiting, backoff::Backoff, dialect::Dialect, keys, lane::envelope::Envelope, script, stream},
 };
-use redis::{RedisError, Script};
+use redis::{RedisError, Script, aio::MultiplexedConnection};
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
@@ -62,7 +62,7 @@ async fn step(queues: &[Arc<Shared>], ordered: &Ordered, leads: &mut bool) -> Re
         for queue in queues {
             expect(queue, ordered).await?;
         }
-        first.flow.open();
+        first.flow.open(now_ms(&mut first.link().await?).await?);
         event::leads(&first.source);
     }
     *leads = elected;
@@ -106,8 +106,7 @@ async fn is_clear(shared: &Shared) -> Result<bool, RedisError> {
 /// Tells of all messages that wait for another attempt, in the order in which they will come.
 async fn expect(shared: &Shared, ordered: &Ordered) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
-    let (now, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut link).await?;
-    let now = now * 1_000 + micros / 1_000;
+    let now = now_ms(&mut link).await?;
     let mut from = 0;
     loop {
         let mut page = redis::cmd("LRANGE");
@@ -137,8 +136,14 @@ async fn expect(shared: &Shared, ordered: &Ordered) -> Result<(), RedisError> {
     }
 }
 
+async fn now_ms(link: &mut MultiplexedConnection) -> Result<u64, RedisError> {
+    let (now, micros): (u64, u64) = redis::cmd("TIME").query_async(link).await?;
+    Ok(now * 1_000 + micros / 1_000)
+}
+
 fn waiting(shared: &Shared, sealed: Vec<u8>, due_in_ms: u64) -> Option<Waiting> {
     let (envelope, payload) = Envelope::open(&sealed.into())?;
+    let place = envelope.place.unwrap_or_else(|| envelope.id.clone());
     let message = Message {
         id: envelope.id.into(),
         source: Arc::clone(&shared.source),
@@ -148,5 +153,5 @@ fn waiting(shared: &Shared, sealed: Vec<u8>, due_in_ms: u64) -> Option<Waiting> 
         headers: envelope.headers,
         payload,
     };
-    Some(Waiting { message, due_in: Duration::from_millis(due_in_ms) })
+    Some(Waiting { message, place, due_in: Duration::from_millis(due_in_ms) })
 }

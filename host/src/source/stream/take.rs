@@ -99,6 +99,10 @@ impl<'a> Taker<'a> {
                     shared.failed(&error).await;
                     let (lane, client) = (Arc::clone(&self.lane), self.connection.id.clone());
                     let rest = pending::recover(self.member.clone(), lane, client, self.read_to);
+                    if shared.ordered {
+                        // What it has been given goes before what is read next.
+                        return rest.await;
+                    }
                     shared.shutdown.track_until_stop(rest);
                     return;
                 }

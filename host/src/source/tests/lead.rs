@@ -1,6 +1,7 @@
 //! One node at a time takes where the order matters.
 
 use super::*;
+use crate::source::Waiting;
 use std::collections::BTreeSet;
 
 /// A node that keeps an order, and the payloads of what it was told to wait for.
@@ -79,4 +80,36 @@ async fn what_a_dead_node_held_is_told_before_anything_is_taken() {
     assert_eq!(taken, (0..7).map(|n| n.to_string()).collect::<Vec<_>>());
     heir.end().await;
     assert_eq!(server.ask::<usize>(&["EXISTS", &Keys::new(LIST).leader()]).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_tell_the_order_over_lost_connections_and_the_end_of_the_node() {
+    let server = Server::start().await;
+    let (mut dying, _) = ordered(&server, "a");
+    let mut held = Vec::new();
+    for round in 0..4 {
+        server.push([(2 * round).to_string(), (2 * round + 1).to_string()]).await;
+        held.extend([dying.next().await, dying.next().await]);
+        server.ask::<usize>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    }
+    held.into_iter().for_each(std::mem::forget);
+    drop(dying.die().await);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = Arc::clone(&told);
+    let places = move |waiting: Vec<Waiting>| {
+        let place = |one: Waiting| {
+            let (origin, number) = one.place.rsplit_once('-').unwrap();
+            (
+                (origin.to_owned(), number.parse::<u64>().unwrap()),
+                String::from_utf8(one.message.payload.to_vec()).unwrap(),
+            )
+        };
+        teller.lock().unwrap().extend(waiting.into_iter().map(place));
+    };
+    let listening = Ordered { lost: Arc::new(|| {}), waiting: Arc::new(places) };
+    let mut heir = Node::open(&server, "b", &pipeline(8), Some(listening));
+    // What waits is told before anything is taken.
+    heir.next().await.settle(Outcome::Done);
+    let told: std::collections::BTreeMap<_, _> = told.lock().unwrap().drain(..).collect();
+    assert_eq!(told.into_values().collect::<Vec<_>>(), (0..8).map(|n| n.to_string()).collect::<Vec<_>>());
 }
