@@ -3,6 +3,7 @@
 
 mod access;
 mod chaos;
+mod clocks;
 mod cluster;
 mod contract;
 mod crash;
@@ -11,6 +12,7 @@ mod dead;
 mod delivery;
 mod demo;
 mod grants;
+mod disk;
 mod harm;
 mod jobs;
 mod kinds;
@@ -28,6 +30,8 @@ mod retry;
 mod shared_build;
 mod shutdown;
 mod sizes;
+mod starve;
+mod strange;
 mod swap;
 mod topology;
 mod verdicts;
