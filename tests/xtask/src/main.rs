@@ -4,6 +4,7 @@
 mod bench;
 mod command;
 mod demo;
+mod deny;
 mod fetch;
 mod guests;
 mod places;
@@ -20,6 +21,7 @@ cargo xtask setup --peers     fetch what some tests need besides: other servers 
 cargo xtask plugins [NAME]    build the plugins, or one of them, into TARGET/plugins, where a running demo picks them up
 cargo xtask guests            build the guests that the tests use into TARGET/guests
 cargo xtask test [ARGS]       set up, build everything, run every test; ARGS go to `cargo test`
+cargo xtask deny              licences, sources, bans and advisories of all dependencies, by deny.toml
 cargo xtask demo [--once]     a whole broker at work until Ctrl-C; with --once until 20 messages have arrived
 cargo xtask bench [ARGS]      the benchmark; ARGS go to `cargo bench -p gristmill-tests --`
 TARGET is $CARGO_TARGET_DIR, or `target`.";
@@ -32,6 +34,7 @@ enum Verb {
     Plugins(Option<String>),
     Guests,
     Test(Vec<String>),
+    Deny,
     Demo(demo::Length),
     Bench(Vec<String>),
 }
@@ -62,6 +65,7 @@ fn parse(words: &[String]) -> Option<Verb> {
         ("plugins", [name]) => Verb::Plugins(Some(name.clone())),
         ("guests", []) => Verb::Guests,
         ("test", _) => Verb::Test(rest),
+        ("deny", []) => Verb::Deny,
         ("demo", []) => Verb::Demo(demo::Length::UntilStopped),
         ("demo", [once]) if once == "--once" => Verb::Demo(demo::Length::Once),
         ("bench", _) => Verb::Bench(rest),
@@ -84,6 +88,7 @@ fn run(verb: Verb) -> Result<(), Trouble> {
             guests::guests(&places)?;
         }
         Verb::Test(arguments) => test::run_all(&places, &arguments)?,
+        Verb::Deny => deny::run_all(&places)?,
         Verb::Demo(length) => demo::run(&places, length)?,
         Verb::Bench(arguments) => bench::run_all(&places, &arguments)?,
     }
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for line in ["", "dmeo", "demo --twice", "setup now", "plugins a b"] {
+        for line in ["", "dmeo", "demo --twice", "setup now", "plugins a b", "deny all"] {
             assert!(parse(&words(line)).is_none(), "{line}");
         }
     }
