@@ -1,5 +1,7 @@
 //! What publishers ask for, carried out: the only place where a plugin's wish becomes traffic.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http;
 mod redis;
 

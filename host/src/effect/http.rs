@@ -2,6 +2,8 @@
 
 mod cause;
 mod dial;
+#[cfg(fuzzing)]
+mod fuzz;
 mod grant;
 mod incoming;
 mod lookup;
@@ -21,6 +23,8 @@ use crate::{
 };
 use bytes::Bytes;
 use dial::Dial;
+#[cfg(fuzzing)]
+pub(super) use fuzz::fuzz;
 use grant::Grants;
 use http_body_util::Full;
 use hyper::Request;
