@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what each verb answers.
 
 mod check;
+mod compile;
 mod config;
 mod dead;
 mod run;
@@ -32,6 +33,9 @@ enum Verb {
     /// Look at messages that could not be delivered, try them again, or drop them
     #[command(subcommand)]
     Dead(Box<dead::Verb>),
+    /// Compile the component on stdin for a node, which calls this itself
+    #[command(hide = true)]
+    Compile(compile::Limits),
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,6 +52,7 @@ pub fn main() -> ExitCode {
         Verb::Check(file) => check::run(&file.path),
         Verb::Config(verb) => config::run(verb),
         Verb::Dead(verb) => dead::run(*verb),
+        Verb::Compile(limits) => return compile::run(&limits),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

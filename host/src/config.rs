@@ -8,8 +8,6 @@ mod expand;
 mod fault;
 mod fields;
 mod from;
-#[cfg(fuzzing)]
-pub mod fuzz;
 mod grants;
 mod load;
 mod notation;
@@ -68,6 +66,8 @@ pub struct Config {
     pub pipelines: BTreeMap<String, Pipeline>,
     /// By plugin name, with `_` written as `-`; a plugin without a table here has the defaults.
     pub plugins: BTreeMap<String, Plugin>,
+    /// How plugins are compiled.
+    pub compile: Compile,
     /// How the node ends.
     pub shutdown: Shutdown,
 }
@@ -210,6 +210,17 @@ pub enum Mode {
     Cgi,
     /// Kept, fed a line of JSON for each message, and answering with one.
     Lines,
+}
+
+/// What compiling one plugin may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compile {
+    /// Of CPU time; by the clock three times as much.
+    pub timeout: Duration,
+    /// Of address space, 64 to 65,536.
+    pub memory_mib: u32,
+    /// The largest file that is read, 1 to 1,024.
+    pub file_mib: u32,
 }
 
 /// How the node ends.

@@ -64,7 +64,7 @@ impl Node {
     /// Brings everything up, or says every reason why not.
     pub async fn start(loaded: &Loaded, shutdown: Shutdown) -> Result<Self, Error> {
         let config = &loaded.config;
-        let plugins = Plugins::new(&config.data_dir.join("cache"))?;
+        let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
@@ -96,15 +96,18 @@ impl Node {
     /// Makes the node do what `loaded` says, the same way as at the start; if it cannot, everything stays as it was.
     pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
         let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
-        let prepared = self.plugins.prepare(wanted(&loaded.config)).await.map_err(refused)?;
+        let prepared = tokio::select! {
+            prepared = self.plugins.prepare(wanted(&loaded.config)) => prepared.map_err(refused)?,
+            () = self.shutdown.quiet().cancelled() => return Ok(()),
+        };
         for key in needs_restart(&self.config, &loaded.config) {
             event::needs_restart(key);
         }
         self.plugins.commit(prepared);
-        let Config { redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, .. } =
+        let Config { redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, .. } =
             self.config.clone();
         let access = Config { redis, sentinel_user, sentinel_password, tls, ..loaded.config.clone() };
-        self.config = Config { plugins_dir, data_dir, lease, ..access };
+        self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
         self.effects.reserve(Reserved::of(&self.config));
         self.end_outdated().await;
         self.start_pipelines();
@@ -215,6 +218,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),
+        ("compile", old.compile != new.compile),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

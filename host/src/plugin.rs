@@ -10,8 +10,6 @@ mod digest;
 mod directory;
 mod engine;
 mod fault;
-#[cfg(fuzzing)]
-pub mod fuzz;
 mod grants;
 mod guest;
 mod idle;
@@ -27,10 +25,11 @@ mod v0_1;
 mod version;
 pub mod watch;
 
+pub use compile::child::compile_stdin;
 pub use directory::plugin_name;
 pub use needs::{Means, Need, Needs};
 pub use program::{Garbled, parse_head, parse_line};
-pub use refusal::{Cause, FILE_BYTES, Refusal};
+pub use refusal::{Cause, Refusal};
 pub use v0_1::Kind;
 pub use version::{Lent, Version};
 
@@ -122,12 +121,12 @@ impl Prepared {
 }
 
 impl Plugins {
-    /// Starts the engine; compiled plugins are kept in `cache_dir`.
+    /// Starts the engine; plugins are compiled as `compile` says, by this program called once more, and kept in `cache_dir`.
     ///
     /// # Errors
     /// Where the machine grants no threads or hardly any address space.
-    pub fn new(cache_dir: &Path) -> Result<Self, Error> {
-        let loader = Loader::new(cache_dir)?;
+    pub fn new(cache_dir: &Path, compile: &config::Compile) -> Result<Self, Error> {
+        let loader = Loader::new(cache_dir, compile)?;
         Ok(Self { loader, slots: RwLock::default(), wanted: Arc::default() })
     }
 

@@ -6,9 +6,7 @@
 mod background;
 pub mod built;
 pub mod cluster;
-pub mod clock;
 pub mod dead;
-pub mod disk;
 pub mod eventually;
 pub mod mill;
 pub mod node;
@@ -19,10 +17,8 @@ pub mod redis;
 pub mod sentinel;
 pub mod sink;
 
-pub use clock::Clock;
 pub use cluster::Cluster;
 pub use dead::Dead;
-pub use disk::SmallDisk;
 pub use eventually::{eventually, holds_for};
 pub use mill::{Mill, guest_bytes, replace_file};
 pub use node::Node;

@@ -20,7 +20,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
 
 async fn check(loaded: &Loaded) -> anyhow::Result<String> {
     let config = &loaded.config;
-    let plugins = Plugins::new(&config.data_dir.join("cache"))?;
+    let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile)?;
     let prepared = plugins.prepare(node::wanted(config)).await;
     let prepared = prepared.map_err(|refused| node::Error::Config(node::explain(loaded, &refused)))?;
     let redis = match &config.redis {

@@ -46,7 +46,11 @@ async fn serve(mut node: Node, path: &Path, mut watch: Watch, shutdown: &Shutdow
                 if changed.iter().any(|file| watch.is_config(file)) {
                     reload(&mut node, path).await;
                 }
-                node.refresh(&changed).await;
+                // Compiling may take long, and nothing of it is needed any more once the node ends.
+                tokio::select! {
+                    () = shutdown.quiet().cancelled() => break,
+                    () = node.refresh(&changed) => {}
+                }
             }
             _ = hangup.recv() => reload(&mut node, path).await,
         }
@@ -134,7 +138,6 @@ fn log_to_stderr() -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&wanted).with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
     let terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
-    // What cannot be logged is lost: to say so on a full disk would end the thread that says it.
-    log.with_target(false).log_internal_errors(false).init();
+    log.with_target(false).init();
     Ok(())
 }

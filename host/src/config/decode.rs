@@ -10,7 +10,7 @@ pub(super) use plugin::{PluginDraft, plugin};
 pub(super) use server::Server;
 
 use super::{
-    Config, Shutdown, check,
+    Compile, Config, Shutdown, check,
     document::{Entry, Value, find},
     fault::{Fault, shown},
     fields::Fields,
@@ -26,6 +26,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
     let plugins_dir = path(reading, top.item("plugins_dir"), directory);
     let data_dir = path(reading, top.item("data_dir"), directory);
     let lease = reading.duration(top.item("lease"), "1s");
+    let compile = compile(reading, &top);
     let shutdown = shutdown(reading, &top);
     let pipelines: Vec<_> = named_tables(reading, &top, "pipeline")
         .into_iter()
@@ -47,6 +48,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         lease: lease?,
         pipelines: pipelines.into_iter().map(Draft::finish).collect::<Option<_>>()?,
         plugins: plugins.into_iter().map(PluginDraft::finish).collect::<Option<_>>()?,
+        compile: compile?,
         shutdown: shutdown?,
     })
 }
@@ -84,6 +86,14 @@ fn named_tables<'a>(reading: &mut Reading<'_>, top: &Fields<'a>, kind: &'static 
 fn is_inline(reading: &Reading<'_>, value: &Value) -> bool {
     let written = reading.text.get(value.span.clone());
     written.is_some_and(|text| text.starts_with('{'))
+}
+
+fn compile(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Compile> {
+    let fields = top.table(reading, "compile");
+    let timeout = reading.duration(fields.item("timeout"), "1s");
+    let memory_mib = reading.number(fields.item("memory_mib"), 64..=65_536);
+    let file_mib = reading.number(fields.item("file_mib"), 1..=1_024);
+    Some(Compile { timeout: timeout?, memory_mib: memory_mib?, file_mib: file_mib? })
 }
 
 fn shutdown(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Shutdown> {

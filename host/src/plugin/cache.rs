@@ -54,13 +54,13 @@ impl Cache {
         code
     }
 
-    /// Keeps `artifact` as the compiled form of the plugin whose file has `digest`.
-    pub(super) fn store(&self, digest: Digest, artifact: &[u8]) {
+    /// Keeps `entry` as the compiled form of the plugin whose file has `digest`.
+    pub(super) fn store(&self, digest: Digest, entry: &[u8]) {
         let Some(dir) = &self.dir else { return };
         let Some(file) = self.file(digest) else {
             return;
         };
-        if let Err(error) = write(dir, &file, artifact).and_then(|()| tidy(dir)) {
+        if let Err(error) = write(dir, &file, entry).and_then(|()| tidy(dir)) {
             event::compile_cache_off(dir, &error);
         }
     }
@@ -73,8 +73,13 @@ impl Cache {
     }
 }
 
+/// `artifact` with its checksum before it.
+pub(super) fn entry(artifact: &[u8]) -> Vec<u8> {
+    [Digest::of(artifact).as_bytes().as_slice(), artifact].concat()
+}
+
 /// The artifact in `entry`, if the checksum before it is right.
-fn sound(entry: &[u8]) -> Option<&[u8]> {
+pub(super) fn sound(entry: &[u8]) -> Option<&[u8]> {
     let (checksum, artifact) = entry.split_at_checked(Digest::BYTES)?;
     (Digest::of(artifact).as_bytes() == checksum).then_some(artifact)
 }
@@ -90,11 +95,10 @@ fn prepare(dir: &Path) -> io::Result<()> {
 }
 
 /// Writes beside and renames, so that nobody ever reads half an entry.
-fn write(dir: &Path, file: &Path, artifact: &[u8]) -> io::Result<()> {
-    let mut entry = tempfile::NamedTempFile::new_in(dir)?;
-    entry.write_all(Digest::of(artifact).as_bytes())?;
-    entry.write_all(artifact)?;
-    entry.persist(file)?;
+fn write(dir: &Path, file: &Path, entry: &[u8]) -> io::Result<()> {
+    let mut beside = tempfile::NamedTempFile::new_in(dir)?;
+    beside.write_all(entry)?;
+    beside.persist(file)?;
     Ok(())
 }
 

@@ -38,11 +38,11 @@ impl Form {
     /// Makes code out of `artifact`, the output of this very engine.
     #[expect(
         unsafe_code,
-        reason = "machine code can only be trusted, not checked: it comes from this process, or verified from a directory that is ours alone"
+        reason = "machine code can only be trusted, not checked: it comes from this program, or verified from a directory that is ours alone"
     )]
     pub(super) fn load(self, engine: &Engine, artifact: &[u8]) -> wasmtime::Result<Code> {
-        // SAFETY: `artifact` was made by `Form::compile` in this process, or by one with the same engine, version and
-        // flags, and has lain in a directory only this user can write since, with a checksum over it.
+        // SAFETY: `artifact` was made by `Form::compile` in a child of this process that is the same program, or by one
+        // with the same engine, version and flags, and has lain in a directory only this user can write since, with a checksum over it.
         unsafe {
             match self {
                 Self::Component => Component::deserialize(engine, artifact).map(Code::Component),

@@ -1,116 +1,86 @@
-//! From a plugin's bytes to machine code: out of the cache, or compiled on one thread that gives way to everything else.
+//! From a plugin's bytes to machine code: out of the cache, or compiled by a process of its own, one plugin at a time.
+//!
+//! What strangers wrote can make any compiler take time and memory without end, so it works where both are bounded and
+//! where its death is nobody else's. What it answers is trusted as if it had been made here: it is the same program,
+//! started by us, talking to us alone. The process is there to bound it, not to distrust it.
+
+pub(super) mod child;
+mod parent;
+#[cfg(test)]
+mod tests;
 
 use super::{
-    Error,
-    cache::Cache,
+    cache::{self, Cache},
     code::{Code, Form},
     digest::Digest,
     fault,
     refusal::Cause,
 };
-use crate::event;
+use crate::{config, event};
 use bytes::Bytes;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
-use tokio::sync::{mpsc, oneshot};
+use parent::Parent;
+use std::{path::Path, sync::Arc, time::Instant};
+use tokio::sync::Mutex;
 use wasmtime::Engine;
 
-/// Plugins that may wait for the compiler before those who ask have to wait, too.
-const WAITING: usize = 64;
-/// Bytes of stack; the compiler recurses over what strangers have nested.
-const STACK: usize = 16 << 20;
-/// How much the compiler gives way, on the system's scale to 19.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
-/// Compiles one plugin after the other, off the runtime's threads; its thread ends when this is dropped.
+/// Compiles one plugin after the other, off the runtime's threads.
 pub(super) struct Compiler {
     cache: Arc<Cache>,
-    jobs: mpsc::Sender<Job>,
-}
-
-struct Job {
-    bytes: Bytes,
-    form: Form,
-    digest: Digest,
-    done: oneshot::Sender<Result<Code, Cause>>,
+    engine: Engine,
+    parent: Parent,
+    /// Whoever holds it may compile.
+    turn: Mutex<()>,
 }
 
 impl Compiler {
-    /// Starts the thread; compiled plugins are kept in `cache_dir`.
-    ///
-    /// # Errors
-    /// Where no thread can be started.
-    pub(super) fn new(engine: &Engine, cache_dir: &Path) -> Result<Self, Error> {
+    /// Compiled plugins are kept in `cache_dir`.
+    pub(super) fn new(engine: &Engine, cache_dir: &Path, settings: &config::Compile) -> Self {
         let cache = Arc::new(Cache::new(cache_dir, engine));
-        let (jobs, waiting) = mpsc::channel(WAITING);
-        let (engine, kept) = (engine.clone(), Arc::clone(&cache));
-        let thread = std::thread::Builder::new().name("plugin-compiler".to_owned()).stack_size(STACK);
-        thread.spawn(move || work(&engine, &kept, waiting)).map_err(Error::Thread)?;
-        Ok(Self { cache, jobs })
+        Self { cache, engine: engine.clone(), parent: Parent::of_this_program(settings), turn: Mutex::default() }
     }
 
     /// The machine code of `bytes`; `digest` is theirs.
     ///
     /// # Errors
-    /// Bytes that are no Wasm are refused.
+    /// Bytes that are no Wasm are refused, and so is what cannot be compiled within its limits.
     pub(super) async fn code(&self, bytes: Bytes, digest: Digest) -> Result<Code, Cause> {
         let form = Form::of(&bytes).ok_or(Cause::NotWasm)?;
-        let cache = Arc::clone(&self.cache);
-        let cached = tokio::task::spawn_blocking(move || cache.load(form, digest)).await;
-        if let Ok(Some(code)) = cached {
+        if let Some(code) = self.cached(form, digest).await {
             return Ok(code);
         }
-        let (done, result) = oneshot::channel();
-        let sent = self.jobs.send(Job { bytes, form, digest, done }).await;
-        sent.map_err(|_| Cause::Ending)?;
-        result.await.map_err(|_| Cause::Ending)?
+        let _turn = self.turn.lock().await;
+        // It may have been compiled under another name meanwhile.
+        if let Some(code) = self.cached(form, digest).await {
+            return Ok(code);
+        }
+        let start = Instant::now();
+        let entry = self.parent.entry(&bytes, digest).await?;
+        let code = self.load_and_keep(entry, form, digest).await?;
+        event::plugin_compiled(&digest.short(), start.elapsed());
+        Ok(code)
     }
-}
 
-fn work(engine: &Engine, cache: &Cache, mut jobs: mpsc::Receiver<Job>) {
-    give_way();
-    while let Some(job) = jobs.blocking_recv() {
-        let compiled = catch_unwind(AssertUnwindSafe(|| compile(engine, cache, &job)));
-        let result = compiled.unwrap_or_else(|_| {
-            event::compiler_panicked(&job.digest.short());
-            Err(Cause::Invalid("the compiler gave up on it".to_owned()))
+    async fn cached(&self, form: Form, digest: Digest) -> Option<Code> {
+        let cache = Arc::clone(&self.cache);
+        tokio::task::spawn_blocking(move || cache.load(form, digest)).await.ok()?
+    }
+
+    async fn load_and_keep(&self, entry: Vec<u8>, form: Form, digest: Digest) -> Result<Code, Cause> {
+        let (cache, engine) = (Arc::clone(&self.cache), self.engine.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let artifact = cache::sound(&entry).ok_or_else(|| parent::garbage(digest))?;
+            let code = form.load(&engine, artifact).map_err(|error| unusable(&fault::one_line(&error)))?;
+            cache.store(digest, &entry);
+            Ok(code)
         });
-        // Whoever asked may have gone; the work is in the cache all the same.
-        drop(job.done.send(result));
+        loaded.await.map_err(|_| Cause::Ending)?
     }
 }
 
-fn compile(engine: &Engine, cache: &Cache, job: &Job) -> Result<Code, Cause> {
-    // It may have been compiled under another name while this job waited.
-    if let Some(code) = cache.load(job.form, job.digest) {
-        return Ok(code);
-    }
-    let start = Instant::now();
-    let artifact = job.form.compile(engine, &job.bytes).map_err(unusable)?;
-    let code = job.form.load(engine, &artifact).map_err(unusable)?;
-    event::plugin_compiled(&job.digest.short(), start.elapsed());
-    cache.store(job.digest, &artifact);
-    Ok(code)
-}
-
-/// What is compiled may still be more than there is room for.
-fn unusable(error: wasmtime::Error) -> Cause {
-    let reason = fault::one_line(&error);
-    match fault::limit(&error) {
-        Some(limit) => Cause::Beyond(limit, reason),
-        None => Cause::Invalid(reason),
-    }
-}
-
-/// Lowers the priority of this thread; it is no loss where that cannot be done.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(reason) = rustix::process::setpriority_process(None, NICENESS) {
-        event::compiler_keeps_priority(&reason);
+/// What wasmtime says of bytes that it does not compile or load; that may be for want of room.
+fn unusable(line: &str) -> Cause {
+    match fault::limit_named_in(line) {
+        Some(limit) => Cause::Beyond(limit, line.to_owned()),
+        None => Cause::Invalid(line.to_owned()),
     }
 }

@@ -111,10 +111,21 @@ fn reserve() -> Result<wasmtime::Engine, Error> {
     Err(Error::Engine(refused.unwrap_or_default()))
 }
 
+/// An engine that compiles what the others run, and has no room for instances.
+pub(super) fn for_compiling() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&code())
+}
+
 fn config(instances: u32) -> Config {
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
+    config
+}
+
+/// All that machine code depends on.
+fn code() -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)))
         .epoch_interruption(true)
         .concurrency_support(false)
         .memory_init_cow(true)

@@ -99,11 +99,13 @@ pub(super) fn limit(error: &wasmtime::Error) -> Option<Limit> {
         Some(Trap::Interrupt) => Some(Limit::Time),
         Some(Trap::StackOverflow) => Some(Limit::Stack),
         Some(_) => None,
-        None => {
-            let line = error.root_cause().to_string();
-            BY_WORDS.into_iter().find_map(|(words, limit)| line.contains(words).then_some(limit))
-        }
+        None => limit_named_in(&error.root_cause().to_string()),
     }
+}
+
+/// The limit that `line`, which wasmtime has said, tells of.
+pub(super) fn limit_named_in(line: &str) -> Option<Limit> {
+    BY_WORDS.into_iter().find_map(|(words, limit)| line.contains(words).then_some(limit))
 }
 
 /// What happened, where that was no limit.

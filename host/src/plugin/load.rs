@@ -11,7 +11,7 @@ use super::{
     guest::Blueprint,
     needs::Needs,
     program::{self, Entry, Program},
-    refusal::{Cause, FILE_BYTES, Refusal},
+    refusal::{Cause, Refusal},
     state::State,
     terms::Terms,
     v0_1::{self, Exports, Kind},
@@ -70,15 +70,17 @@ const GRANTED: [&str; 30] = [
 pub(super) struct Loader {
     engine: Arc<Engine>,
     compiler: Compiler,
+    /// Of the largest file that is read.
+    file_mib: u32,
     linker: Linker<State>,
 }
 
 impl Loader {
-    pub(super) fn new(cache_dir: &Path) -> Result<Self, Error> {
+    pub(super) fn new(cache_dir: &Path, compile: &config::Compile) -> Result<Self, Error> {
         let engine = Arc::new(Engine::new()?);
-        let compiler = Compiler::new(engine.wasm(), cache_dir)?;
+        let compiler = Compiler::new(engine.wasm(), cache_dir, compile);
         let linker = linker(&engine).map_err(|error| Error::Engine(format!("{error:#}")))?;
-        Ok(Self { engine, compiler, linker })
+        Ok(Self { engine, compiler, file_mib: compile.file_mib, linker })
     }
 
     /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
@@ -98,7 +100,7 @@ impl Loader {
             digest: digest.map(|digest| digest.short()),
             cause,
         };
-        let (bytes, digest) = read(file).await.map_err(|cause| refusal(None, cause))?;
+        let (bytes, digest) = read(file, self.file_mib).await.map_err(|cause| refusal(None, cause))?;
         if let Some(current) = current.filter(|current| current.digest == digest && current.settings == *settings) {
             return Ok(current);
         }
@@ -206,26 +208,30 @@ async fn weigh(bytes: Bytes, settings: config::Plugin) -> Result<(Needs, Grants)
 }
 
 /// The content of `file`, read off the runtime's threads.
-async fn read(file: &Path) -> Result<(Bytes, Digest), Cause> {
+async fn read(file: &Path, most_mib: u32) -> Result<(Bytes, Digest), Cause> {
     let file = file.to_owned();
     let read = tokio::task::spawn_blocking(move || {
-        let bytes = read_bounded(&file)?;
+        let bytes = read_bounded(&file, most_mib)?;
         let digest = Digest::of(&bytes);
         Ok((bytes, digest))
     });
     read.await.map_err(|_| Cause::Ending)?
 }
 
-fn read_bounded(file: &Path) -> Result<Bytes, Cause> {
+fn read_bounded(file: &Path, most_mib: u32) -> Result<Bytes, Cause> {
+    let most = u64::from(most_mib) << 20;
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Cause::NoFile,
         _ => Cause::Unreadable(error.to_string()),
     };
     let mut bytes = Vec::new();
-    let mut limited = File::open(file).map_err(unreadable)?.take(FILE_BYTES + 1);
+    let mut limited = File::open(file).map_err(unreadable)?.take(most + 1);
     let length = limited.read_to_end(&mut bytes).map_err(unreadable)?;
     match u64::try_from(length) {
-        Ok(length) if length <= FILE_BYTES => Ok(bytes.into()),
-        _ => Err(Cause::TooLarge(limited.into_inner().metadata().map_or(FILE_BYTES + 1, |found| found.len()))),
+        Ok(length) if length <= most => Ok(bytes.into()),
+        _ => {
+            let bytes = limited.into_inner().metadata().map_or(most + 1, |found| found.len());
+            Err(Cause::TooLarge { bytes, most_mib })
+        }
     }
 }

@@ -4,9 +4,6 @@ use super::{needs::Need, v0_1::Kind};
 use crate::message::{Fault, Limit};
 use std::{fmt, path::PathBuf};
 
-/// The largest `.wasm` that is read, in bytes.
-pub const FILE_BYTES: u64 = 64 << 20;
-
 /// A version of a plugin that does not come into force.
 #[derive(Debug, PartialEq)]
 pub struct Refusal {
@@ -41,7 +38,7 @@ impl Refusal {
     /// The limit that the plugin went beyond, if that is why.
     pub fn limit(&self) -> Option<Limit> {
         match &self.cause {
-            Cause::TooLarge(_) => Some(Limit::File),
+            Cause::TooLarge { .. } => Some(Limit::File),
             Cause::Start(fault) => fault.limit(),
             Cause::Beyond(limit, _) => Some(*limit),
             _ => None,
@@ -78,9 +75,14 @@ pub enum Cause {
     /// The file cannot be read.
     #[error("its file cannot be read: {0}")]
     Unreadable(String),
-    /// The file is larger than [`FILE_BYTES`].
-    #[error("its file has {0} bytes, more than the {max} that are read", max = FILE_BYTES)]
-    TooLarge(u64),
+    /// The file is larger than those that are read.
+    #[error("its file has {bytes} bytes, more than `compile.file_mib` = {most_mib} allows")]
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+        /// The longest.
+        most_mib: u32,
+    },
     /// Another file has the same name but for `_` and `-`.
     #[error("`{0}` has the same name, because `_` and `-` are the same; rename one of them")]
     SameName(String),

@@ -33,7 +33,7 @@ impl Bench {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("plugins")).unwrap();
-        let plugins = Plugins::new(&home.path().join("cache")).unwrap();
+        let plugins = Plugins::new(&home.path().join("cache"), &compile()).unwrap();
         Self { home, plugins }
     }
 
@@ -74,6 +74,10 @@ impl Bench {
     async fn refusal(&self, wasm: &[u8]) -> String {
         self.load(wasm).await.unwrap_err().to_string()
     }
+}
+
+fn compile() -> config::Compile {
+    config::Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 }
 }
 
 fn settings() -> config::Plugin {

@@ -5,8 +5,6 @@ mod badge;
 mod board;
 mod clock;
 mod failure;
-#[cfg(fuzzing)]
-mod fuzz;
 mod job;
 mod jobs;
 mod names;
@@ -32,8 +30,6 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use workers::Workers;
 
-#[cfg(fuzzing)]
-pub(super) use fuzz::fuzz;
 pub(super) use jobs::{Jobs, Seat};
 
 /// Resque queues that are being taken from.

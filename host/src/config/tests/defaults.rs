@@ -15,6 +15,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
         lease: Duration::from_secs(15),
         pipelines: BTreeMap::new(),
         plugins: BTreeMap::new(),
+        compile: Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);

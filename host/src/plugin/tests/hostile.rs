@@ -288,7 +288,7 @@ fn as_many_loopers_as_workers_leave_others_quick() {
     let median = runtime.block_on(async {
         let bench = Bench::new();
         let mut patient = settings();
-        patient.timeout = Duration::from_secs(2);
+        patient.timeout = Duration::from_secs(10);
         let looper = bench.load_with(&guests::filter("(loop (br 0)) (i32.const 1024)"), &patient).await.unwrap();
         let good = bench.load(&guests::pass("")).await.unwrap();
         let over = Arc::new(AtomicBool::new(false));
@@ -305,7 +305,7 @@ fn as_many_loopers_as_workers_leave_others_quick() {
         let mut calls = tokio::task::JoinSet::new();
         calls.spawn(async move {
             let mut took = Vec::new();
-            for _ in 0..40 {
+            for _ in 0..20 {
                 // As a message would come: woken by something outside.
                 let start = Instant::now();
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -317,8 +317,9 @@ fn as_many_loopers_as_workers_leave_others_quick() {
             took[took.len() / 2]
         });
         let median = calls.join_next().await.unwrap().unwrap();
-        tasks.join_all().await;
+        // A looper that gives way can be ended, too.
+        tasks.shutdown().await;
         median
     });
-    assert!(median < Duration::from_millis(500), "a call beside loopers of 2 s each took {median:?}");
+    assert!(median < Duration::from_secs(2), "a call beside loopers of 10 s each took {median:?}");
 }

@@ -1,7 +1,7 @@
 //! What comes up, and what is refused in which words.
 
 use super::{
-    Bench, guests,
+    Bench, compile, guests,
     guests::{Guest, PLAIN},
     names, settings,
 };
@@ -146,7 +146,7 @@ async fn a_compiled_plugin_is_kept_and_a_damaged_one_compiled_again() {
     let entry = bench.cache().join(entry);
     let made = fs::read(&entry).unwrap();
 
-    let again = Plugins::new(&bench.cache()).unwrap();
+    let again = Plugins::new(&bench.cache(), &compile()).unwrap();
     again.load("it", &bench.dir().join("it.wasm"), &settings()).await.unwrap();
     assert_eq!(names(&bench.cache()).len(), 1);
 
@@ -163,7 +163,7 @@ async fn a_compiled_plugin_is_kept_and_a_damaged_one_compiled_again() {
 async fn without_a_cache_plugins_work_all_the_same() {
     let bench = Bench::new();
     let file = bench.put("it", &guests::pass(""));
-    let plugins = Plugins::new(&file.join("no-directory")).unwrap();
+    let plugins = Plugins::new(&file.join("no-directory"), &compile()).unwrap();
     assert!(plugins.load("it", &file, &settings()).await.is_ok());
 }
 
@@ -174,7 +174,7 @@ async fn a_cache_that_others_can_write_is_not_trusted() {
     let shared = bench.home.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
-    let plugins = Plugins::new(&shared).unwrap();
+    let plugins = Plugins::new(&shared, &compile()).unwrap();
     let file = bench.put("it", &guests::pass(""));
     assert!(plugins.load("it", &file, &settings()).await.is_ok());
     assert!(names(&shared).is_empty());
@@ -186,7 +186,7 @@ async fn a_file_that_is_too_large_or_not_there_is_refused() {
     let file = bench.put("it", b"");
     fs::File::options().write(true).open(&file).unwrap().set_len(65 << 20).unwrap();
     let refusal = bench.plugins.load("it", &file, &settings()).await.unwrap_err();
-    assert_eq!(refusal.cause, Cause::TooLarge(65 << 20));
+    assert_eq!(refusal.cause, Cause::TooLarge { bytes: 65 << 20, most_mib: 64 });
     let refusal = bench.plugins.load("it", &bench.dir().join("no.wasm"), &settings()).await.unwrap_err();
     assert_eq!(refusal.cause, Cause::NoFile);
 }
