@@ -10,6 +10,7 @@ mod fields;
 mod from;
 mod grants;
 mod load;
+mod lookups;
 mod notation;
 mod place;
 mod read;
@@ -29,6 +30,7 @@ pub use from::{
 };
 pub use grants::{Ambient, Commands, DirAccess, DirGrant, HostPattern, HttpGrant, RedisGrant};
 pub use load::{Loaded, load};
+pub use lookups::{Database, DatabaseAddress, Lookups, SqlGrant, Store, StoreBounds};
 pub use place::Place;
 pub use reference::DEFAULT;
 pub use reserved::Reserved;
@@ -68,6 +70,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, Plugin>,
     /// How plugins are compiled.
     pub compile: Compile,
+    /// By the name that `allow_sql` calls them.
+    pub databases: BTreeMap<String, Database>,
     /// How the node ends.
     pub shutdown: Shutdown,
 }
@@ -167,6 +171,8 @@ pub struct Plugin {
     pub allow: BTreeSet<Ambient>,
     /// What the host puts into its requests.
     pub secrets: Secrets,
+    /// What it may look up.
+    pub lookups: Lookups,
 }
 
 /// How much one plugin may have of what is neither time nor memory.

@@ -178,7 +178,7 @@ impl Connector {
 
     /// Whether a connection that gave `error` is of no more use, and the server is to be found anew.
     /// Otherwise the connection is good, and the same command may succeed later.
-    pub(super) fn is_lost(&self, error: &RedisError) -> bool {
+    pub fn is_lost(&self, error: &RedisError) -> bool {
         Trouble::of(error).ends_connection()
     }
 
@@ -203,7 +203,7 @@ impl Connector {
     }
 
     /// What `error` is, and what an operator can do about it. `source` is what is taken from.
-    pub(super) fn advice(&self, error: &RedisError, source: &str) -> String {
+    pub fn advice(&self, error: &RedisError, source: &str) -> String {
         Trouble::of(error).advice(error, &self.finder.servers, source)
     }
 

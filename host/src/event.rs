@@ -222,6 +222,29 @@ pub(crate) fn dropped(pipeline: &str, plugin: &str, message: &Message, reason: O
     debug!(pipeline, plugin, id = &*message.id, reason, "dropped");
 }
 
+/// A plugin keeps more in memory than its `store` allows, so what was unused for longest went.
+pub(crate) fn store_evicted(sampler: &Sampler, plugin: &str, evicted: u64) {
+    if let Some(before) = sampler.admit(evicted) {
+        let evicted = evicted + before;
+        warn!(plugin, evicted, "the plugin's store is full; what was unused for longest went before its end");
+    }
+}
+
+/// Redis does not do what a plugin's store asks of it.
+pub(crate) fn store_away(plugin: &str, url: &str, cause: &(dyn Error + 'static), advice: &str) {
+    warn!(
+        plugin,
+        redis = url,
+        error = cause,
+        "the plugin's store does not answer; its lookups fail meanwhile: {advice}"
+    );
+}
+
+/// It does again.
+pub(crate) fn store_back(plugin: &str) {
+    info!(plugin, "the plugin's store answers again");
+}
+
 /// The private server answers; producers may push there.
 pub(crate) fn embedded_ready(port: u16) {
     info!(port, "embedded Redis ready: redis-cli -p {port}");

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod source;
+pub mod lookup;
 pub mod plugin;
 pub mod effect;
 pub mod pipeline;

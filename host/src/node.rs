@@ -5,6 +5,7 @@ use crate::{
     connection::{self, Access, Connector},
     effect::{self, Allowance, Effects},
     event,
+    lookup::Lookups,
     pipeline::{Parts, Pipeline},
     plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
     random,
@@ -64,14 +65,15 @@ impl Node {
     /// Brings everything up, or says every reason why not.
     pub async fn start(loaded: &Loaded, shutdown: Shutdown) -> Result<Self, Error> {
         let config = &loaded.config;
-        let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile)?;
+        let connector = connector(config)?;
+        let lookups = Lookups::new(connector.clone());
+        let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
             config::Redis::Embedded { port } => Some(Embedded::start(&embedded_dir(config), port).await?),
             config::Redis::Url(_) => None,
         };
-        let connector = connector(config)?;
         connector.check().await?;
         if let Some(embedded) = &embedded {
             event::embedded_ready(embedded.port);

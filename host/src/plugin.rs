@@ -14,6 +14,7 @@ mod grants;
 mod guest;
 mod idle;
 mod load;
+mod looking;
 mod needs;
 mod program;
 mod refusal;
@@ -33,7 +34,7 @@ pub use refusal::{Cause, Refusal};
 pub use v0_1::Kind;
 pub use version::{Lent, Version};
 
-use crate::{config, event};
+use crate::{config, event, lookup::Lookups};
 use arc_swap::ArcSwap;
 use directory::Found;
 use futures_util::future::join_all;
@@ -121,12 +122,13 @@ impl Prepared {
 }
 
 impl Plugins {
-    /// Starts the engine; plugins are compiled as `compile` says, by this program called once more, and kept in `cache_dir`.
+    /// Starts the engine; plugins are compiled as `compile` says, by this program called once more, kept in
+    /// `cache_dir`, and look things up in `lookups`.
     ///
     /// # Errors
     /// Where the machine grants no threads or hardly any address space.
-    pub fn new(cache_dir: &Path, compile: &config::Compile) -> Result<Self, Error> {
-        let loader = Loader::new(cache_dir, compile)?;
+    pub fn new(cache_dir: &Path, compile: &config::Compile, lookups: Lookups) -> Result<Self, Error> {
+        let loader = Loader::new(cache_dir, compile, lookups)?;
         Ok(Self { loader, slots: RwLock::default(), wanted: Arc::default() })
     }
 

@@ -12,6 +12,7 @@ pub mod setup {
             world every-plugin {
                 import gristmill:plugin/envelope@0.1.0;
                 import gristmill:plugin/log@0.1.0;
+                import gristmill:plugin/store@0.1.0;
                 import gristmill:plugin/types@0.1.0;
                 export gristmill:plugin/setup@0.1.0;
             }
@@ -23,7 +24,7 @@ pub mod setup {
     });
 }
 
-pub use setup::gristmill::plugin::{envelope, log, types};
+pub use setup::gristmill::plugin::{envelope, log, store, types};
 
 /// What filters export beside.
 pub mod filtering {

@@ -122,6 +122,10 @@
 //! assert!(!stock(Some("101")).unwrap_err().is_retry());
 //! ```
 
+//!
+//! # Lookups
+//! [`store`] keeps values under keys for all instances of a plugin.
+
 #![warn(missing_docs)]
 
 #[cfg(target_family = "wasm")]
@@ -138,18 +142,21 @@ pub mod glue;
 mod job;
 pub mod json;
 pub mod log;
+mod lookup;
 mod message;
 #[doc(hidden)]
 pub mod needs;
 mod plugin;
 pub mod reply;
 mod request;
+pub mod store;
 mod verdict;
 
 pub use config::NoConfig;
 pub use error::{Error, OrRetry, Result};
 pub use gristmill_sdk_macros::{filter, publisher};
 pub use job::Job;
+pub use lookup::LookupFailure;
 pub use message::Message;
 pub use plugin::{Filter, Publisher};
 pub use reply::{Failure, HttpReply, RedisValue, Reply};

@@ -11,6 +11,8 @@
 /// | `redis`, `redis PUBLISH news.*` | `allow_redis` |
 /// | `files`, `files out`, `files in:ro` | `allow_dirs` |
 /// | `environment`, `environment LANG` | `allow_env` |
+/// | `sql`, `sql shop`, `sql shop:write` | `allow_sql` |
+/// | `store` | `allow_store` |
 /// | `clock` | `allow` |
 /// | `random` | `allow` |
 ///
@@ -28,7 +30,7 @@
 macro_rules! needs {
     ($($need:literal),* $(,)?) => {
         const _: () = {
-            $(::core::assert!($crate::needs::is_known($need), "a need is `http`, `redis`, `files` or `environment`, with which one behind it or not, or `clock` or `random`");)*
+            $(::core::assert!($crate::needs::is_known($need), "a need is `http`, `redis`, `files`, `environment` or `sql`, with which one behind it or not, or `store`, `clock` or `random`");)*
         };
 
         #[cfg(target_family = "wasm")]
@@ -44,8 +46,8 @@ macro_rules! needs {
 /// Whether `need` begins with a word that hosts know.
 #[doc(hidden)]
 pub const fn is_known(need: &str) -> bool {
-    let which = [b"http".as_slice(), b"redis", b"files", b"environment"];
-    let plain = [b"clock".as_slice(), b"random"];
+    let which = [b"http".as_slice(), b"redis", b"files", b"environment", b"sql"];
+    let plain = [b"clock".as_slice(), b"random", b"store"];
     is_one_of(need.as_bytes(), &which, true) || is_one_of(need.as_bytes(), &plain, false)
 }
 

@@ -11,7 +11,10 @@ const STRANGERS: [&str; 4] = ["source", "plugin", "effect", "edge"];
 const LONGEST: usize = 450;
 
 /// Who may name Redis types beside `connection`, `source` and `effect/redis.rs`, and why.
-const REDIS_ELSEWHERE: [(&str, &str); 0] = [];
+const REDIS_ELSEWHERE: [(&str, &str); 2] = [
+    ("lookup/shelf.rs", "stores of plugins lie in the node's Redis"),
+    ("lookup/tests/shelf.rs", "and its test looks into it"),
+];
 
 /// The modules of the host in the order of `lib.rs`.
 fn modules() -> Vec<String> {

@@ -17,6 +17,7 @@ mod kinds;
 mod layout;
 mod limits;
 mod link;
+mod lookups;
 mod misbehave;
 mod native;
 mod order;

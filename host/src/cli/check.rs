@@ -5,6 +5,7 @@ mod grants;
 use super::talk;
 use crate::{
     config::{self, Config, From, Loaded, OrderBy, Pipeline, Take},
+    lookup::Lookups,
     node,
     plugin::{Plugins, Prepared},
     source::embedded,
@@ -20,7 +21,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
 
 async fn check(loaded: &Loaded) -> anyhow::Result<String> {
     let config = &loaded.config;
-    let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile)?;
+    let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile, Lookups::alone())?;
     let prepared = plugins.prepare(node::wanted(config)).await;
     let prepared = prepared.map_err(|refused| node::Error::Config(node::explain(loaded, &refused)))?;
     let redis = match &config.redis {

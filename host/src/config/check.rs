@@ -1,11 +1,13 @@
 //! What can only be seen from several values together: doublets, contradictions, things without effect.
 
 mod cluster;
+mod databases;
 mod dirs;
 mod effect;
 mod server;
 mod sources;
 
+pub(super) use databases::databases;
 pub(super) use dirs::own_dirs;
 
 use super::{

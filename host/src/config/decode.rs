@@ -1,10 +1,13 @@
 //! Turns the tables of a file into the types: the top of the file here, what stands in its tables below.
 
+mod database;
 mod from;
+mod lookups;
 mod pipeline;
 mod plugin;
 mod server;
 
+pub(super) use database::DatabaseDraft;
 pub(super) use pipeline::Draft;
 pub(super) use plugin::{PluginDraft, plugin};
 pub(super) use server::Server;
@@ -37,7 +40,12 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .map(|(entry, fields)| plugin::named_plugin(reading, entry, &fields, directory))
         .collect();
     check::own_dirs(reading, &plugins, [Some(directory), plugins_dir.as_deref(), data_dir.as_deref()]);
+    let databases: Vec<_> = named_tables(reading, &top, "database")
+        .into_iter()
+        .map(|(entry, fields)| database::database(reading, entry, &fields, directory))
+        .collect();
     check::together(reading, root, &server, &pipelines, &plugins);
+    check::databases(reading, &plugins, &databases);
     Some(Config {
         redis: server.redis?,
         sentinel_user: server.sentinel_user?,
@@ -49,6 +57,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         pipelines: pipelines.into_iter().map(Draft::finish).collect::<Option<_>>()?,
         plugins: plugins.into_iter().map(PluginDraft::finish).collect::<Option<_>>()?,
         compile: compile?,
+        databases: databases.into_iter().map(DatabaseDraft::finish).collect::<Option<_>>()?,
         shutdown: shutdown?,
     })
 }

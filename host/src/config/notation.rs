@@ -1,11 +1,13 @@
 //! How durations, hosts, names and the like are written; addresses of Redis in a file of their own.
 
 mod address;
+mod database;
 mod grants;
 #[cfg(test)]
 mod tests;
 
 pub(super) use address::{Address, Servers, redis_address};
+pub(super) use database::{database_address, sql_grant};
 pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
 
 use super::OrderBy;

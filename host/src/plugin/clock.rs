@@ -40,6 +40,12 @@ impl Clock {
         self.left.store(ticks.saturating_sub(SLICE), Ordering::Relaxed);
     }
 
+    /// Takes away `ticks` of what is left; whether there was as much.
+    pub(super) fn charge(&self, ticks: u64) -> bool {
+        let less = |left: u64| left.checked_sub(ticks);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
     /// Takes the next slice, or ends the call.
     fn next(&self) -> UpdateDeadline {
         let left = self.left.load(Ordering::Relaxed);
@@ -62,6 +68,11 @@ pub(super) fn watch(store: &mut Store<State>) {
 pub(super) fn wind(store: &mut Store<State>, ticks: u64) {
     store.data().clock.wind(ticks);
     store.set_epoch_deadline(SLICE);
+}
+
+/// Lets the guest of `cx` go on after a wait, for what was left of its time, or ends its call.
+pub(super) fn go_on(cx: &mut StoreContextMut<'_, State>, may: bool) {
+    cx.set_epoch_deadline(if may { SLICE } else { 0 });
 }
 
 /// Runs `call`, and ends it when it has waited until `time` is over. Most calls are over at the first poll and never see

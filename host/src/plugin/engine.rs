@@ -15,7 +15,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 /// Nanoseconds between two looks at the deadlines.
 const TICK_NANOS: u64 = 5_000_000;
-const TICK: Duration = Duration::from_nanos(TICK_NANOS);
+pub(super) const TICK: Duration = Duration::from_nanos(TICK_NANOS);
 /// Instances that can live at once; half and less is tried where address space is short.
 const INSTANCES: [u32; 4] = [1_000, 250, 50, 10];
 /// Elements of one table at most; interpreters compiled to Wasm need 10,000, dynamically linked ones more.
@@ -38,6 +38,7 @@ const WHOLE_STACK: usize = 2 << 20;
 /// The engine and the thread that moves its clock; the thread ends with it.
 pub(super) struct Engine {
     wasm: wasmtime::Engine,
+    instances: u32,
     ticks: Arc<AtomicU64>,
     stop: Option<SyncSender<()>>,
     ticker: Option<JoinHandle<()>>,
@@ -49,7 +50,7 @@ impl Engine {
     /// # Errors
     /// Where not even ten instances fit into the address space, or no thread can be started.
     pub(super) fn new() -> Result<Self, Error> {
-        let wasm = reserve()?;
+        let (wasm, instances) = reserve()?;
         let ticks = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = sync_channel::<()>(0);
         let (engine, count) = (wasm.clone(), Arc::clone(&ticks));
@@ -60,12 +61,17 @@ impl Engine {
             }
         };
         let ticker = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(tick);
-        Ok(Self { wasm, ticks, stop: Some(stop), ticker: Some(ticker.map_err(Error::Thread)?) })
+        Ok(Self { wasm, instances, ticks, stop: Some(stop), ticker: Some(ticker.map_err(Error::Thread)?) })
     }
 
     /// wasmtime itself.
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
+    }
+
+    /// How many instances can live at once.
+    pub(super) fn instances(&self) -> u32 {
+        self.instances
     }
 
     /// The ticks since the engine was made.
@@ -94,8 +100,8 @@ pub(super) fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(u128::from(TICK_NANOS))).unwrap_or(u64::MAX / 2).saturating_add(1)
 }
 
-/// An engine with room for as many instances as there is address space for.
-fn reserve() -> Result<wasmtime::Engine, Error> {
+/// An engine with room for as many instances as there is address space for, and how many that are.
+fn reserve() -> Result<(wasmtime::Engine, u32), Error> {
     let mut refused = None;
     for instances in INSTANCES {
         match wasmtime::Engine::new(&config(instances)) {
@@ -103,7 +109,7 @@ fn reserve() -> Result<wasmtime::Engine, Error> {
                 if let Some(reason) = refused {
                     event::instances_limited(instances, &reason);
                 }
-                return Ok(engine);
+                return Ok((engine, instances));
             }
             Err(error) => refused = Some(format!("{error:#}")),
         }

@@ -5,6 +5,7 @@ use super::{
     clock::{self, GivesWay, within},
     engine::ticks,
     fault::{Stop, broken},
+    looking::Looking,
     refusal::Cause,
     state::State,
     terms::Terms,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     config::Isolation,
+    lookup::{Access, Turn},
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
@@ -30,6 +32,9 @@ pub(super) struct Blueprint {
     pub(super) terms: Terms,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
+    access: Arc<Access>,
+    /// A call's time, with what it may wait for lookups.
+    longest: Duration,
 }
 
 /// Why an instance did not come up.
@@ -61,11 +66,25 @@ impl From<Unstarted> for Cause {
 }
 
 impl Blueprint {
+    pub(super) fn new(terms: Terms, pre: InstancePre<State>, exports: Exports, access: Access) -> Self {
+        let wait = if exports.looks_up { access.wait() } else { Duration::ZERO };
+        let longest = terms.timeout.saturating_add(wait);
+        Self { terms, pre, exports, access: Arc::new(access), longest }
+    }
+
+    /// Lets one more call be under way, where calls wait for lookups.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        if self.exports.looks_up { Some(self.access.turn().await) } else { None }
+    }
+
     /// A fresh instance that knows its config.
     pub(super) async fn guest(&self) -> Result<Guest, Unstarted> {
         let Terms { engine, config, timeout, voice, .. } = &self.terms;
         let time = INIT.max(*timeout);
         let mut store = self.terms.store(|_| {}).map_err(Unstarted::Fault)?;
+        if self.exports.looks_up {
+            store.data_mut().looking = Some(Looking::new(&self.access));
+        }
         clock::wind(&mut store, ticks(time));
         let gives_way = store.data().clock.gives_way();
         let made = within(engine, &gives_way, time, self.instance(&mut store)).await;
@@ -128,25 +147,17 @@ impl Guest {
 
     pub(super) async fn filter(&mut self, plan: &Blueprint, message: &Message) -> Result<Verdict, Fault> {
         self.begin(plan, message)?;
-        let answer = within(
-            &plan.terms.engine,
-            &self.gives_way,
-            plan.terms.timeout,
-            self.calls.filter(&mut self.store, message),
-        )
-        .await;
+        let answer =
+            within(&plan.terms.engine, &self.gives_way, plan.longest, self.calls.filter(&mut self.store, message))
+                .await;
         self.end(plan, answer).and_then(|verdict| answer::verdict(&plan.terms.limits, verdict))
     }
 
     pub(super) async fn publish(&mut self, plan: &Blueprint, message: &Message) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
-        let answer = within(
-            &plan.terms.engine,
-            &self.gives_way,
-            plan.terms.timeout,
-            self.calls.publish(&mut self.store, message),
-        )
-        .await;
+        let answer =
+            within(&plan.terms.engine, &self.gives_way, plan.longest, self.calls.publish(&mut self.store, message))
+                .await;
         self.end(plan, answer).and_then(|requests| answer::requests(&plan.terms.limits, message, requests))
     }
 
@@ -160,7 +171,7 @@ impl Guest {
         self.begin(plan, message)?;
         self.store.data_mut().envelope.round = round;
         let call = self.calls.answered(&mut self.store, message, replies);
-        let answer = within(&plan.terms.engine, &self.gives_way, plan.terms.timeout, call).await;
+        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
         self.end(plan, answer).and_then(|requests| answer::requests(&plan.terms.limits, message, requests))
     }
 
@@ -174,6 +185,9 @@ impl Guest {
         }
         self.store.data_mut().begin(message, plan.exports.reads_headers);
         clock::wind(&mut self.store, plan.terms.deadline);
+        if let Some(looking) = &mut self.store.data_mut().looking {
+            looking.begin();
+        }
         Ok(())
     }
 

@@ -17,7 +17,10 @@ use super::{
     v0_1::{self, Exports, Kind},
     version::{Body, Origin, Version},
 };
-use crate::config::{self, Mode};
+use crate::{
+    config::{self, Mode},
+    lookup::Lookups,
+};
 use bytes::Bytes;
 use std::{
     fs::File,
@@ -32,10 +35,13 @@ use wasmtime::{
 };
 
 /// The interfaces that plugins may import. What is behind them reaches outside of the instance as far as it was granted, but for the log.
-const GRANTED: [&str; 30] = [
+const GRANTED: [&str; 32] = [
     "gristmill:plugin/types",
     "gristmill:plugin/envelope",
     "gristmill:plugin/log",
+    // Whether an instance may use these is said where it does.
+    "gristmill:plugin/store",
+    "gristmill:plugin/sql",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -73,14 +79,16 @@ pub(super) struct Loader {
     /// Of the largest file that is read.
     file_mib: u32,
     linker: Linker<State>,
+    lookups: Lookups,
 }
 
 impl Loader {
-    pub(super) fn new(cache_dir: &Path, compile: &config::Compile) -> Result<Self, Error> {
+    pub(super) fn new(cache_dir: &Path, compile: &config::Compile, lookups: Lookups) -> Result<Self, Error> {
         let engine = Arc::new(Engine::new()?);
+        lookups.fit(engine.instances());
         let compiler = Compiler::new(engine.wasm(), cache_dir, compile);
         let linker = linker(&engine).map_err(|error| Error::Engine(format!("{error:#}")))?;
-        Ok(Self { engine, compiler, file_mib: compile.file_mib, linker })
+        Ok(Self { engine, compiler, file_mib: compile.file_mib, linker, lookups })
     }
 
     /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
@@ -124,7 +132,8 @@ impl Loader {
         let terms = Terms::new(Arc::clone(&self.engine), voice, grants, &origin.settings);
         let entry = match found {
             Found::Plugin(component, exports) => {
-                let plan = Blueprint { pre: self.link(&component)?, exports, terms };
+                let access = self.lookups.access(&origin.name, &origin.settings.lookups);
+                let plan = Blueprint::new(terms, self.link(&component)?, exports, access);
                 return Ok((needs, Body::plugin(plan).await?));
             }
             Found::Command(component, run) => Entry::Command { pre: self.link(&component)?, run },

@@ -28,12 +28,25 @@ pub enum Means {
     Clock,
     /// Chance that is good for keys.
     Random,
+    /// A store of its own.
+    Store,
+    /// Databases.
+    Sql,
     /// Sockets of its own, which nothing grants.
     Sockets,
 }
 
-const ALL: [Means; 7] =
-    [Means::Http, Means::Redis, Means::Files, Means::Environment, Means::Clock, Means::Random, Means::Sockets];
+const ALL: [Means; 9] = [
+    Means::Http,
+    Means::Redis,
+    Means::Files,
+    Means::Environment,
+    Means::Clock,
+    Means::Random,
+    Means::Store,
+    Means::Sql,
+    Means::Sockets,
+];
 
 impl Means {
     /// The key of `[plugin.NAME]` that grants it.
@@ -44,6 +57,8 @@ impl Means {
             Self::Files => Some("allow_dirs"),
             Self::Environment => Some("allow_env"),
             Self::Clock | Self::Random => Some("allow"),
+            Self::Store => Some("allow_store"),
+            Self::Sql => Some("allow_sql"),
             Self::Sockets => None,
         }
     }
@@ -56,6 +71,8 @@ impl Means {
             Self::Environment => "environment",
             Self::Clock => "clock",
             Self::Random => "random",
+            Self::Store => "store",
+            Self::Sql => "sql",
             Self::Sockets => "sockets",
         }
     }
@@ -64,6 +81,8 @@ impl Means {
     fn behind(import: &str) -> Option<Self> {
         let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
         match interface {
+            "gristmill:plugin/store" => Some(Self::Store),
+            "gristmill:plugin/sql" => Some(Self::Sql),
             "wasi:cli/environment" | "environ_get" => Some(Self::Environment),
             "wasi:random/random" | "random_get" => Some(Self::Random),
             "wasi:clocks/wall-clock" | "wasi:clocks/monotonic-clock" | "clock_time_get" => Some(Self::Clock),
@@ -123,7 +142,11 @@ impl Need {
                 dir.is_some_and(|dir| access == DirAccess::Read || dir.access == DirAccess::Write)
             }
             Means::Environment => settings.allow_env.iter().any(|name| name == which),
-            Means::Clock | Means::Random | Means::Sockets => granted(self.means, settings),
+            Means::Sql => {
+                let wanted = config::SqlGrant::parse(which);
+                wanted.is_some_and(|wanted| settings.lookups.sql.iter().any(|grant| grant.covers(&wanted)))
+            }
+            Means::Clock | Means::Random | Means::Store | Means::Sockets => granted(self.means, settings),
         }
     }
 
@@ -142,6 +165,8 @@ impl Need {
             }
             Means::Environment => Some(format!("allow_env = [\"{}\"]", which.unwrap_or("VARIABLE"))),
             Means::Clock | Means::Random => Some(format!("allow = [\"{}\"]", self.means)),
+            Means::Store => Some("allow_store = \"memory\"".to_owned()),
+            Means::Sql => Some(format!("allow_sql = [\"{}\"]", which.unwrap_or("DATABASE"))),
             Means::Sockets => None,
         }
     }
@@ -165,6 +190,8 @@ fn granted(means: Means, settings: &config::Plugin) -> bool {
         Means::Environment => !settings.allow_env.is_empty(),
         Means::Clock => settings.allow.contains(&Ambient::Clock),
         Means::Random => settings.allow.contains(&Ambient::Random),
+        Means::Store => settings.lookups.store != config::Store::Nothing,
+        Means::Sql => !settings.lookups.sql.is_empty(),
         Means::Sockets => false,
     }
 }

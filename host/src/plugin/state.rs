@@ -4,6 +4,7 @@ use super::{
     clock::Clock,
     console::{Console, Stream, Voice},
     grants::{Grants, Moment},
+    looking::Looking,
 };
 use crate::{
     config::Limits,
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub(super) clock: Clock,
     pub(super) envelope: Envelope,
     pub(super) console: Arc<Console>,
+    /// Of a plugin that can look anything up.
+    pub(super) looking: Option<Looking>,
 }
 
 /// The message of the call beside its id, which the console knows, and its payload, which crosses with the call.
@@ -92,6 +95,7 @@ impl State {
             clock: Clock::default(),
             envelope: Envelope::default(),
             console,
+            looking: None,
         })
     }
 

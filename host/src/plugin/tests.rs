@@ -12,6 +12,7 @@ mod watched;
 use super::{Kind, Plugins, Refusal, Version, Wanted};
 use crate::{
     config::{self, Isolation},
+    lookup::Lookups,
     message::Message,
 };
 use bytes::Bytes;
@@ -33,7 +34,7 @@ impl Bench {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("plugins")).unwrap();
-        let plugins = Plugins::new(&home.path().join("cache"), &compile()).unwrap();
+        let plugins = Plugins::new(&home.path().join("cache"), &compile(), Lookups::alone()).unwrap();
         Self { home, plugins }
     }
 

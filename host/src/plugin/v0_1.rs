@@ -1,5 +1,6 @@
 //! Version 0.1 of the plugin API: the only place that knows `gristmill:plugin@0.1.0` and the types of its functions.
 
+mod lookups;
 mod types;
 
 use super::{refusal::Cause, state::State};
@@ -49,6 +50,8 @@ pub(super) struct Exports {
     calls: Indices,
     /// Whether the plugin can ask for headers at all.
     pub(super) reads_headers: bool,
+    /// Whether the plugin can look anything up, and so can wait.
+    pub(super) looks_up: bool,
 }
 
 enum Indices {
@@ -74,7 +77,12 @@ impl Exports {
             },
         };
         let init = function("setup", "init")?;
-        Ok(Self { init, calls, reads_headers: reads_headers(component, engine) })
+        Ok(Self {
+            init,
+            calls,
+            reads_headers: imports(component, engine, "envelope", |name| matches!(name, "header" | "headers")),
+            looks_up: ["store", "sql"].iter().any(|interface| imports(component, engine, interface, |_| true)),
+        })
     }
 
     /// What the plugin does.
@@ -128,18 +136,19 @@ fn find(component: &Component, interface: &str, function: &str) -> Option<Compon
     Some(function)
 }
 
-fn reads_headers(component: &Component, engine: &Engine) -> bool {
+/// Whether the component imports something of `interface` whose name is `wanted`.
+fn imports(component: &Component, engine: &Engine, interface: &str, wanted: impl Fn(&str) -> bool) -> bool {
     let ty = component.component_type();
     ty.imports(engine).any(|(name, import)| {
         let ComponentItem::ComponentInstance(instance) = import.ty else {
             return false;
         };
-        name.starts_with("gristmill:plugin/envelope@")
-            && instance.exports(engine).any(|(function, _)| matches!(function, "header" | "headers"))
+        let name = name.strip_prefix(PACKAGE).and_then(|name| name.split_once('@'));
+        name.is_some_and(|(name, _)| name == interface) && instance.exports(engine).any(|(name, _)| wanted(name))
     })
 }
 
-/// Lets plugins ask for the envelope of their message, and log.
+/// Lets plugins ask for the envelope of their message, look things up, and log.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut envelope = linker.instance(&format!("{PACKAGE}envelope@{VERSION}"))?;
     envelope.func_wrap("id", |cx: Cx<'_>, ()| Ok((text(cx.data().console.message()),)))?;
@@ -155,6 +164,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok((found.map(|(_, value)| value.clone()),))
     })?;
     envelope.func_wrap("headers", |cx: Cx<'_>, ()| Ok((Arc::clone(&cx.data().envelope.headers),)))?;
+
+    lookups::link(linker)?;
 
     let mut log = linker.instance(&format!("{PACKAGE}log@{VERSION}"))?;
     log.func_wrap("log", |cx: Cx<'_>, (level, text): (types::Level, WasmStr)| {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config, event,
+    lookup::Turn,
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
@@ -143,7 +144,7 @@ impl Version {
         }
     }
 
-    /// An instance, idle or fresh; waits while as many are lent as may live at once.
+    /// An instance, idle or fresh; waits while as many are lent as may live at once, or look things up.
     ///
     /// # Errors
     /// A fresh instance may not come up: [`Fault::Retry`] where there is no room for it, [`Fault::Broken`] else.
@@ -152,8 +153,9 @@ impl Version {
             permit.forget();
         }
         // From here on its drop gives the permit back.
-        let mut lent = Lent { version: Arc::clone(self), guest: None };
+        let mut lent = Lent { version: Arc::clone(self), guest: None, turn: None };
         if let Body::Plugin { plan, idle } = &self.body {
+            lent.turn = plan.turn().await;
             lent.guest = Some(match idle.pop() {
                 Some(guest) => guest,
                 None => fresh(plan).await?,
@@ -196,6 +198,8 @@ impl std::fmt::Debug for Version {
 pub struct Lent {
     version: Arc<Version>,
     guest: Option<Guest>,
+    /// Held for its drop, which comes after the instance has gone back.
+    turn: Option<Turn>,
 }
 
 impl Lent {

@@ -9,7 +9,7 @@ use super::{
         notation,
         read::{Item, Reading},
     },
-    Path, optional,
+    Path, lookups, optional,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +53,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
     });
     let allow = ambient(reading, fields.item("allow"));
     check::idle_secrets(reading, fields, secrets.as_ref(), config.as_ref());
+    let lookups = lookups::lookups(reading, fields);
     Some(Plugin {
         file: file?,
         config: config?,
@@ -69,6 +70,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
         allow_env: allow_env?,
         allow: allow?,
         secrets: secrets?,
+        lookups: lookups?,
     })
 }
 

@@ -16,6 +16,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
         pipelines: BTreeMap::new(),
         plugins: BTreeMap::new(),
         compile: Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 },
+        databases: BTreeMap::new(),
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);
@@ -69,6 +70,17 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
         allow_env: Vec::new(),
         allow: BTreeSet::new(),
         secrets: Secrets::default(),
+        lookups: Lookups {
+            store: Store::Nothing,
+            bounds: StoreBounds {
+                keys: 100_000,
+                bytes: 16 << 20,
+                value_bytes: 64 << 10,
+                longest: Some(Duration::from_secs(30 * 86_400)),
+            },
+            sql: Vec::new(),
+            wait: Duration::from_secs(1),
+        },
     };
     assert_eq!(Plugin::default(), expected);
     let config = good(&format!("{MINIMAL}[plugin.out]\n")).config;
@@ -78,7 +90,11 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
 #[test]
 fn the_reference_file_says_what_a_file_without_its_keys_means() {
     let reference = good(DEFAULT).config;
-    let mut bare = good("[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n").config;
+    let mut bare = good(
+        "[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n\
+                         [database.NAME]\nurl = \"sqlite:NAME.db\"\n",
+    )
+    .config;
     for pipeline in bare.pipelines.values_mut() {
         pipeline.dead_letters = Some("gristmill:{NAME}:NAME:dead".to_owned());
     }
@@ -102,12 +118,12 @@ fn each_source_of_the_reference_file_says_what_one_without_its_keys_means() {
 #[test]
 fn the_reference_file_only_leaves_to_say_what_to_do() {
     let expected = ["[pipeline.NAME] has neither filters nor publishers, so it takes messages and drops them"];
-    let rest = ["no pipeline uses [plugin.NAME]"];
-    assert_eq!(warned(DEFAULT), [expected, rest].concat());
+    let rest = ["no pipeline uses [plugin.NAME]", "no plugin may ask [database.NAME]"];
+    assert_eq!(warned(DEFAULT), [&expected[..], &rest[..]].concat());
     for source in DEFAULT.lines().filter_map(|line| line.strip_prefix("#from = ")) {
         let mut text = DEFAULT.replace("from = { list =", "from = { NONE =").replace("dead_letters", "# dead_letters");
         text = text.replacen("from = { NONE =", &format!("from = {source} # "), 1);
-        assert_eq!(warned(&text), [expected, rest].concat(), "{source}");
+        assert_eq!(warned(&text), [&expected[..], &rest[..]].concat(), "{source}");
     }
 }
 

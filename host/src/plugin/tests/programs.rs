@@ -205,7 +205,8 @@ async fn a_compiled_program_is_kept() {
     let bench = Bench::new();
     bench.load(&program("", CAT)).await.unwrap();
     assert_eq!(super::names(&bench.cache()).len(), 1);
-    let again = crate::plugin::Plugins::new(&bench.cache(), &super::compile()).unwrap();
+    let again =
+        crate::plugin::Plugins::new(&bench.cache(), &super::compile(), crate::lookup::Lookups::alone()).unwrap();
     let file = bench.put("it", &program("", CAT));
     let version = again.load("it", &file, &settings()).await.unwrap();
     assert_eq!(ask(&version, "x").await, Ok(payload("x")));

@@ -5,13 +5,16 @@ use super::{
     guests::{Guest, PLAIN},
     names, settings,
 };
-use crate::plugin::{Cause, Kind, Plugins};
+use crate::{
+    lookup::Lookups,
+    plugin::{Cause, Kind, Plugins},
+};
 use std::{fs, time::Duration};
 
 #[tokio::test]
 async fn the_host_speaks_what_the_wit_package_describes() {
     let bench = Bench::new();
-    for world in ["filter", "publisher"] {
+    for world in ["filter", "publisher", "filter-with-lookups", "publisher-with-lookups"] {
         let refusal = bench.refusal(&guests::hollow(world)).await;
         assert!(refusal.contains("cannot be used: it did not start: trapped: unreachable"), "{refusal}");
     }
@@ -146,7 +149,7 @@ async fn a_compiled_plugin_is_kept_and_a_damaged_one_compiled_again() {
     let entry = bench.cache().join(entry);
     let made = fs::read(&entry).unwrap();
 
-    let again = Plugins::new(&bench.cache(), &compile()).unwrap();
+    let again = Plugins::new(&bench.cache(), &compile(), Lookups::alone()).unwrap();
     again.load("it", &bench.dir().join("it.wasm"), &settings()).await.unwrap();
     assert_eq!(names(&bench.cache()).len(), 1);
 
@@ -163,7 +166,7 @@ async fn a_compiled_plugin_is_kept_and_a_damaged_one_compiled_again() {
 async fn without_a_cache_plugins_work_all_the_same() {
     let bench = Bench::new();
     let file = bench.put("it", &guests::pass(""));
-    let plugins = Plugins::new(&file.join("no-directory"), &compile()).unwrap();
+    let plugins = Plugins::new(&file.join("no-directory"), &compile(), Lookups::alone()).unwrap();
     assert!(plugins.load("it", &file, &settings()).await.is_ok());
 }
 
@@ -174,7 +177,7 @@ async fn a_cache_that_others_can_write_is_not_trusted() {
     let shared = bench.home.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
-    let plugins = Plugins::new(&shared, &compile()).unwrap();
+    let plugins = Plugins::new(&shared, &compile(), Lookups::alone()).unwrap();
     let file = bench.put("it", &guests::pass(""));
     assert!(plugins.load("it", &file, &settings()).await.is_ok());
     assert!(names(&shared).is_empty());

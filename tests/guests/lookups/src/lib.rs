@@ -1,0 +1,101 @@
+//! A filter that looks things up: as its config says, or one thing after the other as the message says.
+
+mod ask;
+
+use gristmill_sdk::{Filter, LookupFailure, Message, Result, Verdict, filter, store};
+use serde::Deserialize;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The plugin's `config`.
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Mode {
+    /// Replaces the payload, which says what is to be looked up, by the answers.
+    Ask,
+    /// Drops a payload that another message had.
+    Dedupe,
+    /// Replaces the payload by how often there was this one, and by what it was.
+    Count,
+    /// Looks up again and again, whatever the answer.
+    Endless,
+    /// Looks something up before there is any message.
+    InInit,
+}
+
+/// The filter.
+pub struct Lookups {
+    config: Config,
+}
+
+#[filter]
+impl Filter for Lookups {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self> {
+        if let Mode::InInit = config.mode {
+            store::get("early")?;
+        }
+        Ok(Self { config })
+    }
+
+    fn filter(&mut self, mut message: Message) -> Result<Verdict> {
+        match self.config.mode {
+            Mode::Ask => {
+                let answers = ask::all(message.payload())?;
+                message.set_json(&answers)?;
+            }
+            Mode::Dedupe => {
+                let (key, id) = (format!("seen:{}", message.text()?), message.id());
+                if !store::add(&key, &id, Some(DAY))? && store::get_text(&key)?.is_some_and(|first| first != id) {
+                    return Ok(Verdict::drop("seen before"));
+                }
+            }
+            Mode::Count => {
+                let count = store::increment(&format!("count:{}", message.text()?), 1, Some(DAY))?;
+                let text = format!("{count} {}", message.text()?);
+                message.set_payload(text);
+            }
+            Mode::Endless => loop {
+                if let Err(LookupFailure::Denied(why)) = store::get("x") {
+                    return Ok(Verdict::drop(why));
+                }
+            },
+            Mode::InInit => {}
+        }
+        Ok(message.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gristmill_sdk::config;
+
+    fn plugin(mode: &str) -> Lookups {
+        Lookups::new(config::parse(&format!(r#"{{"mode": "{mode}"}}"#)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_payload_that_another_message_had_is_dropped() {
+        store::clear();
+        let mut plugin = plugin("dedupe");
+        let message = |id| Message::test("a").with_id(id);
+        assert_eq!(plugin.filter(message("1")), Ok(Verdict::Pass));
+        assert_eq!(plugin.filter(message("2")), Ok(Verdict::drop("seen before")));
+        assert_eq!(plugin.filter(message("1")), Ok(Verdict::Pass), "another attempt");
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_waited_for() {
+        store::fail(LookupFailure::Unavailable("away".to_owned()));
+        assert!(plugin("count").filter(Message::test("a")).unwrap_err().is_retry());
+        store::clear();
+    }
+}
