@@ -8,6 +8,8 @@ mod expand;
 mod fault;
 mod fields;
 mod from;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod grants;
 mod load;
 mod lookups;

@@ -1,5 +1,7 @@
 //! What publishers ask for, carried out: the only place where a plugin's wish becomes traffic.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http;
 mod redis;
 
@@ -68,7 +70,7 @@ impl Effects {
 
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
-    /// The `idempotency_key` should be the same in all attempts of the same request; it must be possible as a header's value.
+    /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
     /// It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
     pub async fn carry_out(&self, allowance: &Allowance, idempotency_key: &str, request: Request) -> Reply {
         match request {

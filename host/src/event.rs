@@ -126,7 +126,7 @@ pub(crate) struct Losses(Sampler);
 
 /// A message was given up that nobody else has.
 pub(crate) fn channel_lost(losses: &Losses, source: &str, message: &Message, trouble: &Trouble) {
-    let (id, Trouble { attempt, plugin, digest, reason, .. }) = (&*message.id, trouble);
+    let (id, Trouble { attempt, plugin, digest, reason, .. }) = (short(&message.id), trouble);
     match losses.0.admit(1) {
         Some(more) => error!(source, id, attempt, plugin, digest, reason, more, "lost: a channel keeps nothing"),
         None => debug!(source, id, attempt, plugin, digest, reason, "lost: a channel keeps nothing"),
@@ -192,7 +192,7 @@ impl Sampler {
 
 /// A message has been through its pipeline.
 pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, outcome: &Outcome) {
-    let (id, attempt) = (&*message.id, message.attempt);
+    let (id, attempt) = (short(&message.id), message.attempt);
     match outcome {
         Outcome::Done | Outcome::Finished { .. } => debug!(pipeline, id, attempt, "done"),
         Outcome::Again { after } => debug!(pipeline, id, attempt, ?after, "put back untried"),
@@ -217,9 +217,17 @@ pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, ou
     }
 }
 
+/// An id as lines show it: some are chosen by producers, and may be of any length.
+fn short(id: &str) -> &str {
+    id.get(..id.floor_char_boundary(LONGEST_ID)).unwrap_or_default()
+}
+
+/// Of an id that is shown, in bytes.
+const LONGEST_ID: usize = 200;
+
 /// A filter has decided that a message goes no further.
 pub(crate) fn dropped(pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
-    debug!(pipeline, plugin, id = &*message.id, reason, "dropped");
+    debug!(pipeline, plugin, id = short(&message.id), reason, "dropped");
 }
 
 /// A plugin keeps more in memory than its `store` allows, so what was unused for longest went.
@@ -287,6 +295,16 @@ pub(crate) fn ended(finished: bool) {
 /// No more files and connections can be open at once than before.
 pub(crate) fn descriptors_limited(limit: Option<u64>, reason: &dyn Display) {
     warn!(limit, "the limit of open files stays as it is, and with it the requests in flight: {reason}");
+}
+
+/// The system has no descriptor left for a connection.
+pub(crate) fn descriptors_exhausted(sampler: &Sampler) {
+    if let Some(more) = sampler.admit(1) {
+        warn!(
+            more,
+            "no file descriptor is left for a connection, requests wait for one: raise the limit (`ulimit -n`)"
+        );
+    }
 }
 
 /// Files are not watched.
@@ -373,6 +391,7 @@ pub(crate) fn instances_limited(instances: u32, reason: &dyn Display) {
 
 /// A line that a plugin wrote, already cut and within its allowance.
 pub(crate) fn guest_line(plugin: &str, digest: &str, id: Option<&str>, loudness: Loudness, text: &str) {
+    let id = id.map(short);
     match loudness {
         Loudness::Debug => debug!(plugin, digest, id, "{text}"),
         Loudness::Info => info!(plugin, digest, id, "{text}"),
@@ -385,6 +404,7 @@ pub(crate) fn guest_line(plugin: &str, digest: &str, id: Option<&str>, loudness:
 /// last such notice.
 pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, id: Option<&str>, count: u64) {
     let limit = Limit::LogLines.name();
+    let id = id.map(short);
     warn!(plugin, digest, limit, id, count, "the plugin logs too much; lines left out");
 }
 
@@ -407,7 +427,7 @@ pub(crate) fn limit_overrun(
     limit: Limit,
     reason: &str,
 ) {
-    let (name, id) = (limit.name(), &*message.id);
+    let (name, id) = (limit.name(), short(&message.id));
     match overruns.of(limit).and_then(|sampler| sampler.admit(1)) {
         Some(more) => warn!(plugin, digest, limit = name, id, reason, more, "the plugin went beyond a limit"),
         None => debug!(plugin, digest, limit = name, id, reason, "the plugin went beyond a limit"),

@@ -10,6 +10,8 @@ mod digest;
 mod directory;
 mod engine;
 mod fault;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod grants;
 mod guest;
 mod idle;

@@ -7,6 +7,8 @@ pub mod dead;
 mod delivery;
 mod dialect;
 pub mod embedded;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod keys;
 mod lane;
 mod link;

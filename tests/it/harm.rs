@@ -84,3 +84,21 @@ pub(crate) fn resident_mib(node: &Node) -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process tells its memory");
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
 }
+
+/// How much of something a test makes: what the variable `name` says, else `usual`.
+pub(crate) fn size(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|size| size.parse().ok()).unwrap_or(usual)
+}
+
+/// A server that keeps what took it a tenth of a second or more, as looking at hundreds of thousands of anything does.
+pub(crate) fn told_of_slow_commands() -> Redis {
+    Redis::with_args(&["--slowlog-log-slower-than", "100000"])
+}
+
+/// Wants no command to have held the server up, as one does that looks at all there is.
+#[track_caller]
+pub(crate) fn nothing_was_slow(redis: &Redis) {
+    let slow: Vec<Vec<redis::Value>> = redis.ask(&["SLOWLOG", "GET", "-1"]);
+    let shown: Vec<String> = slow.iter().map(|entry| format!("{entry:?}")).collect();
+    assert!(shown.is_empty(), "{shown:#?}");
+}

@@ -28,6 +28,9 @@ allow_http = ["$AUTHORITY"]
     )
 }
 
+/// For `[plugin.http]` and what stands first in its tables: more time than a plugin needs on a machine that does much else.
+pub(crate) const PATIENT: &str = "timeout = \"20s\"\n";
+
 /// A mill whose jobs go through no filter.
 pub(crate) fn direct(redis: Redis, keys: &str) -> Mill {
     Mill::on(redis).plugins(&["http"]).config(&pipeline(keys, ""))

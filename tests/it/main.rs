@@ -3,6 +3,7 @@
 
 mod access;
 mod chaos;
+mod clocks;
 mod cluster;
 mod contract;
 mod crash;
@@ -10,6 +11,7 @@ mod damage;
 mod dead;
 mod delivery;
 mod demo;
+mod disk;
 mod grants;
 mod harm;
 mod jobs;
@@ -30,6 +32,8 @@ mod retry;
 mod shared_build;
 mod shutdown;
 mod sizes;
+mod starve;
+mod strange;
 mod swap;
 mod topology;
 mod verdicts;

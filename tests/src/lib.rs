@@ -6,7 +6,9 @@
 mod background;
 pub mod built;
 pub mod cluster;
+pub mod clock;
 pub mod dead;
+pub mod disk;
 pub mod eventually;
 pub mod mill;
 pub mod node;
@@ -17,8 +19,10 @@ pub mod redis;
 pub mod sentinel;
 pub mod sink;
 
+pub use clock::Clock;
 pub use cluster::Cluster;
 pub use dead::Dead;
+pub use disk::SmallDisk;
 pub use eventually::{eventually, holds_for};
 pub use mill::{Mill, guest_bytes, replace_file};
 pub use node::Node;

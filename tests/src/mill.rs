@@ -26,7 +26,7 @@ pub struct Mill<R = Redis> {
     dir: TempDir,
     nodes: AtomicUsize,
     environment: Vec<(String, String)>,
-    descriptors: Option<u64>,
+    before: Vec<String>,
 }
 
 impl Mill {
@@ -53,7 +53,7 @@ impl<R> Mill<R> {
             dir,
             nodes: AtomicUsize::new(0),
             environment: Vec::new(),
-            descriptors: None,
+            before: Vec::new(),
         }
     }
 
@@ -66,8 +66,15 @@ impl<R> Mill<R> {
 
     /// Runs every node and verb from now on with so many file descriptors at most.
     #[must_use]
-    pub fn descriptors(mut self, most: u64) -> Self {
-        self.descriptors = Some(most);
+    pub fn descriptors(self, most: u64) -> Self {
+        self.under(&["sh", "-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &most.to_string()])
+    }
+
+    /// Runs every node and verb from now on through these words, such as `["taskset", "-c", "0"]`: a program that becomes the
+    /// one behind its arguments, under the same process id.
+    #[must_use]
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.before.extend(words.iter().map(|&word| word.to_owned()));
         self
     }
 
@@ -151,10 +158,7 @@ impl<R> Mill<R> {
     }
 
     fn gristmill(&self, words: &[&str]) -> Command {
-        let mut command = match self.descriptors {
-            Some(most) => limited(most, &built::gristmill()),
-            None => Command::new(built::gristmill()),
-        };
+        let mut command = behind(&self.before, &built::gristmill());
         command.args(words).current_dir(self.dir.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -167,10 +171,13 @@ impl Default for Mill {
     }
 }
 
-/// What runs `program` with so many file descriptors at most, under the process id that is started.
-fn limited(most: u64, program: &Path) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &most.to_string()]).arg(program);
+/// What runs `program` through the words `before` it.
+fn behind(before: &[String], program: &Path) -> Command {
+    let Some((first, more)) = before.split_first() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(more).arg(program);
     command
 }
 
@@ -192,10 +199,14 @@ mod tests {
 
     #[test]
     fn a_program_keeps_its_limit_of_descriptors_its_arguments_and_its_id() {
-        let mut command = limited(64, Path::new("sh"));
-        command.args(["-c", "ulimit -n; echo \"$0\"", "an argument"]);
+        let mill = Mill::at(String::new(), ()).descriptors(64).under(&["env", "A=an environment"]);
+        let mut command = behind(&mill.before, Path::new("sh"));
+        command.args(["-c", "ulimit -n; echo \"$0 $A\"; echo $PPID", "an argument"]);
         let finished = finish(&mut command, VERB);
-        assert_eq!((finished.code, finished.stdout.as_str()), (0, "64\nan argument\n"), "{}", finished.stderr);
+        let lines: Vec<&str> = finished.stdout.lines().collect();
+        assert_eq!((finished.code, lines[0]), (0, "64"), "{}", finished.stderr);
+        assert_eq!(lines[1], "an argument an environment");
+        assert_eq!(lines[2], std::process::id().to_string(), "it is our own child");
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn log_to_stderr() -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&wanted).with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
     let terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
-    log.with_target(false).init();
+    // What cannot be logged is lost: to say so on a full disk would end the thread that says it.
+    log.with_target(false).log_internal_errors(false).init();
     Ok(())
 }

@@ -2,12 +2,15 @@
 
 mod cause;
 mod dial;
+#[cfg(fuzzing)]
+mod fuzz;
 mod grant;
 mod incoming;
 mod lookup;
 mod outgoing;
 mod place;
 mod reach;
+mod room;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,8 @@ use crate::{
 };
 use bytes::Bytes;
 use dial::Dial;
+#[cfg(fuzzing)]
+pub(super) use fuzz::fuzz;
 use grant::Grants;
 use http_body_util::Full;
 use hyper::Request;
@@ -32,6 +37,7 @@ use lookup::Lookups;
 use outgoing::Outgoing;
 use place::Place;
 use reach::Reach;
+use room::{Room, Usage};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -62,6 +68,7 @@ pub(super) struct Http {
     pools: RwLock<HashMap<Arc<Reach>, Pool>>,
     lookups: Arc<Lookups>,
     tls: Arc<Tls>,
+    room: Arc<Room>,
 }
 
 /// What one plugin may have sent and be sent.
@@ -89,7 +96,12 @@ impl Http {
     /// Trusts the certificates in `additional_roots`, which are PEM, beside the system's.
     pub(super) fn new(additional_roots: &[u8]) -> Result<Self, Error> {
         let tls = Arc::new(Tls::new(additional_roots)?);
-        Ok(Self { pools: RwLock::default(), lookups: Arc::new(Lookups::new()), tls })
+        Ok(Self {
+            pools: RwLock::default(),
+            lookups: Arc::new(Lookups::new()),
+            tls,
+            room: Arc::new(Room::of_this_process()),
+        })
     }
 
     /// The complete reply to `wanted`. Redirects are replies like others: following one is for the plugin to ask for.
@@ -103,6 +115,8 @@ impl Http {
         let secrets = &allowance.secrets;
         let outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted);
         let Outgoing { place, request, secret } = outgoing.map_err(|failure| secrets::veiled(failure, secrets))?;
+        // Waiting for others is not the server's fault, so it is not of its time.
+        let _exchange = self.room.exchange().await;
         let reply = round_trip(&place, self.send(&allowance.reach, request), allowance.largest);
         let reply = match tokio::time::timeout(longest, reply).await {
             Ok(reply) => reply,
@@ -138,14 +152,19 @@ impl Http {
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(PROBE)
             .http2_keep_alive_timeout(PROBE)
-            .build(Dial::new(reach.clone(), self.lookups.clone(), self.tls.clone()))
+            .build(Dial::new(reach.clone(), self.lookups.clone(), self.tls.clone(), self.room.clone()))
     }
 }
 
 async fn round_trip(place: &Place, response: ResponseFuture, largest: usize) -> Result<HttpReply, Failure> {
-    let response = response.await.map_err(|error| cause::failure(place, &error))?;
-    incoming::whole(response, largest).await.map_err(|why| match why {
+    let mut response = response.await.map_err(|error| cause::failure(place, &error))?;
+    let usage = response.extensions_mut().remove::<Arc<Usage>>();
+    let reply = incoming::whole(response, largest).await.map_err(|why| match why {
         Unusable::TooLarge => place.too_large(format_args!("the reply is longer than {} KiB", largest / 1024)),
         Unusable::Broken(error) => cause::failure(place, &error),
-    })
+    })?;
+    if let Some(usage) = usage {
+        usage.rest();
+    }
+    Ok(reply)
 }

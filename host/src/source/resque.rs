@@ -5,6 +5,8 @@ mod badge;
 mod board;
 mod clock;
 mod failure;
+#[cfg(fuzzing)]
+mod fuzz;
 mod job;
 mod jobs;
 mod names;
@@ -30,6 +32,8 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use workers::Workers;
 
+#[cfg(fuzzing)]
+pub(super) use fuzz::fuzz;
 pub(super) use jobs::{Jobs, Seat};
 
 /// Resque queues that are being taken from.

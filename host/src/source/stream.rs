@@ -8,6 +8,8 @@
 //! programs may read through the same group; what they hold is theirs unless `claim` says otherwise.
 
 mod entry;
+#[cfg(fuzzing)]
+mod fuzz;
 mod group;
 mod pending;
 mod prey;
@@ -33,6 +35,8 @@ use crate::config;
 use redis::RedisError;
 use std::{collections::HashMap, sync::Arc};
 
+#[cfg(fuzzing)]
+pub(super) use fuzz::fuzz;
 pub(super) use group::Group;
 pub(super) use pending::retire;
 

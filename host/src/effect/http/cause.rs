@@ -32,7 +32,7 @@ fn innermost(error: &(dyn Error + 'static)) -> Cause {
 }
 
 /// What `error` was made from. An `io::Error` counts only what is below the error that it wraps as its source.
-fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+pub(super) fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
@@ -57,7 +57,7 @@ fn of_dialling(error: &dial::Error) -> Option<Cause> {
     match error {
         dial::Error::Private(_) => Some(Cause::Private(error.to_string())),
         dial::Error::Lookup(cause) => Some(Cause::Other(format!("{error}: {}", lower(&cause.to_string())))),
-        dial::Error::NoAddress | dial::Error::TimedOut | dial::Error::NoRoots(_) => {
+        dial::Error::NoAddress | dial::Error::TimedOut | dial::Error::NoDescriptor | dial::Error::NoRoots(_) => {
             Some(Cause::Other(error.to_string()))
         }
         dial::Error::Connect(cause) => Some(innermost(cause.as_ref())),

@@ -5,6 +5,7 @@ use super::{
     lookup::Lookups,
     outgoing::port,
     reach::Reach,
+    room::{Admitted, Room, wants_descriptor},
     tls::{NoRoots, Tls},
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -19,7 +20,7 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
     vec,
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -30,6 +31,9 @@ const TCP: Duration = Duration::from_secs(5);
 /// For everything before the first request. An exchange has its own limit, but a connection also goes on without the one that asked
 /// for it, when another becomes free first.
 const ALL: Duration = Duration::from_secs(15);
+/// How long a descriptor is waited for, and how long before the system is asked again.
+const DESCRIPTOR: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Makes the connections of all plugins with one [`Reach`].
 #[derive(Clone)]
@@ -39,7 +43,11 @@ struct Shared {
     reach: Arc<Reach>,
     lookups: Arc<Lookups>,
     tls: Arc<Tls>,
+    room: Arc<Room>,
 }
+
+/// A connection as the client library has it.
+type Stream = Admitted<MaybeHttpsStream<TokioIo<TcpStream>>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +60,8 @@ pub(super) enum Error {
     NoAddress,
     #[error("the connection timed out")]
     TimedOut,
+    #[error("this node has no file descriptor left for a connection, raise its limit (`ulimit -n`)")]
+    NoDescriptor,
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
     /// Boxed because hyper's connectors keep their own error types to themselves.
@@ -60,11 +70,28 @@ pub(super) enum Error {
 }
 
 impl Dial {
-    pub(super) fn new(reach: Arc<Reach>, lookups: Arc<Lookups>, tls: Arc<Tls>) -> Self {
-        Self(Arc::new(Shared { reach, lookups, tls }))
+    pub(super) fn new(reach: Arc<Reach>, lookups: Arc<Lookups>, tls: Arc<Tls>, room: Arc<Room>) -> Self {
+        Self(Arc::new(Shared { reach, lookups, tls, room }))
     }
 
-    async fn connect(self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
+    /// A connection that has its place among all of the node.
+    async fn admitted(self, to: Uri) -> Result<Stream, Error> {
+        let ticket = self.0.room.connection().await;
+        let began = Instant::now();
+        loop {
+            match self.connect(to.clone()).await {
+                Ok(stream) => return Ok(ticket.admit(stream)),
+                Err(error) if !wants_descriptor(&error) => return Err(error),
+                Err(_) => self.0.room.exhausted(),
+            }
+            if began.elapsed() > DESCRIPTOR {
+                return Err(Error::NoDescriptor);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn connect(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
         let (host, port) = (to.host().unwrap_or_default(), port(&to));
         // The connector asks its resolver about names only.
         if let Some(address) = literal(host) {
@@ -107,7 +134,7 @@ impl Shared {
 }
 
 impl Service<Uri> for Dial {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Stream;
     type Error = Error;
     type Future = BoxFuture<'static, Result<Self::Response, Error>>;
 
@@ -116,7 +143,7 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connection = timeout(ALL, self.clone().connect(to));
+        let connection = timeout(ALL, self.clone().admitted(to));
         async { connection.await.unwrap_or(Err(Error::TimedOut)) }.boxed()
     }
 }

@@ -15,8 +15,11 @@ use hyper::{
     HeaderMap, Method, Request, Uri,
     header::{self, HeaderName, HeaderValue},
 };
+use sha2::{Digest, Sha256};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Of a key that is sent as it is, in bytes: servers keep them in columns of 255.
+const LONGEST_KEY: usize = 255;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gristmill/", env!("CARGO_PKG_VERSION")));
 
 /// A request as it is sent.
@@ -111,7 +114,7 @@ fn headers(
         headers.try_append(name, value).map_err(too_many)?;
     }
     if !headers.contains_key(&IDEMPOTENCY_KEY) {
-        let key = HeaderValue::from_str(idempotency_key).map_err(|_| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
+        let key = idempotency(idempotency_key).ok_or_else(|| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
         headers.try_append(IDEMPOTENCY_KEY, key).map_err(too_many)?;
     }
     if !headers.contains_key(header::USER_AGENT) {
@@ -122,6 +125,13 @@ fn headers(
         headers.try_append(header::CONTENT_LENGTH, HeaderValue::from_static("0")).map_err(too_many)?;
     }
     Ok(headers)
+}
+
+/// `key` as a header's value. Ids that others choose may hold anything and be of any length: then it is their SHA-256.
+fn idempotency(key: &str) -> Option<HeaderValue> {
+    let plain = key.len() <= LONGEST_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let digest = || Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(if plain { key.to_owned() } else { digest() }).ok()
 }
 
 /// One that holds a secret is marked as sensitive.

@@ -67,7 +67,7 @@ impl Letter {
     }
 
     /// The letter that an entry of `stream` holds; none where it is something else.
-    pub(super) fn read(stream: &str, entry: &str, mut fields: Fields) -> Option<Self> {
+    pub(in crate::source) fn read(stream: &str, entry: &str, mut fields: Fields) -> Option<Self> {
         let envelope: Envelope = serde_json::from_slice(fields.get(&b"envelope"[..])?).ok()?;
         let text = |name: &str| fields.get(name.as_bytes()).map(|text| String::from_utf8_lossy(text).into_owned());
         let (pipeline, source) = (text("pipeline").unwrap_or_default(), text("source").unwrap_or_default());

@@ -3,6 +3,9 @@
 use crate::source::queue::flow::Term;
 use std::{collections::VecDeque, fmt};
 
+/// The last sequence number that a script of Redis can tell from the next.
+const MOST: u64 = 1 << 53;
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::source) struct Register {
@@ -38,7 +41,8 @@ impl Register {
             takeovers: parts.next()?.parse().ok()?,
             done: Marks::parse(parts.next()?)?,
         };
-        parts.next().is_none().then_some(register)
+        // Neither the scripts of Redis, which count in floating point, nor our own sums go beyond that.
+        (parts.next().is_none() && register.head <= MOST).then_some(register)
     }
 
     /// Whether the item `seq` has been settled.
@@ -138,6 +142,7 @@ mod tests {
         assert!(text.ends_with(" 0 a001"), "{text}");
         assert_eq!(Register::parse(&text), Some(register));
         assert_eq!(Register::parse("1 2 three 4"), None);
+        assert_eq!(Register::parse("1 18446744073709551615 x 0 f"), None);
         assert_eq!(Register::parse("1 2 three 4 -").map(|register| register.head), Some(2));
     }
 

@@ -92,17 +92,6 @@ async fn headers_without_number_are_refused() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_that_is_no_header_is_named() {
-    let wanted = Request::Http(request("GET", "http://127.0.0.1:9/"));
-    let reply = Effects::new().unwrap().carry_out(&loopback(), "a\nb", wanted).await;
-    let Reply::Http(reply) = reply else { panic!("{reply:?}") };
-    assert_eq!(
-        reply.unwrap_err(),
-        invalid("GET http://127.0.0.1:9/: the value of the header `idempotency-key` cannot be sent")
-    );
-}
-
-#[tokio::test]
 async fn what_a_plugin_makes_up_is_not_repeated_without_end() {
     let Failure::Unreachable(text) =
         refused(request("GET", &format!("http://127.0.0.1:9/{}", "a".repeat(60_000)))).await

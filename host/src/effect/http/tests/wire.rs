@@ -34,6 +34,24 @@ async fn a_plugins_own_key_and_agent_win() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_header_or_too_long_for_one_is_sent_as_its_digest() {
+    let server = Server::answering(OK).await;
+    let effects = Effects::new().unwrap();
+    for key in ["a\r\nx-evil: 1", "é", "two words", &"k".repeat(256), "", &"k".repeat(255)] {
+        let wanted = Request::Http(request("GET", &server.url("/")));
+        let reply = effects.carry_out(&loopback(), key, wanted).await;
+        let Reply::Http(reply) = reply else { panic!("{reply:?}") };
+        reply.unwrap();
+    }
+    let heard = server.heard().concat();
+    let keys: Vec<&str> = heard.lines().filter_map(|line| line.strip_prefix("idempotency-key: ")).collect();
+    assert_eq!(keys.iter().map(|key| key.len()).collect::<Vec<_>>(), [64, 64, 64, 64, 0, 255]);
+    // By sha256sum.
+    assert_eq!(keys[1], "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c");
+    assert!(!heard.contains("evil"), "{heard}");
+}
+
+#[tokio::test]
 async fn an_empty_body_has_a_length_where_one_is_expected() {
     for (method, expected) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false)] {
         let server = Server::answering(OK).await;
