@@ -25,6 +25,7 @@ mod native;
 mod order;
 mod peers;
 mod process;
+mod programs;
 mod readme;
 mod refusals;
 mod reload;

@@ -132,10 +132,14 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// What a plugin's calls of WASI would add to every line of its own, and would cost.
+const QUIET: &str = "wasmtime_wasi=warn";
+
 /// `GRISTMILL_LOG` sets what is logged: a level, or `target=level,…`.
 fn log_to_stderr() -> anyhow::Result<()> {
     let wanted = std::env::var("GRISTMILL_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::try_new(&wanted).with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{wanted}"))
+        .with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
     let terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
     // What cannot be logged is lost: to say so on a full disk would end the thread that says it.
