@@ -118,14 +118,18 @@ fn what_a_program_does_wrong_is_told_in_the_dead_letters() {
 fn a_program_is_swapped_under_load_without_loss() {
     let mill = through(&stamp(1), "cgi", "{header:version}");
     let _node = mill.node();
-    for round in 0..10_u32 {
-        mill.redis.push("jobs", jobs(u64::from(round) * 300..u64::from(round + 1) * 300));
-        replace_file(&mill.plugin_file("program"), &stamp(round + 2));
-        pause(Duration::from_millis(150));
+    let mut pushed = 0;
+    for version in 2..=6 {
+        replace_file(&mill.plugin_file("program"), &stamp(version));
+        eventually(SOON, &format!("version {version} takes over"), || {
+            mill.redis.push("jobs", jobs(pushed..pushed + 100));
+            pushed += 100;
+            pause(Duration::from_millis(20));
+            let path = format!("/hooks/{version}");
+            mill.sink.received().iter().any(|received| received.path == path).then_some(())
+        });
     }
-    assert_eq!(all_arrive(&mill.sink, 0..3_000), 0, "none came twice");
-    let versions = mill.sink.tally(|received| Some(received.path.clone()));
-    assert!(versions.len() > 1, "several versions did the work: {versions:?}");
+    assert_eq!(all_arrive(&mill.sink, 0..pushed), 0, "none came twice");
     nothing_is_left(&mill.redis);
 }
 
