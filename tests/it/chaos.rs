@@ -4,6 +4,7 @@
 //! `GRISTMILL_CHAOS_SECONDS` says for how long, `GRISTMILL_CHAOS_SEED` which faults.
 
 mod faults;
+mod held;
 mod place;
 mod producers;
 mod random;
@@ -121,6 +122,17 @@ fn drained(faults: &Faults, pushed: &Pushed) -> HashMap<u64, usize> {
     })
 }
 
+/// Waits until nothing is left; else says what.
+#[track_caller]
+fn wants_nothing(limit: Duration, left: impl Fn() -> Vec<String>, of_whom: &str) {
+    let start = Instant::now();
+    eventually(limit * 2, "nothing is left", || {
+        let left = left();
+        assert!(left.is_empty() || start.elapsed() < limit, "left {of_whom}\n{left:#?}");
+        left.is_empty().then_some(())
+    });
+}
+
 #[test]
 fn whatever_goes_wrong_nothing_is_lost_and_every_repetition_has_its_cause() {
     let by_the_clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -157,6 +169,7 @@ fn whatever_goes_wrong_nothing_is_lost_and_every_repetition_has_its_cause() {
     let poison: BTreeMap<u64, usize> = pushed.into_iter().filter(|(number, _)| is_poison(*number)).collect();
     let right = dead.keys().eq(poison.keys()) && dead.iter().all(|(number, times)| *times <= poison[number]);
     assert!(right, "dead with seed {seed}: {dead:?}, poison: {poison:?}\n{story}");
+    wants_nothing(SOON, || faults.registered_by_the_dead(), &format!("of the dead with seed {seed}\n{story}"));
     faults.terminate();
-    eventually(SOON, "nothing of the nodes is left", || faults.only_the_dead_are_left().then_some(()));
+    wants_nothing(SOON, || faults.left_beside_the_dead(), &format!("of anybody with seed {seed}\n{story}"));
 }

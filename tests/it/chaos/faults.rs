@@ -1,7 +1,7 @@
 //! What goes wrong: chosen by chance, ended in time, and counted by what it may make come twice.
 
 use super::{
-    IN_FLIGHT, KINDS, LEASE, NODES, Random, TICK, config,
+    IN_FLIGHT, KINDS, LEASE, NODES, Random, TICK, config, held,
     place::Place,
     weather::{Sky, Weather},
 };
@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What one node may have in flight, and in its lanes what it has settled behind that.
-const HELD: usize = KINDS.len() * IN_FLIGHT * 2;
+/// What one node may have in flight.
+const HELD: usize = KINDS.len() * IN_FLIGHT;
+/// A node that cannot work for so long may lose its lease, which it renews every third of it; and
+/// after a longer silence it comes back only some time after it could.
+const SILENT: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 4);
 
 /// The world, and who spoils it.
 pub(super) struct Faults {
@@ -25,7 +28,8 @@ pub(super) struct Faults {
     places: Vec<Place>,
     random: Random,
     begun: Instant,
-    redis_back: Option<Instant>,
+    /// Since when Redis is down, and until when.
+    redis_down: Option<(Instant, Instant)>,
     fair_again: Option<Instant>,
     version: u8,
     story: String,
@@ -75,7 +79,7 @@ impl Faults {
             places,
             random,
             begun,
-            redis_back: None,
+            redis_down: None,
             fair_again: None,
             version: 0,
             story: String::new(),
@@ -98,9 +102,7 @@ impl Faults {
 
     /// Ends all that goes wrong.
     pub(super) fn end(&mut self) {
-        if self.redis_back.take().is_some() {
-            self.redis.restart();
-        }
+        self.restart_redis();
         self.weather.set(Sky::Fair);
         let now = Instant::now();
         self.places.iter_mut().for_each(|place| place.heal(now));
@@ -122,16 +124,34 @@ impl Faults {
         assert_eq!(codes, vec![Some(0); NODES], "with seed {}:\n{}", self.seed, self.story);
     }
 
-    /// Whether of our own keys only dead letters are there.
-    pub(super) fn only_the_dead_are_left(&self) -> bool {
-        self.redis.keys("gristmill:*").iter().all(|key| key.ends_with(":dead"))
+    /// What nodes that are gone had registered, and nobody has removed yet.
+    pub(super) fn registered_by_the_dead(&self) -> Vec<String> {
+        let living: Vec<u32> = self.places.iter().filter_map(Place::id).collect();
+        // In the names of lanes, and in those of Resque workers.
+        let lives = |name: &String| {
+            living.iter().any(|id| name.contains(&format!("-{id}-")) || name.contains(&format!(":{id}:")))
+        };
+        let hashes =
+            ["gristmill:*:lanes", "gristmill:*:workers"].into_iter().flat_map(|pattern| self.redis.keys(pattern));
+        let names = hashes.flat_map(|key| self.redis.ask::<Vec<String>>(&["HKEYS", &key]));
+        names.filter(|name| !lives(name)).collect()
+    }
+
+    /// Our own keys that hold no dead letters, with what they hold.
+    pub(super) fn left_beside_the_dead(&self) -> Vec<String> {
+        let mut keys = self.redis.keys("gristmill:*");
+        keys.retain(|key| !key.ends_with(":dead"));
+        let shown = |key: String| match self.redis.ask::<String>(&["TYPE", &key]).as_str() {
+            "hash" => format!("{key}: {:?}", self.redis.ask::<Vec<String>>(&["HGETALL", &key])),
+            kind => format!("{key}: a {kind}"),
+        };
+        keys.into_iter().map(shown).collect()
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
-        if self.redis_back.is_some_and(|back| back <= now) {
-            self.redis_back = None;
-            self.redis.restart();
+        if self.redis_down.is_some_and(|(_, until)| until <= now) {
+            self.restart_redis();
         }
         if self.fair_again.is_some_and(|again| again <= now) {
             self.fair_again = None;
@@ -147,7 +167,7 @@ impl Faults {
             Deed::Freeze => self.freeze(),
             Deed::KillClients if self.redis.is_up() => {
                 self.redis.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-                self.tell("all clients are cut off", NODES * HELD);
+                self.tell("all clients are cut off", 0);
             }
             Deed::KillClients => {}
             Deed::Network => self.network(),
@@ -160,8 +180,9 @@ impl Faults {
     fn kill(&mut self) {
         let (number, down) = (self.number(), self.random.millis(0, 1_500));
         if self.places[number].is_well() {
-            self.places[number].kill(Instant::now() + down);
-            self.tell(&format!("node {number} is killed for {down:?}"), HELD);
+            let id = self.places[number].kill(Instant::now() + down);
+            let held = self.held(|redis| id.map_or(0, |id| held::by_node(redis, id)), HELD);
+            self.tell(&format!("node {number} is killed for {down:?}"), held);
         }
     }
 
@@ -169,7 +190,7 @@ impl Faults {
         let (number, frozen) = (self.number(), self.random.millis(100, 2 * LEASE.as_millis() as u64));
         if self.places[number].is_well() {
             self.places[number].freeze(Instant::now() + frozen);
-            self.tell(&format!("node {number} is frozen for {frozen:?}"), HELD);
+            self.tell(&format!("node {number} is frozen for {frozen:?}"), if frozen > SILENT { HELD } else { 0 });
         }
     }
 
@@ -178,7 +199,7 @@ impl Faults {
         let place = &mut self.places[number];
         if self.random.below(5) == 0 {
             place.mill.redis.kill_all();
-            return self.tell(&format!("node {number} loses its connections"), HELD);
+            return self.tell(&format!("node {number} loses its connections"), 0);
         }
         let delay = Fault::Delay { to_server: self.random.millis(1, 200), to_client: self.random.millis(1, 200) };
         let ending = self.random.one_of(&[Ending::Reset, Ending::Close]);
@@ -193,17 +214,34 @@ impl Faults {
             Fault::Refuse,
             Fault::Hang,
         ]);
-        place.spoil(fault, Instant::now() + period);
-        self.tell(&format!("{fault:?} before node {number} for {period:?}"), HELD);
+        let bad = place.spoil(fault, Instant::now() + period);
+        let held = if bad > SILENT { HELD } else { 0 };
+        self.tell(&format!("{fault:?} before node {number} for {period:?}"), held);
     }
 
     fn kill_redis(&mut self) {
         let down = self.random.millis(50, 1_500);
         if self.redis.is_up() {
             self.redis.kill9();
-            self.redis_back = Some(Instant::now() + down);
-            self.tell(&format!("Redis is killed for {down:?}"), NODES * HELD);
+            self.redis_down = Some((Instant::now(), Instant::now() + down));
+            self.tell(&format!("Redis is killed for {down:?}"), 0);
         }
+    }
+
+    /// What is in flight then may come twice where it was away for long; it had written down all that it did.
+    fn restart_redis(&mut self) {
+        let Some((since, _)) = self.redis_down.take() else { return };
+        self.redis.restart();
+        let away = since.elapsed();
+        let held = if away > SILENT { self.held(held::by_all, NODES * HELD) } else { 0 };
+        self.tell(&format!("Redis is back after {away:?}"), held);
+    }
+
+    /// What `count` finds in Redis; `most` where it does not do so in time.
+    fn held(&self, count: impl Fn(&Redis) -> usize, most: usize) -> usize {
+        let began = Instant::now();
+        let held = if self.redis.is_up() { count(&self.redis) } else { most };
+        if began.elapsed() > LEASE / 10 { most } else { held.min(most) }
     }
 
     /// A custom section makes a different file of the same program: id 0, three bytes, a name of one and a number.

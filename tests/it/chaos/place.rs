@@ -1,7 +1,8 @@
 //! One of the nodes, in a place of its own: a directory, a proxy before Redis, and what it suffers from.
 
+use super::LEASE;
 use gristmill_tests::{Fault, Mill, Node, Proxy, replace_file};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// See the module.
 pub(super) struct Place {
@@ -10,6 +11,9 @@ pub(super) struct Place {
     pub(super) mill: Mill<Proxy>,
     /// Until when its connection is bad.
     bad_until: Option<Instant>,
+    /// Since when its connection has never been good for long, and when it was or will be good again.
+    bad_since: Instant,
+    good_again: Option<Instant>,
 }
 
 enum State {
@@ -23,7 +27,7 @@ impl Place {
     /// With everything a node needs, which is not started yet.
     pub(super) fn new(proxy: Proxy, config: &str, now: Instant) -> Self {
         let mill = Mill::at(proxy.url(), proxy).plugins(&["http"]).guests(&["misbehave", "stamp"]).config(config);
-        Self { state: State::Down(now), mill, bad_until: None }
+        Self { state: State::Down(now), mill, bad_until: None, bad_since: now, good_again: None }
     }
 
     /// Whether nothing has been done to the node that is not over.
@@ -31,13 +35,25 @@ impl Place {
         matches!(self.state, State::Up(_))
     }
 
-    pub(super) fn kill(&mut self, until: Instant) {
+    /// The process id of the node, while it runs.
+    pub(super) fn id(&self) -> Option<u32> {
+        match &self.state {
+            State::Up(node) | State::Frozen(node, _) => Some(node.id()),
+            State::Down(_) => None,
+        }
+    }
+
+    /// Returns the process id that it had.
+    pub(super) fn kill(&mut self, until: Instant) -> Option<u32> {
+        let mut id = None;
         self.change(|state| {
             if let State::Up(mut node) | State::Frozen(mut node, _) = state {
+                id = Some(node.id());
                 node.kill9();
             }
             State::Down(until)
         });
+        id
     }
 
     pub(super) fn freeze(&mut self, until: Instant) {
@@ -50,10 +66,17 @@ impl Place {
         });
     }
 
-    /// Makes its connection bad in one more way.
-    pub(super) fn spoil(&mut self, fault: Fault, until: Instant) {
+    /// Makes its connection bad in one more way; returns for how long it will have been bad then, pauses included in which the
+    /// node may not have come back.
+    pub(super) fn spoil(&mut self, fault: Fault, until: Instant) -> Duration {
         self.mill.redis.set(fault);
+        let now = Instant::now();
+        if self.good_again.is_none_or(|good| now > good + LEASE) {
+            self.bad_since = now;
+        }
         self.bad_until = self.bad_until.max(Some(until));
+        self.good_again = self.good_again.max(Some(until));
+        until - self.bad_since
     }
 
     /// Puts a new version of `plugin` in place.
