@@ -5,6 +5,7 @@ mod compile;
 mod config;
 mod dead;
 mod run;
+mod status;
 mod talk;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ enum Verb {
     Run(ConfigFile),
     /// Say what `run` would do, or every reason why it would not
     Check(ConfigFile),
+    /// Show what a running node is doing, and what each of its plugins has used
+    Status(status::Options),
     /// Print the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Run(file) => run::run(&file.path),
         Verb::Check(file) => check::run(&file.path),
+        Verb::Status(options) => status::run(&options),
         Verb::Config(verb) => config::run(verb),
         Verb::Dead(verb) => dead::run(*verb),
         Verb::Compile(limits) => return compile::run(&limits),

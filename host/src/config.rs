@@ -40,6 +40,7 @@ pub use secrets::Secrets;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -74,8 +75,35 @@ pub struct Config {
     pub compile: Compile,
     /// By the name that `allow_sql` calls them.
     pub databases: BTreeMap<String, Database>,
+    /// Where the node can be looked at.
+    pub admin: Admin,
     /// How the node ends.
     pub shutdown: Shutdown,
+}
+
+/// Where the node can be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Nowhere when absent.
+    pub listen: Option<Listen>,
+}
+
+/// Where something listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A unix socket.
+    Socket(PathBuf),
+    /// A port on a loopback address.
+    Address(SocketAddr),
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "{}", path.display()),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
 }
 
 /// Where the queues are.

@@ -2,11 +2,18 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
-use crate::message::{Limit, Message, Outcome, Trouble};
+mod plugin;
+
+pub(crate) use plugin::*;
+
+use crate::{
+    message::{Message, Outcome, Trouble},
+    metrics::{COUNTERS, Settled},
+};
+use prometheus::IntCounter;
 use std::{
     error::Error,
     fmt::Display,
-    path::Path,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -158,11 +165,22 @@ pub(crate) fn jobs_put_back(feed: &str, jobs: u64) {
     warn!(feed, jobs, "put back jobs that a worker lost between taking and claiming them");
 }
 
-/// What a pipeline has said of its failures.
-#[derive(Debug, Default)]
-pub(crate) struct Failures {
+/// What a pipeline has said of its failures, and counted of all its messages.
+#[derive(Debug)]
+pub(crate) struct Story {
+    counted: Settled,
+    /// By filter.
+    dropped: Vec<(String, IntCounter)>,
     retried: Sampler,
     buried: Sampler,
+}
+
+impl Story {
+    /// Of the pipeline with this name and these filters.
+    pub(crate) fn of(pipeline: &str, filters: &[String]) -> Self {
+        let dropped = filters.iter().map(|filter| (filter.clone(), COUNTERS.dropped(pipeline, filter))).collect();
+        Self { counted: COUNTERS.settled(pipeline), dropped, retried: Sampler::default(), buried: Sampler::default() }
+    }
 }
 
 /// Lets one line in five seconds through, and counts the others: a failing endpoint must not flood the log.
@@ -191,14 +209,21 @@ impl Sampler {
 }
 
 /// A message has been through its pipeline.
-pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, outcome: &Outcome) {
+pub(crate) fn settled(story: &Story, pipeline: &str, message: &Message, outcome: &Outcome) {
     let (id, attempt) = (short(&message.id), message.attempt);
     match outcome {
-        Outcome::Done | Outcome::Finished { .. } => debug!(pipeline, id, attempt, "done"),
-        Outcome::Again { after } => debug!(pipeline, id, attempt, ?after, "put back untried"),
+        Outcome::Done | Outcome::Finished { .. } => {
+            story.counted.done.inc();
+            debug!(pipeline, id, attempt, "done");
+        }
+        Outcome::Again { after } => {
+            story.counted.put_back.inc();
+            debug!(pipeline, id, attempt, ?after, "put back untried");
+        }
         Outcome::Retry { after, trouble, .. } => {
+            story.counted.retried.inc();
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.retried.admit(1) {
+            match story.retried.admit(1) {
                 Some(more) => {
                     warn!(pipeline, id, attempt, ?after, plugin, digest, reason, more, "to be tried again");
                 }
@@ -206,8 +231,9 @@ pub(crate) fn settled(failures: &Failures, pipeline: &str, message: &Message, ou
             }
         }
         Outcome::Dead { trouble, .. } => {
+            story.counted.dead.inc();
             let Trouble { plugin, digest, reason, .. } = trouble;
-            match failures.buried.admit(1) {
+            match story.buried.admit(1) {
                 Some(more) => {
                     warn!(pipeline, id, attempt, plugin, digest, reason, more, "into the dead letters");
                 }
@@ -226,7 +252,10 @@ fn short(id: &str) -> &str {
 const LONGEST_ID: usize = 200;
 
 /// A filter has decided that a message goes no further.
-pub(crate) fn dropped(pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
+pub(crate) fn dropped(story: &Story, pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
+    if let Some((_, counter)) = story.dropped.iter().find(|(filter, _)| filter == plugin) {
+        counter.inc();
+    }
     debug!(pipeline, plugin, id = short(&message.id), reason, "dropped");
 }
 
@@ -307,131 +336,14 @@ pub(crate) fn descriptors_exhausted(sampler: &Sampler) {
     }
 }
 
+/// Nobody can look at this node from outside.
+pub(crate) fn admin_off(listen: &dyn Display, reason: &dyn Display) {
+    warn!(%listen, "`gristmill status` and metrics are off: {reason}");
+}
+
 /// Files are not watched.
 pub(crate) fn not_watching(reason: &dyn Display) {
     warn!("changed files go unnoticed until SIGHUP: {reason}");
-}
-
-/// How loud a line of a plugin is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loudness {
-    /// For its author.
-    Debug,
-    /// For the operator.
-    Info,
-    /// Something to look at.
-    Warn,
-    /// Something went wrong.
-    Error,
-}
-
-/// A plugin is in force that was not there before.
-pub(crate) fn plugin_ready(plugin: &str, digest: &str, kind: impl Display, took: Duration) {
-    info!(plugin, digest, %kind, ?took, "plugin ready");
-}
-
-/// A new version of a plugin took over; messages inside the old one finish there.
-pub(crate) fn plugin_swapped(plugin: &str, old: &str, new: &str, took: Duration) {
-    info!(plugin, old, new, ?took, "plugin swapped");
-}
-
-/// A plugin did not come up, perhaps because it went beyond a limit; what was in force before still is.
-pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, limit: Option<Limit>, in_force: Option<&str>) {
-    let limit = limit.map(Limit::name);
-    match in_force {
-        Some(digest) => warn!(plugin, limit, in_force = digest, "{refusal}; the version in force stays"),
-        None => warn!(plugin, limit, "{refusal}"),
-    }
-}
-
-/// The file of a plugin that nobody uses is gone, and so is the plugin.
-pub(crate) fn plugin_removed(plugin: &str, digest: &str) {
-    info!(plugin, digest, "plugin removed");
-}
-
-/// The file of a plugin that a pipeline uses is gone; it stays in force until the node ends.
-pub(crate) fn plugin_file_gone(plugin: &str, digest: &str, file: &Path) {
-    warn!(plugin, digest, file = %file.display(), "the plugin's file is gone; the loaded version stays in force, but the next start will fail");
-}
-
-/// A file in the plugins directory cannot be a plugin because of its name.
-pub(crate) fn plugin_file_skipped(file: &Path, reason: &str) {
-    warn!(file = %file.display(), "skipped: {reason}");
-}
-
-/// A plugin was compiled, which the next start will not need to do again.
-pub(crate) fn plugin_compiled(digest: &str, took: Duration) {
-    debug!(digest, ?took, "plugin compiled");
-}
-
-/// Compiled plugins cannot be kept, so every start compiles them anew.
-pub(crate) fn compile_cache_off(dir: &Path, reason: &dyn Display) {
-    warn!(dir = %dir.display(), "compiled plugins are not kept: {reason}");
-}
-
-/// A compiled plugin on disk was damaged and is compiled again.
-pub(crate) fn compile_cache_damaged(file: &Path) {
-    warn!(file = %file.display(), "a compiled plugin on disk was damaged; compiling it again");
-}
-
-/// The compiler died over a plugin, which is refused; `said` are its last words.
-pub(crate) fn compiler_died(digest: &str, status: &dyn Display, said: &str) {
-    error!(digest, %status, said, "the compiler gave up on a plugin; it is refused");
-}
-
-/// What the compiler answered was not whole; the plugin is refused.
-pub(crate) fn compiler_garbled(digest: &str) {
-    error!(digest, "the compiler's answer about a plugin was damaged; it is refused");
-}
-
-/// The machine grants less address space than asked for, so fewer instances can live at once.
-pub(crate) fn instances_limited(instances: u32, reason: &dyn Display) {
-    warn!(instances, "little address space; fewer plugin instances can live at once: {reason}");
-}
-
-/// A line that a plugin wrote, already cut and within its allowance.
-pub(crate) fn guest_line(plugin: &str, digest: &str, id: Option<&str>, loudness: Loudness, text: &str) {
-    let id = id.map(short);
-    match loudness {
-        Loudness::Debug => debug!(plugin, digest, id, "{text}"),
-        Loudness::Info => info!(plugin, digest, id, "{text}"),
-        Loudness::Warn => warn!(plugin, digest, id, "{text}"),
-        Loudness::Error => error!(plugin, digest, id, "{text}"),
-    }
-}
-
-/// A plugin writes more than its allowance, last in the call for `message`; `count` of its lines were left out since the
-/// last such notice.
-pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, id: Option<&str>, count: u64) {
-    let limit = Limit::LogLines.name();
-    let id = id.map(short);
-    warn!(plugin, digest, limit, id, count, "the plugin logs too much; lines left out");
-}
-
-/// What has been said of one version of a plugin going beyond its limits.
-#[derive(Debug, Default)]
-pub(crate) struct Overruns([Sampler; Limit::ALL.len()]);
-
-impl Overruns {
-    fn of(&self, limit: Limit) -> Option<&Sampler> {
-        self.0.get(limit as usize)
-    }
-}
-
-/// A plugin went beyond a limit in a call for `message`.
-pub(crate) fn limit_overrun(
-    overruns: &Overruns,
-    plugin: &str,
-    digest: &str,
-    message: &Message,
-    limit: Limit,
-    reason: &str,
-) {
-    let (name, id) = (limit.name(), short(&message.id));
-    match overruns.of(limit).and_then(|sampler| sampler.admit(1)) {
-        Some(more) => warn!(plugin, digest, limit = name, id, reason, more, "the plugin went beyond a limit"),
-        None => debug!(plugin, digest, limit = name, id, reason, "the plugin went beyond a limit"),
-    }
 }
 
 /// The system cannot tell about changed files, so they are looked at every so often.

@@ -1,6 +1,7 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
 use crate::{
+    admin::{self, Window},
     config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
     connection::{self, Access, Connector},
     effect::{self, Allowance, Effects},
@@ -16,6 +17,7 @@ use futures_util::future::join_all;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -44,7 +46,8 @@ pub enum Error {
 pub struct Node {
     id: String,
     config: Config,
-    plugins: Plugins,
+    plugins: Arc<Plugins>,
+    window: Arc<Window>,
     effects: Effects,
     connector: Connector,
     running: BTreeMap<String, Running>,
@@ -67,7 +70,7 @@ impl Node {
         let config = &loaded.config;
         let connector = connector(config)?;
         let lookups = Lookups::new(connector.clone());
-        let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups)?;
+        let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups)?);
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
@@ -79,8 +82,10 @@ impl Node {
             event::embedded_ready(embedded.port);
         }
         plugins.commit(prepared);
+        let id = node_id();
         let mut node = Self {
-            id: node_id(),
+            window: Window::new(&id, Arc::clone(&plugins)),
+            id,
             config: config.clone(),
             plugins,
             effects: Effects::new()?.with_redis(connector.clone()),
@@ -91,6 +96,7 @@ impl Node {
         };
         node.effects.reserve(Reserved::of(&node.config));
         node.start_pipelines();
+        node.open_window();
         event::ready(&node.id, node.running.len());
         Ok(node)
     }
@@ -106,9 +112,10 @@ impl Node {
             event::needs_restart(key);
         }
         self.plugins.commit(prepared);
-        let Config { redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, .. } =
-            self.config.clone();
-        let access = Config { redis, sentinel_user, sentinel_password, tls, ..loaded.config.clone() };
+        let Config {
+            redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, admin, ..
+        } = self.config.clone();
+        let access = Config { redis, sentinel_user, sentinel_password, tls, admin, ..loaded.config.clone() };
         self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
         self.effects.reserve(Reserved::of(&self.config));
         self.end_outdated().await;
@@ -170,6 +177,15 @@ impl Node {
             });
             self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
         }
+        self.window.shows(self.running.keys().cloned().collect());
+    }
+
+    /// Messages flow whether anybody can look at the node or not.
+    fn open_window(&self) {
+        let Some(listen) = &self.config.admin.listen else { return };
+        if let Err(reason) = admin::serve(&self.window, listen, &self.shutdown) {
+            event::admin_off(listen, &reason);
+        }
     }
 }
 
@@ -221,6 +237,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),
         ("compile", old.compile != new.compile),
+        ("admin", old.admin != new.admin),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -64,7 +64,7 @@ impl Pipeline {
             retry: parts.config.retry.clone(),
             order: parts.config.order.as_ref().map(Order::new),
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
-            failures: event::Failures::default(),
+            story: event::Story::of(parts.name, &parts.config.filters),
         });
         let tasks = shutdown.clone();
         let ordered = line.order.is_some().then(|| ordered(&line));
@@ -118,7 +118,7 @@ struct Line {
     order: Option<Order>,
     /// Whether the source wants to know what the filters made of the payload.
     result: bool,
-    failures: event::Failures,
+    story: event::Story,
 }
 
 /// A fault, and the plugin that had it.
@@ -177,7 +177,7 @@ impl Line {
                 retry::decide(&self.retry, &failed.fault, trouble, succeeded, delivery.broken())
             }
         };
-        event::settled(&self.failures, &self.name, &delivery.message, &outcome);
+        event::settled(&self.story, &self.name, &delivery.message, &outcome);
         let next = self.order.as_ref().and_then(|order| order.finished(&delivery.message, &outcome));
         delivery.settle(outcome);
         next
@@ -209,7 +209,9 @@ impl Line {
                             changes.into_iter().enumerate().map(|(index, change)| message.child(index, change)),
                         );
                     }
-                    Verdict::Drop(reason) => event::dropped(&self.name, version.name(), &message, reason.as_deref()),
+                    Verdict::Drop(reason) => {
+                        event::dropped(&self.story, &self.name, version.name(), &message, reason.as_deref())
+                    }
                 }
             }
             messages = passed;

@@ -24,6 +24,7 @@ mod state;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod v0_1;
 mod version;
 pub mod watch;
@@ -33,6 +34,7 @@ pub use directory::plugin_name;
 pub use needs::{Means, Need, Needs};
 pub use program::{Garbled, parse_head, parse_line};
 pub use refusal::{Cause, Refusal};
+pub use usage::Usage;
 pub use v0_1::Kind;
 pub use version::{Lent, Version};
 

@@ -38,6 +38,25 @@ pub enum Reply {
     Redis(Result<RedisValue, Failure>),
 }
 
+impl Reply {
+    /// Bytes of its body or value.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Http(Ok(reply)) => reply.body.len(),
+            Self::Redis(Ok(value)) => value.bytes(),
+            Self::Http(Err(_)) | Self::Redis(Err(_)) => 0,
+        }
+    }
+
+    /// Why the request was not granted, if it was not.
+    pub fn denied(&self) -> Option<&str> {
+        match self {
+            Self::Http(Err(Failure::Denied(why))) | Self::Redis(Err(Failure::Denied(why))) => Some(why),
+            _ => None,
+        }
+    }
+}
+
 /// A complete HTTP response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpReply {
@@ -60,6 +79,16 @@ pub enum RedisValue {
     Bytes(Bytes),
     /// Several.
     List(Vec<RedisValue>),
+}
+
+impl RedisValue {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Nil | Self::Number(_) => 0,
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(values) => values.iter().map(Self::bytes).sum(),
+        }
+    }
 }
 
 /// Why there is no reply.

@@ -34,6 +34,7 @@ mod shared_build;
 mod shutdown;
 mod sizes;
 mod starve;
+mod status;
 mod strange;
 mod swap;
 mod topology;

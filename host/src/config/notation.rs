@@ -3,12 +3,14 @@
 mod address;
 mod database;
 mod grants;
+mod listen;
 #[cfg(test)]
 mod tests;
 
 pub(super) use address::{Address, Servers, redis_address};
 pub(super) use database::{database_address, sql_grant};
 pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
+pub(super) use listen::listen;
 
 use super::OrderBy;
 use std::time::Duration;

@@ -3,13 +3,14 @@
 use super::Failed;
 use crate::{
     effect::{Allowance, Effects},
+    event,
     message::{Fault, Message},
     plugin::{Slot, Version},
     request::{Reply, Request},
     source::Delivery,
 };
 use futures_util::future::join_all;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// One publisher of a pipeline.
 pub(super) struct Publisher {
@@ -35,7 +36,10 @@ impl Publisher {
         while !requests.is_empty() {
             asked += requests.len();
             version.allows_requests(asked, round)?;
+            let (count, start) = (requests.len(), Instant::now());
             let replies = self.carry_out(effects, message, round, requests).await;
+            version.carried_out(count, start.elapsed());
+            replies.iter().filter_map(Reply::denied).for_each(|why| event::request_denied(&self.name, message, why));
             requests = version.lend().await?.answered(message, &replies, round).await?;
             round += 1;
         }

@@ -49,7 +49,7 @@ pub(super) fn requests(limits: &Limits, message: &Message, requests: Vec<Request
     if requests.len() > limits.requests {
         return Err(too_many_requests(limits, requests.len()));
     }
-    allowed_bytes(limits, requests.iter().map(|request| request_bytes(request, message)).sum())?;
+    allowed_bytes(limits, requests_bytes(&requests, message))?;
     Ok(requests)
 }
 
@@ -114,6 +114,20 @@ fn allowed_headers(change: &Change) -> Result<(), Fault> {
             format!("answered with {count} headers for one message, more than the {HEADERS} that are allowed"),
         )),
     }
+}
+
+/// Bytes that `verdict` brought back.
+pub(super) fn verdict_bytes(verdict: &Verdict) -> usize {
+    match verdict {
+        Verdict::Replace(change) => change_bytes(change),
+        Verdict::Split(changes) => changes.iter().map(change_bytes).sum(),
+        Verdict::Pass | Verdict::Drop(_) => 0,
+    }
+}
+
+/// Bytes that the requests made for `message` brought back.
+pub(super) fn requests_bytes(requests: &[Request], message: &Message) -> usize {
+    requests.iter().map(|request| request_bytes(request, message)).sum()
 }
 
 fn change_bytes(change: &Change) -> usize {

@@ -134,6 +134,16 @@ impl Guest {
         self.sound && (fresh || (young && plan.terms.isolation == Isolation::Reuse))
     }
 
+    /// Calls so far.
+    pub(super) fn served(&self) -> u64 {
+        self.served
+    }
+
+    /// Bytes of linear memory that it has now, and so the most it has had.
+    pub(super) fn memory(&self) -> u64 {
+        self.store.data().memory.used as u64
+    }
+
     /// Whether it may take `message`, which may be the one it has had before.
     pub(super) fn fit(&self, plan: &Blueprint, message: &Message) -> bool {
         self.reusable(plan) || (self.sound && self.message.as_ref() == Some(&message.id))

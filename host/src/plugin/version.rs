@@ -8,6 +8,7 @@ use super::{
     needs::Needs,
     program::Program,
     refusal::Cause,
+    usage::{Spent, Usage},
     v0_1::{self, Kind},
 };
 use crate::{
@@ -16,7 +17,11 @@ use crate::{
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 use tokio::sync::Semaphore;
 
 /// One version of a plugin. It lives for as long as anybody holds it, in force or not.
@@ -32,6 +37,8 @@ pub struct Version {
     /// One permit for each instance that may be lent beside those that are.
     room: Semaphore,
     overruns: event::Overruns,
+    since: SystemTime,
+    used: Mutex<Usage>,
 }
 
 /// What a version is.
@@ -72,6 +79,8 @@ impl Version {
             needs,
             body,
             overruns: event::Overruns::default(),
+            since: SystemTime::now(),
+            used: Mutex::new(Usage { instances: 1, ..Usage::default() }),
         }
     }
 
@@ -153,12 +162,12 @@ impl Version {
             permit.forget();
         }
         // From here on its drop gives the permit back.
-        let mut lent = Lent { version: Arc::clone(self), guest: None, turn: None };
+        let mut lent = Lent { version: Arc::clone(self), guest: None, turn: None, used: Usage::default() };
         if let Body::Plugin { plan, idle } = &self.body {
             lent.turn = plan.turn().await;
             lent.guest = Some(match idle.pop() {
                 Some(guest) => guest,
-                None => fresh(plan).await?,
+                None => fresh(plan, &mut lent.used).await?,
             });
         }
         Ok(lent)
@@ -172,6 +181,26 @@ impl Version {
         }
     }
 
+    /// When it came up.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// What it has used since then, but for the loans that have not ended.
+    pub fn usage(&self) -> Usage {
+        *self.used()
+    }
+
+    /// The host has carried out so many requests for it, which took `time` together.
+    pub fn carried_out(&self, requests: usize, time: Duration) {
+        self.used().add(&Usage { requests: requests as u64, request_time: time, ..Usage::default() });
+    }
+
+    /// Sums are whole at any time.
+    fn used(&self) -> MutexGuard<'_, Usage> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_back(&self, guest: Guest) {
         if let Body::Plugin { plan, idle } = &self.body
             && guest.reusable(plan)
@@ -181,8 +210,12 @@ impl Version {
     }
 }
 
-async fn fresh(plan: &Blueprint) -> Result<Guest, Fault> {
-    plan.guest().await.map_err(Unstarted::into_fault)
+async fn fresh(plan: &Blueprint, used: &mut Usage) -> Result<Guest, Fault> {
+    let mut spent = Spent::for_call(1);
+    let guest = spent.over(plan.guest()).await;
+    used.instances += 1;
+    used.time(spent);
+    guest.map_err(Unstarted::into_fault)
 }
 
 impl std::fmt::Debug for Version {
@@ -200,6 +233,7 @@ pub struct Lent {
     guest: Option<Guest>,
     /// Held for its drop, which comes after the instance has gone back.
     turn: Option<Turn>,
+    used: Usage,
 }
 
 impl Lent {
@@ -214,10 +248,16 @@ impl Lent {
     /// The plugin's own fault, or [`Fault::Broken`] when it ran into a limit.
     pub async fn filter(&mut self, message: &Message) -> Result<Verdict, Fault> {
         if let Body::Program(program) = &self.version.body {
-            return program.filter(message).await;
+            let mut spent = Spent::for_call(1);
+            let verdict = spent.over(program.filter(message)).await;
+            self.used.call(message, spent, &verdict, answer::verdict_bytes);
+            return verdict;
         }
-        let (plan, guest) = self.ready(message).await?;
-        guest.filter(plan, message).await
+        let (plan, guest, used) = self.ready(message).await?;
+        let mut spent = Spent::for_call(guest.served() + 1);
+        let verdict = spent.over(guest.filter(plan, message)).await;
+        used.call(message, spent, &verdict, answer::verdict_bytes);
+        verdict
     }
 
     /// What to send for `message`; nothing means done.
@@ -225,8 +265,11 @@ impl Lent {
     /// # Errors
     /// As [`Lent::filter`].
     pub async fn publish(&mut self, message: &Message) -> Result<Vec<Request>, Fault> {
-        let (plan, guest) = self.ready(message).await?;
-        guest.publish(plan, message).await
+        let (plan, guest, used) = self.ready(message).await?;
+        let mut spent = Spent::for_call(guest.served() + 1);
+        let requests = spent.over(guest.publish(plan, message)).await;
+        used.call(message, spent, &requests, |requests| answer::requests_bytes(requests, message));
+        requests
     }
 
     /// What else to send for `message` now that `replies` have come, in the order of the requests; it is the `round`th
@@ -235,30 +278,38 @@ impl Lent {
     /// # Errors
     /// As [`Lent::filter`].
     pub async fn answered(&mut self, message: &Message, replies: &[Reply], round: u32) -> Result<Vec<Request>, Fault> {
-        let (plan, guest) = self.ready(message).await?;
-        guest.answered(plan, message, replies, round).await
+        let (plan, guest, used) = self.ready(message).await?;
+        let mut spent = Spent::for_call(guest.served() + 1);
+        let requests = spent.over(guest.answered(plan, message, replies, round)).await;
+        used.call(message, spent, &requests, |requests| answer::requests_bytes(requests, message));
+        used.bytes_in += replies.iter().map(|reply| reply.bytes() as u64).sum::<u64>();
+        requests
     }
 
     /// An instance that may take `message`; the one at hand stays where it is if it is fit, moving it would cost.
-    async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest), Fault> {
+    async fn ready(&mut self, message: &Message) -> Result<(&Blueprint, &mut Guest, &mut Usage), Fault> {
         let Body::Plugin { plan, .. } = &self.version.body else {
             return Err(v0_1::not_a(Kind::Publisher));
         };
         if self.guest.as_ref().is_none_or(|guest| !guest.fit(plan, message)) {
             // Its place in the pool is free before the next one needs one.
-            self.guest = None;
-            self.guest = Some(fresh(plan).await?);
+            if let Some(worn) = self.guest.take() {
+                self.used.memory_peak = self.used.memory_peak.max(worn.memory());
+            }
+            self.guest = Some(fresh(plan, &mut self.used).await?);
         }
         let guest = self.guest.as_mut().expect("there is one, or it was just made");
-        Ok((plan, guest))
+        Ok((plan, guest, &mut self.used))
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(guest) = self.guest.take() {
+            self.used.memory_peak = self.used.memory_peak.max(guest.memory());
             self.version.take_back(guest);
         }
+        self.version.used().add(&self.used);
         self.version.room.add_permits(1);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        Redis, Tls,
+        Admin, Listen, Redis, Tls,
         fields::Fields,
-        notation::{Address, redis_address},
+        notation::{self, Address, redis_address},
         read::{Item, Reading},
     },
     Path, PathBuf,
@@ -48,6 +48,20 @@ fn tls(reading: &mut Reading<'_>, top: &Fields<'_>, directory: &Path) -> Option<
     let mut file = |key| file(reading, fields.item(key), directory);
     let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
     Some(Tls { ca: ca?, cert: cert?, key: key? })
+}
+
+/// A path is taken from `data_dir`.
+pub(super) fn admin(reading: &mut Reading<'_>, top: &Fields<'_>, data_dir: Option<&Path>) -> Option<Admin> {
+    let fields = top.table(reading, "admin");
+    let item = fields.item("listen");
+    let Some(written) = reading.optional_text(item)? else {
+        return Some(Admin { listen: None });
+    };
+    let listen = match reading.accept(item, notation::listen(&written))? {
+        Listen::Socket(path) => Listen::Socket(data_dir?.join(path)),
+        address @ Listen::Address(_) => address,
+    };
+    Some(Admin { listen: Some(listen) })
 }
 
 fn file(reading: &mut Reading<'_>, item: Item<'_>, directory: &Path) -> Option<Option<PathBuf>> {

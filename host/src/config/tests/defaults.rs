@@ -17,6 +17,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
         plugins: BTreeMap::new(),
         compile: Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 },
         databases: BTreeMap::new(),
+        admin: Admin { listen: Some(Listen::Socket(PathBuf::from(".gristmill/admin.sock"))) },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);

@@ -44,7 +44,7 @@ pub(in crate::source) struct Shared {
     pub(in crate::source) shutdown: Shutdown,
     pub(in crate::source) start: Start,
     ticket: u64,
-    failures: event::Failures,
+    story: event::Story,
     pub(in crate::source) link: Link,
     /// Lanes that were taken over, and are being handed out.
     resuming: AtomicUsize,
@@ -89,7 +89,7 @@ impl Shared {
             shutdown: opening.shutdown.clone(),
             start: Arc::clone(&opening.start),
             ticket,
-            failures: event::Failures::default(),
+            story: event::Story::of(&opening.pipeline, &[]),
             resuming: AtomicUsize::new(0),
             live: std::sync::Mutex::default(),
         })
@@ -117,7 +117,7 @@ impl Shared {
 
     /// A message went straight into the dead letters.
     pub(in crate::source) fn flawed(&self, message: &Message, outcome: &Outcome) {
-        event::settled(&self.failures, &self.pipeline, message, outcome);
+        event::settled(&self.story, &self.pipeline, message, outcome);
     }
 
     /// Distinguishes the lanes of this node, also from those of a pipeline that was ended before.

@@ -1,0 +1,59 @@
+//! How a running node is looked at from outside: HTTP at a unix socket or a loopback port, to be read only.
+
+mod listen;
+mod metrics;
+mod route;
+mod status;
+
+pub use listen::Unusable;
+pub use status::{PipelineStatus, PluginStatus, Status};
+
+use crate::{config::Listen, plugin::Plugins, shutdown::Shutdown};
+use listen::Listener;
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+/// What can be looked at.
+pub struct Window {
+    node: String,
+    started: SystemTime,
+    plugins: Arc<Plugins>,
+    /// The names of the pipelines that run; whoever starts and ends them says so.
+    pipelines: RwLock<Vec<String>>,
+}
+
+impl Window {
+    /// Looks into the node `node`, which starts now.
+    pub fn new(node: &str, plugins: Arc<Plugins>) -> Arc<Self> {
+        let pipelines = RwLock::default();
+        Arc::new(Self { node: node.to_owned(), started: SystemTime::now(), plugins, pipelines })
+    }
+
+    /// These pipelines run now.
+    pub fn shows(&self, pipelines: Vec<String>) {
+        *self.pipelines.write().unwrap_or_else(PoisonError::into_inner) = pipelines;
+    }
+
+    fn pipelines(&self) -> Vec<String> {
+        self.pipelines.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// Answers at `listen` until `shutdown` stops.
+///
+/// # Errors
+/// Where that cannot be listened at: another node does, or the system does not allow it.
+pub fn serve(window: &Arc<Window>, listen: &Listen, shutdown: &Shutdown) -> Result<(), Unusable> {
+    let listener = Listener::bind(listen)?;
+    let (window, tasks) = (Arc::clone(window), shutdown.clone());
+    drop(shutdown.track_until_stop(async move { listener.serve(&window, &tasks).await }));
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What plugins have used, as metrics.
+
+use super::Window;
+use crate::{
+    metrics::{self, Family},
+    plugin::Usage,
+};
+
+type Read = fn(&Usage) -> f64;
+
+const COUNTERS: [(&str, &str, Read); 10] = [
+    ("gristmill_plugin_calls_total", "Calls with a message.", |usage| usage.calls as f64),
+    ("gristmill_plugin_faults_total", "Calls that the plugin ended with retry or reject.", |usage| usage.faults as f64),
+    ("gristmill_plugin_broken_total", "Calls that ended in a trap or at a limit.", |usage| usage.broken as f64),
+    ("gristmill_plugin_cpu_seconds_total", "Processor time of calls, sampled.", |usage| usage.cpu.as_secs_f64()),
+    ("gristmill_plugin_suspended_seconds_total", "Time in which calls waited for the host.", |usage| {
+        usage.suspended.as_secs_f64()
+    }),
+    ("gristmill_plugin_in_bytes_total", "Bytes of payloads and replies handed to it.", |usage| usage.bytes_in as f64),
+    ("gristmill_plugin_out_bytes_total", "Bytes of payloads and requests it answered with.", |usage| {
+        usage.bytes_out as f64
+    }),
+    ("gristmill_plugin_instances_total", "Instances made.", |usage| usage.instances as f64),
+    ("gristmill_plugin_requests_total", "Requests that the host carried out for it.", |usage| usage.requests as f64),
+    ("gristmill_plugin_request_seconds_total", "Time that those requests took, added up.", |usage| {
+        usage.request_time.as_secs_f64()
+    }),
+];
+
+const GAUGES: [(&str, &str, Read); 1] =
+    [("gristmill_plugin_memory_peak_bytes", "The largest linear memory that one instance has had.", |usage| {
+        usage.memory_peak as f64
+    })];
+
+/// Everything there is to scrape.
+pub(super) fn exposition(window: &Window) -> Vec<u8> {
+    let versions = window.plugins.current();
+    let fill = |mut family: Family, read: Read| {
+        for version in &versions {
+            family.add(&[("digest", version.digest()), ("plugin", version.name())], read(&version.usage()));
+        }
+        family
+    };
+    let counters = COUNTERS.into_iter().map(|(name, help, read)| fill(Family::counter(name, help), read));
+    let gauges = GAUGES.into_iter().map(|(name, help, read)| fill(Family::gauge(name, help), read));
+    metrics::exposition(counters.chain(gauges).collect())
+}

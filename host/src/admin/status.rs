@@ -1,0 +1,123 @@
+//! The state of a node, as `gristmill status` shows it and scripts read it.
+
+use super::Window;
+use crate::{
+    metrics,
+    plugin::{Usage, Version},
+};
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A node at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's id.
+    pub node: String,
+    /// The version of the program.
+    pub version: String,
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+    /// By name.
+    pub pipelines: Vec<PipelineStatus>,
+    /// By name.
+    pub plugins: Vec<PluginStatus>,
+}
+
+/// What became of the messages of one pipeline since the node started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineStatus {
+    /// Its name.
+    pub name: String,
+    /// Messages that are through.
+    pub done: u64,
+    /// Attempts that failed and are to be made again.
+    pub retried: u64,
+    /// Messages in the dead letters.
+    pub dead: u64,
+}
+
+/// The version of a plugin that is in force, and what it has used since it came up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginStatus {
+    /// Its name.
+    pub name: String,
+    /// `filter`, `publisher` or `filter (WASI program)`.
+    pub kind: String,
+    /// The first 12 hex digits of the SHA-256 of its file.
+    pub digest: String,
+    /// The version of the plugin API that it speaks; none for a plain WASI program.
+    pub api: Option<String>,
+    /// When it came up, in seconds since 1970.
+    pub since: u64,
+    /// Calls with a message.
+    pub calls: u64,
+    /// Calls that it ended with a fault of its own choice.
+    pub faults: u64,
+    /// Calls in which it trapped, or ran into a limit.
+    pub broken: u64,
+    /// Processor time of its calls, in seconds.
+    pub cpu_seconds: f64,
+    /// Time in which its calls waited for the host, in seconds.
+    pub suspended_seconds: f64,
+    /// Bytes handed to it.
+    pub bytes_in: u64,
+    /// Bytes it answered with.
+    pub bytes_out: u64,
+    /// The largest memory of one instance, in bytes.
+    pub memory_peak_bytes: u64,
+    /// Instances made.
+    pub instances: u64,
+    /// Requests that the host carried out for it.
+    pub requests: u64,
+    /// How long those took, added up, in seconds.
+    pub request_seconds: f64,
+}
+
+impl Status {
+    pub(super) fn of(window: &Window) -> Self {
+        Self {
+            node: window.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: seconds(window.started),
+            pipelines: window.pipelines().into_iter().map(PipelineStatus::of).collect(),
+            plugins: window.plugins.current().iter().map(|version| PluginStatus::of(version)).collect(),
+        }
+    }
+}
+
+impl PipelineStatus {
+    fn of(name: String) -> Self {
+        let outcomes = metrics::settled(&name);
+        let count = |wanted| outcomes.iter().find(|(outcome, _)| *outcome == wanted).map_or(0, |(_, count)| *count);
+        Self { done: count("done"), retried: count("retried"), dead: count("dead"), name }
+    }
+}
+
+impl PluginStatus {
+    fn of(version: &Version) -> Self {
+        let Usage { calls, faults, broken, cpu, suspended, bytes_in, bytes_out, .. } = version.usage();
+        let Usage { memory_peak, instances, requests, request_time, .. } = version.usage();
+        Self {
+            name: version.name().to_owned(),
+            kind: version.title().to_owned(),
+            digest: version.digest().to_owned(),
+            api: version.api().map(ToOwned::to_owned),
+            since: seconds(version.since()),
+            calls,
+            faults,
+            broken,
+            cpu_seconds: cpu.as_secs_f64(),
+            suspended_seconds: suspended.as_secs_f64(),
+            bytes_in,
+            bytes_out,
+            memory_peak_bytes: memory_peak,
+            instances,
+            requests,
+            request_seconds: request_time.as_secs_f64(),
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

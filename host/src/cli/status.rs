@@ -1,0 +1,184 @@
+//! `gristmill status`: what a running node is doing.
+
+use super::{ConfigFile, talk};
+use crate::{
+    admin::{PipelineStatus, PluginStatus, Status},
+    config::Listen,
+};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, StatusCode, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+
+/// For the whole exchange.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of an answer.
+const LONGEST: usize = 16 << 20;
+
+/// What `status` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the state of the node that runs with this configuration.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let loaded = talk::load(&options.file.path)?;
+    let Some(listen) = loaded.config.admin.listen else {
+        bail!("`[admin] listen` is empty, so that nobody can look at this node");
+    };
+    let asked = async { tokio::time::timeout(PATIENCE, ask(&listen)).await };
+    let answer = talk::runtime()?.block_on(asked);
+    let json = answer.with_context(|| format!("`{listen}` did not answer within {PATIENCE:?}"))??;
+    if options.json {
+        return talk::print(&[&json[..], b"\n"].concat());
+    }
+    let status: Status = serde_json::from_slice(&json)
+        .with_context(|| format!("cannot make sense of what `{listen}` answered; is it a node of another version?"))?;
+    talk::print(describe(&status, SystemTime::now()).as_bytes())
+}
+
+async fn ask(listen: &Listen) -> anyhow::Result<Bytes> {
+    let missing = || format!("no node answers at `{listen}`; is one running with this configuration?");
+    match listen {
+        Listen::Socket(path) => get(UnixStream::connect(path).await.with_context(missing)?).await,
+        Listen::Address(address) => get(TcpStream::connect(address).await.with_context(missing)?).await,
+    }
+}
+
+async fn get(stream: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<Bytes> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get("/status").header("host", "gristmill").body(Empty::<Bytes>::new())?;
+    let exchange = async move {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        anyhow::Ok((status, body.map_err(|error| anyhow::anyhow!(error))?.to_bytes()))
+    };
+    let (_, answer) = tokio::join!(connection, exchange);
+    match answer? {
+        (StatusCode::OK, body) => Ok(body),
+        (status, _) => bail!("the node answered {status}; is it one of another version?"),
+    }
+}
+
+fn describe(status: &Status, now: SystemTime) -> String {
+    let mut said = format!("node      {} ({}), up {}\n", status.node, status.version, age(status.started, now));
+    for pipeline in &status.pipelines {
+        said += &describe_pipeline(pipeline);
+    }
+    for plugin in &status.plugins {
+        said += &describe_plugin(plugin, now);
+    }
+    said
+}
+
+fn describe_pipeline(PipelineStatus { name, done, retried, dead }: &PipelineStatus) -> String {
+    format!("pipeline  {name}: {done} done, {retried} to be tried again, {dead} dead\n")
+}
+
+fn describe_plugin(plugin: &PluginStatus, now: SystemTime) -> String {
+    let PluginStatus { name, kind, digest, since, calls, faults, broken, .. } = plugin;
+    let mut said = format!("plugin    {name}: {kind} {digest}, {calls} calls, {faults} faults, {broken} broken\n");
+    let each = |total: f64| if *calls == 0 { 0.0 } else { total * 1e6 / *calls as f64 };
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let _ok = writeln!(
+        said,
+        "          {:.3} s of processor ({:.1} µs each), {:.3} s waiting, {:.1} MiB in, {:.1} MiB out",
+        plugin.cpu_seconds,
+        each(plugin.cpu_seconds),
+        plugin.suspended_seconds,
+        mib(plugin.bytes_in),
+        mib(plugin.bytes_out),
+    )
+    .is_ok();
+    let _ok = writeln!(
+        said,
+        "          {} instances of {:.1} MiB at most, {} requests in {:.3} s, in force for {}",
+        plugin.instances,
+        mib(plugin.memory_peak_bytes),
+        plugin.requests,
+        plugin.request_seconds,
+        age(*since, now),
+    )
+    .is_ok();
+    said
+}
+
+/// How long ago that was, in its largest unit and the one below.
+fn age(since: u64, now: SystemTime) -> String {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let seconds = now.saturating_sub(since);
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_tells_what_each_plugin_costs() {
+        let plugin = PluginStatus {
+            name: "anonymize".to_owned(),
+            kind: "filter".to_owned(),
+            digest: "0123456789ab".to_owned(),
+            api: Some("0.1.0".to_owned()),
+            since: 100,
+            calls: 1_000,
+            faults: 3,
+            broken: 1,
+            cpu_seconds: 0.0125,
+            suspended_seconds: 0.0,
+            bytes_in: 3 << 20,
+            bytes_out: 1 << 20,
+            memory_peak_bytes: 1_179_648,
+            instances: 2,
+            requests: 0,
+            request_seconds: 0.0,
+        };
+        let pipelines = vec![PipelineStatus { name: "n".to_owned(), done: 996, retried: 1, dead: 3 }];
+        let status = Status {
+            node: "host-1-x".to_owned(),
+            version: "0.1.0".to_owned(),
+            started: 100,
+            pipelines,
+            plugins: vec![plugin],
+        };
+        let now = UNIX_EPOCH + Duration::from_secs(100 + 65);
+        assert_eq!(
+            describe(&status, now),
+            "node      host-1-x (0.1.0), up 1 min 5 s\n\
+             pipeline  n: 996 done, 1 to be tried again, 3 dead\n\
+             plugin    anonymize: filter 0123456789ab, 1000 calls, 3 faults, 1 broken\n          \
+             0.013 s of processor (12.5 µs each), 0.000 s waiting, 3.0 MiB in, 1.0 MiB out\n          \
+             2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n"
+        );
+    }
+
+    #[test]
+    fn ages_are_told_in_two_units() {
+        let now = UNIX_EPOCH + Duration::from_secs(200_000);
+        assert_eq!(age(199_941, now), "59 s");
+        assert_eq!(age(200_000 - 7_260, now), "2 h 1 min");
+        assert_eq!(age(200_000 - 180_000, now), "2 d 2 h");
+        assert_eq!(age(300_000, now), "0 s");
+    }
+}

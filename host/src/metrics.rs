@@ -1,0 +1,205 @@
+//! What is counted, under which names, and how Prometheus reads it.
+//!
+//! Every counter stands here with its name and its labels. Labels come from the configuration and from fixed sets, never
+//! from a message, so that their number is bounded. Only `event` counts; what is measured elsewhere is added at a look.
+
+use prometheus::{
+    Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    core::Collector,
+    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
+};
+use std::sync::LazyLock;
+
+/// The content type of [`exposition`]: version 0.0.4 of Prometheus' text format.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The counters of this process.
+pub(crate) static COUNTERS: LazyLock<Counters> = LazyLock::new(Counters::new);
+
+/// See the module.
+pub(crate) struct Counters {
+    registry: Registry,
+    /// Messages by `pipeline` and `outcome`: done, put back, retried, dead.
+    settled: IntCounterVec,
+    /// Messages that a filter dropped on purpose, by `pipeline` and `plugin`.
+    dropped: IntCounterVec,
+    /// Calls ended by a limit, by `plugin` and `limit`.
+    pub(crate) limits: IntCounterVec,
+    /// What plugins asked for and were not granted, by `plugin`.
+    pub(crate) denied: IntCounterVec,
+    /// Versions that came up or did not, by `plugin` and `result`: loaded, swapped, refused.
+    pub(crate) versions: IntCounterVec,
+    /// Lines of plugins left out of the log, by `plugin`.
+    pub(crate) lines_left_out: IntCounterVec,
+}
+
+/// What became of the messages of one pipeline; found once, then counted without a look-up.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) done: IntCounter,
+    pub(crate) put_back: IntCounter,
+    pub(crate) retried: IntCounter,
+    pub(crate) dead: IntCounter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels).expect("the names here are valid");
+            registered(&registry, &counter);
+            counter
+        };
+        Self {
+            settled: counter(
+                "gristmill_messages_settled_total",
+                "Messages whose attempt has ended, by what became of them.",
+                &["pipeline", "outcome"],
+            ),
+            dropped: counter(
+                "gristmill_messages_dropped_total",
+                "Messages that a filter dropped on purpose.",
+                &["pipeline", "plugin"],
+            ),
+            limits: counter(
+                "gristmill_plugin_limits_total",
+                "Calls into a plugin that a limit has ended.",
+                &["plugin", "limit"],
+            ),
+            denied: counter(
+                "gristmill_plugin_denials_total",
+                "Requests of a plugin that were not granted.",
+                &["plugin"],
+            ),
+            versions: counter(
+                "gristmill_plugin_versions_total",
+                "Versions of a plugin that came into force or were refused.",
+                &["plugin", "result"],
+            ),
+            lines_left_out: counter(
+                "gristmill_plugin_log_lines_suppressed_total",
+                "Lines of a plugin left out of the log because it writes too much.",
+                &["plugin"],
+            ),
+            registry,
+        }
+    }
+
+    /// The counters of the messages of `pipeline`, which are there from now on, if at zero.
+    pub(crate) fn settled(&self, pipeline: &str) -> Settled {
+        let counter = |outcome| self.settled.with_label_values(&[pipeline, outcome]);
+        Settled {
+            done: counter("done"),
+            put_back: counter("put back"),
+            retried: counter("retried"),
+            dead: counter("dead"),
+        }
+    }
+
+    /// The counter of what the filter `plugin` of `pipeline` drops.
+    pub(crate) fn dropped(&self, pipeline: &str, plugin: &str) -> IntCounter {
+        self.dropped.with_label_values(&[pipeline, plugin])
+    }
+}
+
+fn registered(registry: &Registry, counter: &(impl Collector + Clone + 'static)) {
+    registry.register(Box::new(counter.clone())).expect("every name stands here once");
+}
+
+/// What became of the messages of `pipeline`, as `(outcome, how many)`.
+pub fn settled(pipeline: &str) -> [(&'static str, u64); 4] {
+    let Settled { done, put_back, retried, dead } = COUNTERS.settled(pipeline);
+    [("done", done.get()), ("put back", put_back.get()), ("retried", retried.get()), ("dead", dead.get())]
+}
+
+/// One family of numbers that somebody else keeps, at the moment of a look.
+#[derive(Debug)]
+pub struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    samples: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+impl Family {
+    /// Numbers that only grow; `name` ends in `_total`.
+    pub fn counter(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: MetricType::COUNTER, samples: Vec::new() }
+    }
+
+    /// Numbers that go up and down.
+    pub fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: MetricType::GAUGE, samples: Vec::new() }
+    }
+
+    /// The value under `labels`, each of which is a name and a value.
+    pub fn add(&mut self, labels: &[(&'static str, &str)], value: f64) {
+        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.samples.push((labels, value));
+    }
+
+    fn into_proto(self) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(self.kind);
+        family.set_metric(self.samples.into_iter().map(|(labels, value)| sample(self.kind, labels, value)).collect());
+        family
+    }
+}
+
+fn sample(kind: MetricType, labels: Vec<(&'static str, String)>, value: f64) -> Metric {
+    let pair = |(name, value): (&str, String)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value);
+        pair
+    };
+    let mut metric = Metric::from_label(labels.into_iter().map(pair).collect());
+    if kind == MetricType::COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+    }
+    metric
+}
+
+/// Everything that was counted, and `more`, in Prometheus' text format.
+pub fn exposition(more: Vec<Family>) -> Vec<u8> {
+    let mut families = COUNTERS.registry.gather();
+    families.extend(more.into_iter().filter(|family| !family.samples.is_empty()).map(Family::into_proto));
+    families.sort_by(|one, other| one.name().cmp(other.name()));
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&families, &mut text).expect("memory takes everything, and no family is empty");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_and_what_is_added_stand_in_one_exposition() {
+        COUNTERS.settled("metrics-test").retried.inc();
+        let mut family = Family::gauge("gristmill_test_bytes", "A \"test\".");
+        family.add(&[("plugin", "a\"b\\c\n")], 1.5);
+        let none = Family::counter("gristmill_nothing_total", "Nothing.");
+        let text = String::from_utf8(exposition(vec![family, none])).expect("text");
+        assert!(
+            text.contains("gristmill_messages_settled_total{outcome=\"retried\",pipeline=\"metrics-test\"} 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("# TYPE gristmill_test_bytes gauge\n"), "{text}");
+        assert!(text.contains("gristmill_test_bytes{plugin=\"a\\\"b\\\\c\\n\"} 1.5\n"), "{text}");
+        assert!(!text.contains("gristmill_nothing_total"), "{text}");
+    }
+
+    #[test]
+    fn all_outcomes_of_a_pipeline_are_there_before_the_first_message() {
+        assert_eq!(settled("metrics-fresh").map(|(_, count)| count), [0; 4]);
+    }
+}
