@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod componentize;
 mod config;
 mod dead;
 mod run;
@@ -30,6 +31,8 @@ enum Verb {
     Check(ConfigFile),
     /// Show what a running node is doing, and what each of its plugins has used
     Status(status::Options),
+    /// Make a plugin of the core module that a compiler without components has made, such as one for C
+    Componentize(componentize::Arguments),
     /// Print the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Verb::Run(file) => run::run(&file.path),
         Verb::Check(file) => check::run(&file.path),
         Verb::Status(options) => status::run(&options),
+        Verb::Componentize(arguments) => componentize::run(&arguments),
         Verb::Config(verb) => config::run(verb),
         Verb::Dead(verb) => dead::run(*verb),
         Verb::Compile(limits) => return compile::run(&limits),

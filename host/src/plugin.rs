@@ -5,6 +5,7 @@ mod cache;
 mod clock;
 mod code;
 mod compile;
+mod componentize;
 mod console;
 mod digest;
 mod directory;
@@ -30,6 +31,7 @@ mod version;
 pub mod watch;
 
 pub use compile::child::compile_stdin;
+pub use componentize::{NoComponent, componentize};
 pub use directory::plugin_name;
 pub use needs::{Means, Need, Needs};
 pub use program::{Garbled, parse_head, parse_line};

@@ -16,6 +16,7 @@ mod grants;
 mod harm;
 mod jobs;
 mod kinds;
+mod languages;
 mod layout;
 mod limits;
 mod link;

@@ -24,6 +24,16 @@ pub fn guests() -> PathBuf {
     target_dir().join("guests")
 }
 
+/// The plugin that the example in `language` is, if `cargo xtask languages` has built it; else says that what needs it is
+/// passed over.
+///
+/// # Panics
+/// When it is missing where `GRISTMILL_ALL_SERVERS` is set, as it is in CI.
+#[track_caller]
+pub fn language(language: &str) -> Option<PathBuf> {
+    made(&target_dir().join("languages").join(format!("{language}.wasm")), &format!("cargo xtask languages {language}"))
+}
+
 /// The file of the first-party plugin `name`.
 ///
 /// # Panics
@@ -67,10 +77,15 @@ pub fn target_dir() -> PathBuf {
 /// When it is missing where `GRISTMILL_ALL_SERVERS` is set, as it is in CI.
 #[track_caller]
 pub(crate) fn fetched(path: &Path) -> Option<PathBuf> {
+    made(path, "cargo xtask setup --peers")
+}
+
+#[track_caller]
+fn made(path: &Path, command: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    pass_over(&format!("{} is missing: `cargo xtask setup --peers` fetches it", path.display()));
+    pass_over(&format!("{} is missing: `{command}` puts it there", path.display()));
     None
 }
 

@@ -91,7 +91,7 @@ pub enum Cause {
     NotWasm,
     /// A core module that is no program.
     #[error(
-        "it is a core WebAssembly module, not a component, and no WASI program either, as it exports no `_start`; build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`"
+        "it is a core WebAssembly module, not a component, and no WASI program either, as it exports no `_start`; build it for `wasm32-wasip2`, or make a component of it with `gristmill componentize`"
     )]
     CoreModule,
     /// Wasm that does not hold what it promises.

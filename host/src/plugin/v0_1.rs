@@ -18,7 +18,7 @@ use wasmtime::{
 /// The version of the API that this module speaks.
 pub(super) const VERSION: &str = "0.1.0";
 /// What all names of the API start with.
-const PACKAGE: &str = "gristmill:plugin/";
+pub(super) const PACKAGE: &str = "gristmill:plugin/";
 
 type Filter = TypedFunc<(&'static [u8],), (Result<types::Verdict, types::Fault>,)>;
 type Publish = TypedFunc<(&'static [u8],), (Result<Vec<types::Request>, types::Fault>,)>;

@@ -59,7 +59,7 @@ fn put(places: &Places, guest: &Guest, into: &Path) -> Result<(), Trouble> {
 }
 
 /// Whether `file` differed from `built`; now it does not.
-fn replace(built: &Path, file: &Path) -> io::Result<bool> {
+pub(crate) fn replace(built: &Path, file: &Path) -> io::Result<bool> {
     let bytes = fs::read(built)?;
     if fs::read(file).is_ok_and(|old| old == bytes) {
         return Ok(false);

@@ -8,6 +8,7 @@ mod deny;
 mod fetch;
 mod fuzz;
 mod guests;
+mod languages;
 mod places;
 mod setup;
 mod test;
@@ -21,6 +22,7 @@ cargo xtask setup             install what is missing: the wasm32-wasip2 target,
 cargo xtask setup --peers     fetch what some tests need besides: other servers and peers, into TARGET/servers and TARGET/peers
 cargo xtask plugins [NAME]    build the plugins, or one of them, into TARGET/plugins, where a running demo picks them up
 cargo xtask guests            build the guests that the tests use into TARGET/guests
+cargo xtask languages [NAME…] build the example in these languages, or in all, into TARGET/languages; what they need goes into TARGET/toolchains
 cargo xtask test [ARGS]       set up, build everything, run every test; ARGS go to `cargo test`
 cargo xtask deny              licences, sources, bans and advisories of all dependencies, by deny.toml
 cargo xtask fuzz [SECONDS]    everything that parses bytes from outside, fed with what coverage finds worth trying; 60 s in all
@@ -35,6 +37,7 @@ enum Verb {
     Peers,
     Plugins(Option<String>),
     Guests,
+    Languages(Vec<String>),
     Test(Vec<String>),
     Deny,
     Fuzz(u64),
@@ -67,6 +70,7 @@ fn parse(words: &[String]) -> Option<Verb> {
         ("plugins", []) => Verb::Plugins(None),
         ("plugins", [name]) => Verb::Plugins(Some(name.clone())),
         ("guests", []) => Verb::Guests,
+        ("languages", _) => Verb::Languages(rest),
         ("test", _) => Verb::Test(rest),
         ("deny", []) => Verb::Deny,
         ("fuzz", []) => Verb::Fuzz(fuzz::SECONDS),
@@ -92,6 +96,11 @@ fn run(verb: Verb) -> Result<(), Trouble> {
             setup::wasm_target()?;
             guests::guests(&places)?;
         }
+        Verb::Languages(names) => {
+            setup::wasm_target()?;
+            test::build_host(&places)?;
+            languages::run_all(&places, &names)?;
+        }
         Verb::Test(arguments) => test::run_all(&places, &arguments)?,
         Verb::Deny => deny::run_all(&places)?,
         Verb::Fuzz(seconds) => fuzz::run_all(&places, seconds)?,
@@ -116,6 +125,7 @@ mod tests {
         assert!(matches!(parse(&words("test --test it -- swap")), Some(Verb::Test(rest)) if rest.len() == 4));
         assert!(matches!(parse(&words("setup --peers")), Some(Verb::Peers)));
         assert!(matches!(parse(&words("fuzz 600")), Some(Verb::Fuzz(600))));
+        assert!(matches!(parse(&words("languages c python")), Some(Verb::Languages(names)) if names.len() == 2));
         assert!(matches!(parse(&words("help")), Some(Verb::Help)));
     }
 

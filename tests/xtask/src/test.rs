@@ -2,7 +2,7 @@
 
 use crate::{
     command::{Trouble, cargo, run},
-    fetch, guests,
+    fetch, guests, languages,
     places::Places,
     setup,
 };
@@ -13,9 +13,17 @@ pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Troub
     guests::plugins(places, None)?;
     guests::guests(places)?;
     build_host(places)?;
+    if wants_languages(arguments) {
+        languages::run_all(places, &[])?;
+    }
     let mut test = cargo(places, &["test"]);
     native(places, &mut test)?;
     run(test.args(arguments))
+}
+
+/// Whoever runs a few tests by name is not made to wait for compilers of languages that they have nothing to do with.
+fn wants_languages(arguments: &[String]) -> bool {
+    arguments.is_empty() || arguments.iter().any(|argument| argument.contains("languages"))
 }
 
 /// Builds the host for the demo and the tests alike.

@@ -1,0 +1,178 @@
+//! The same filter in many languages, each as `cargo xtask languages` has built it, in a real node.
+
+use crate::jobs::{SOON, nothing_is_left};
+use gristmill_tests::{
+    Dead, Mill, Node, built, eventually,
+    mill::replace_file,
+    process::finish,
+};
+use serde_json::{Value, json};
+use std::{fs, process::Command, time::Duration};
+
+/// A long time: the first start compiles a whole interpreter.
+const COMPILED: Duration = Duration::from_secs(300);
+const MESSAGES: usize = 1_000;
+/// Bytes of the long message.
+const LONG: usize = 1 << 20;
+
+/// A mill whose notifications go through the example in `language`, and a node that is ready.
+struct Bench {
+    mill: Mill,
+    node: Node,
+}
+
+impl Bench {
+    /// Nothing where the example is not built.
+    #[track_caller]
+    fn of(language: &str) -> Option<Self> {
+        let plugin = fs::read(built::language(language)?).unwrap();
+        let config = r#"
+[pipeline.notifications]
+from = { list = "notifications" }
+filters = ["notification"]
+publish = ["http"]
+retry = { attempts = 3, first = "50ms", longest = "50ms" }
+
+[plugin.notification]
+config = { private = "secret" }
+timeout = "5s"
+memory_mib = 64
+
+[plugin.http]
+config = { url = "$SINK/hooks/{header:user}" }
+allow_http = ["$AUTHORITY"]
+"#;
+        let mill = Mill::new().plugins(&["http"]).config(config);
+        replace_file(&mill.plugin_file("notification"), &plugin);
+        // Compiles it, so that a node has it from the cache.
+        let checked = finish(
+            Command::new(built::gristmill()).arg("check").arg("--config").arg(mill.config_file()).current_dir(mill.dir()),
+            COMPILED,
+        );
+        assert_eq!(checked.code, 0, "{}", checked.stderr);
+        let node = mill.node();
+        Some(Self { mill, node })
+    }
+
+    #[track_caller]
+    fn push(&self, payloads: &[String]) {
+        self.mill.redis.push("notifications", payloads);
+    }
+
+    /// Waits for so many deliveries in all.
+    #[track_caller]
+    fn delivered(&self, count: usize) {
+        eventually(SOON * 2, &format!("{count} are delivered"), || (self.mill.sink.count() >= count).then_some(()));
+    }
+
+    /// The only dead letter, whole; it is dropped.
+    #[track_caller]
+    fn letter(&self) -> Value {
+        let dead = Dead::of(&self.mill, "notifications");
+        let letters = eventually(SOON, "a dead letter", || Some(dead.list()).filter(|letters| !letters.is_empty()));
+        assert_eq!(letters.len(), 1, "{letters:?}");
+        let letter = dead.show(&Dead::entry(&letters[0]));
+        dead.discard(&Dead::entry(&letters[0]));
+        letter
+    }
+
+    /// Everything that the filter promises, whatever it is written in; `not_json` is how its language says that.
+    #[track_caller]
+    fn keeps_its_promises(&mut self, not_json: &str) {
+        self.takes_out_what_the_config_names();
+        self.rejects_with_a_reason(not_json);
+        self.takes_a_long_one();
+        self.takes_many();
+        assert_eq!(self.node.ended(), None);
+    }
+
+    #[track_caller]
+    fn takes_out_what_the_config_names(&self) {
+        self.push(&[r#"{ "user": "Jos\u00e9", "secret": {"a": [1, "}"]}, "ip": "192.0.2.1", "text": "ein \"Gru\u00df\"" }"#.to_owned()]);
+        self.delivered(1);
+        let received = self.mill.sink.received().remove(0);
+        assert_eq!(received.path, "/hooks/Jos%C3%A9", "the header is what the string says");
+        assert_eq!(received.json(), json!({"user": "José", "ip": "192.0.2.1", "text": "ein \"Gruß\""}));
+    }
+
+    #[track_caller]
+    fn rejects_with_a_reason(&self, not_json: &str) {
+        for (payload, reason) in [
+            (r#"{"user": "mia", "text"#, not_json),
+            (r#"{"user": 7, "text": "x"}"#, "no notification"),
+            ("[]", "no notification"),
+        ] {
+            self.push(&[payload.to_owned()]);
+            let letter = self.letter();
+            assert!(letter.to_string().contains(reason), "`{reason}` of {payload}: {letter}");
+            assert_eq!(letter["attempts"], 1, "what can never work is tried once: {letter}");
+        }
+    }
+
+    #[track_caller]
+    fn takes_a_long_one(&self) {
+        let text = "ä".repeat(LONG / 2);
+        self.push(&[json!({"user": "mia", "secret": 1, "text": text}).to_string()]);
+        self.delivered(2);
+        let received = self.mill.sink.received().pop().unwrap();
+        assert_eq!(received.json(), json!({"user": "mia", "text": text}));
+    }
+
+    /// Each message leaves some 40 KB to be freed; an instance that kept them would pass its limit of memory.
+    #[track_caller]
+    fn takes_many(&self) {
+        let text = "x".repeat(40_000);
+        let all: Vec<String> =
+            (0..MESSAGES).map(|id| json!({"id": id, "user": "mia", "secret": 1, "text": text}).to_string()).collect();
+        self.push(&all);
+        self.delivered(2 + MESSAGES);
+        nothing_is_left(&self.mill.redis);
+        assert_eq!(self.mill.sink.count(), 2 + MESSAGES, "none was tried twice");
+        assert!(!self.node.log().contains("memory_mib"), "{}", self.node.log());
+    }
+
+    /// What the code does not catch stands in the dead letter, and the next message finds a sound instance.
+    #[track_caller]
+    fn tells_what_is_not_caught(&self, words: &str) {
+        let before = self.mill.sink.count();
+        self.push(&["[".repeat(100_000)]);
+        let letter = self.letter().to_string();
+        assert!(letter.contains(words), "{letter}");
+        self.push(&[r#"{"user":"mia","text":"still here"}"#.to_owned()]);
+        self.delivered(before + 1);
+    }
+}
+
+#[test]
+fn a_filter_in_python_does_its_work() {
+    let Some(mut bench) = Bench::of("python") else { return };
+    bench.keeps_its_promises("not JSON: Unterminated string");
+    bench.tells_what_is_not_caught("RecursionError");
+}
+
+#[test]
+fn a_filter_in_javascript_does_its_work() {
+    let Some(mut bench) = Bench::of("javascript") else { return };
+    bench.keeps_its_promises("not JSON: JSON.parse: unterminated string");
+    bench.tells_what_is_not_caught("too much recursion");
+}
+
+#[test]
+fn a_filter_in_c_does_its_work() {
+    let Some(mut bench) = Bench::of("c") else { return };
+    bench.keeps_its_promises("not JSON: the string does not end at byte");
+    bench.push(&["[".repeat(100_000)]);
+    assert!(bench.letter().to_string().contains("nested too deeply"));
+}
+
+#[test]
+fn a_config_that_a_filter_refuses_is_told_with_its_reason() {
+    for language in ["python", "javascript", "c"] {
+        let Some(bench) = Bench::of(language) else { continue };
+        let config = fs::read_to_string(bench.mill.config_file()).unwrap();
+        bench.mill.write_raw_config(&config.replace("private = \"secret\"", "private = 7"));
+        let checked = bench.mill.run(&["check"]);
+        assert_eq!(checked.code, 78, "{}", checked.stderr);
+        assert!(checked.stderr.contains("`private` is to be the name of a field"), "{}", checked.stderr);
+    }
+}
