@@ -1,11 +1,7 @@
 //! The same filter in many languages, each as `cargo xtask languages` has built it, in a real node.
 
 use crate::jobs::{SOON, nothing_is_left};
-use gristmill_tests::{
-    Dead, Mill, Node, built, eventually,
-    mill::replace_file,
-    process::finish,
-};
+use gristmill_tests::{Dead, Mill, Node, built, eventually, mill::replace_file, process::finish};
 use serde_json::{Value, json};
 use std::{fs, process::Command, time::Duration};
 
@@ -37,6 +33,7 @@ retry = { attempts = 3, first = "50ms", longest = "50ms" }
 config = { private = "secret" }
 timeout = "5s"
 memory_mib = 64
+allow = ["random"]
 
 [plugin.http]
 config = { url = "$SINK/hooks/{header:user}" }
@@ -46,7 +43,11 @@ allow_http = ["$AUTHORITY"]
         replace_file(&mill.plugin_file("notification"), &plugin);
         // Compiles it, so that a node has it from the cache.
         let checked = finish(
-            Command::new(built::gristmill()).arg("check").arg("--config").arg(mill.config_file()).current_dir(mill.dir()),
+            Command::new(built::gristmill())
+                .arg("check")
+                .arg("--config")
+                .arg(mill.config_file())
+                .current_dir(mill.dir()),
             COMPILED,
         );
         assert_eq!(checked.code, 0, "{}", checked.stderr);
@@ -88,7 +89,10 @@ allow_http = ["$AUTHORITY"]
 
     #[track_caller]
     fn takes_out_what_the_config_names(&self) {
-        self.push(&[r#"{ "user": "Jos\u00e9", "secret": {"a": [1, "}"]}, "ip": "192.0.2.1", "text": "ein \"Gru\u00df\"" }"#.to_owned()]);
+        self.push(&[
+            r#"{ "user": "Jos\u00e9", "secret": {"a": [1, "}"]}, "ip": "192.0.2.1", "text": "ein \"Gru\u00df\"" }"#
+                .to_owned(),
+        ]);
         self.delivered(1);
         let received = self.mill.sink.received().remove(0);
         assert_eq!(received.path, "/hooks/Jos%C3%A9", "the header is what the string says");
