@@ -28,8 +28,7 @@ function parse(payload) {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
   } catch (error) {
-    if (error instanceof SyntaxError) throw reject(`not JSON: ${error.message}`)
-    throw error
+    throw reject(`not JSON: ${error.message}`)
   }
 }
 

@@ -20,6 +20,10 @@ test('what is no notification is rejected with the reason', () => {
   }
 })
 
+test('what is not UTF-8 is not JSON', () => {
+  assert.throws(() => filtering.filter(Uint8Array.of(0xff)), ({ tag, val }) => tag === 'reject' && val.includes('not JSON'))
+})
+
 test('a config that names no field is refused', () => {
   assert.throws(() => setup.init('{"private":7}'), (error) => error.includes('private'))
 })
