@@ -9,8 +9,8 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 const WIT: &str = include_str!("../../../sdk/wit/v0.1/plugin.wit");
-/// What a plugin exports, and the world that it belongs to.
-const WORLDS: [(&str, &str); 2] = [("filtering", "filter"), ("publishing", "publisher")];
+/// What a plugin exports, and its largest world, of which only what it imports is asked for.
+const WORLDS: [(&str, &str); 2] = [("filtering", "filter-with-lookups"), ("publishing", "publisher-with-lookups")];
 /// The section by which a module says itself what it is.
 const DESCRIBED: &str = "component-type";
 
