@@ -16,7 +16,6 @@ mod grants;
 mod harm;
 mod jobs;
 mod kinds;
-mod languages;
 mod layout;
 mod limits;
 mod link;
