@@ -282,6 +282,21 @@ pub(crate) fn store_back(plugin: &str) {
     info!(plugin, "the plugin's store answers again");
 }
 
+/// A database does not answer; what plugins ask of it fails meanwhile.
+pub(crate) fn database_away(database: &str, cause: &(dyn Error + 'static)) {
+    warn!(database, error = cause, "the database does not answer; lookups in it fail until it does");
+}
+
+/// A database was asked something and has not answered in time.
+pub(crate) fn database_slow(database: &str, timeout: Duration) {
+    warn!(database, ?timeout, "the database takes longer than its `timeout`; lookups in it fail until it is quicker");
+}
+
+/// It answers again.
+pub(crate) fn database_back(database: &str) {
+    info!(database, "the database answers again");
+}
+
 /// The private server answers; producers may push there.
 pub(crate) fn embedded_ready(port: u16) {
     info!(port, "embedded Redis ready: redis-cli -p {port}");

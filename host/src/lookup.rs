@@ -6,15 +6,19 @@ mod memory;
 mod outage;
 mod patience;
 mod shelf;
+mod sql;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use patience::Patience;
+pub use sql::{Rows, Value};
 
 use crate::{config, connection::Connector};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use memory::Memory;
+use sql::Database;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -52,6 +56,7 @@ struct Shared {
     redis: Option<Connector>,
     /// Kept for as long as any version of the plugin is.
     memories: Mutex<BTreeMap<String, Weak<Memory>>>,
+    databases: ArcSwap<BTreeMap<String, Arc<Database>>>,
     room: Arc<Semaphore>,
 }
 
@@ -67,13 +72,30 @@ impl Lookups {
     }
 
     fn with(redis: Option<Connector>) -> Self {
-        Self(Arc::new(Shared { redis, memories: Mutex::default(), room: Arc::new(Semaphore::new(ROOM)) }))
+        Self(Arc::new(Shared {
+            redis,
+            memories: Mutex::default(),
+            databases: ArcSwap::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+        }))
     }
 
     /// Leaves at least half of so many instances to plugins without lookups; to be called once.
     pub fn fit(&self, instances: u32) {
         let half = usize::try_from(instances / 2).unwrap_or(ROOM).clamp(1, ROOM);
         self.0.room.forget_permits(ROOM - half);
+    }
+
+    /// Puts these databases in force; one whose settings are what they were keeps its connections. Nothing is connected yet.
+    pub fn configure(&self, databases: &BTreeMap<String, config::Database>) {
+        let old = self.0.databases.load();
+        let database = |(name, settings): (&String, &config::Database)| {
+            let kept = old.get(name).filter(|old| old.settings == *settings);
+            let database = kept.cloned().unwrap_or_else(|| Arc::new(Database::new(name, settings)));
+            (name.clone(), database)
+        };
+        let new = databases.iter().map(database).collect();
+        self.0.databases.store(Arc::new(new));
     }
 
     /// What `plugin` may look up; the versions of a plugin share what is in its store.
@@ -83,7 +105,7 @@ impl Lookups {
             config::Store::Memory => Store::Memory(self.memory(plugin)),
             config::Store::Redis => Store::redis(self.0.redis.as_ref(), plugin),
         };
-        Access { store, bounds: settings.bounds, wait: settings.wait, lookups: self.clone() }
+        Access { store, bounds: settings.bounds, sql: settings.sql.clone(), wait: settings.wait, lookups: self.clone() }
     }
 
     fn memory(&self, plugin: &Arc<str>) -> Arc<Memory> {
@@ -108,6 +130,7 @@ impl fmt::Debug for Lookups {
 pub struct Access {
     store: Store,
     bounds: config::StoreBounds,
+    sql: Vec<config::SqlGrant>,
     wait: Duration,
     lookups: Lookups,
 }
@@ -184,6 +207,38 @@ impl Access {
     pub async fn delete(&self, patience: &mut Patience, key: &str) -> Result<bool, Failure> {
         self.store.delete(patience, store::key(key)?).await
     }
+
+    /// The answer of `database` to one statement with its values.
+    pub async fn query(
+        &self,
+        patience: &mut Patience,
+        database: &str,
+        statement: String,
+        params: Vec<Value>,
+    ) -> Result<Rows, Failure> {
+        patience.check()?;
+        let granted = || self.sql.iter().filter(|grant| grant.database == database);
+        if granted().next().is_none() {
+            return Err(ungranted(database));
+        }
+        let databases = self.lookups.0.databases.load_full();
+        let Some(asked) = databases.get(database) else {
+            return Err(Failure::Unavailable(format!("there is no database `{database}` any more")));
+        };
+        let write = granted().any(|grant| grant.write);
+        asked.query(patience, write, statement, params).await
+    }
+}
+
+fn ungranted(database: &str) -> Failure {
+    let name: String = database.chars().take(100).flat_map(char::escape_debug).collect();
+    let grant = format!("`allow_sql = [\"{name}\"]` in the plugin's table grants it");
+    Failure::Denied(format!("the database `{name}` is not granted to the plugin; {grant}"))
+}
+
+/// Databases whose address the library that connects can make nothing of, and why.
+pub fn unusable(databases: &BTreeMap<String, config::Database>) -> Vec<(&str, String)> {
+    databases.iter().filter_map(|(name, database)| Some((name.as_str(), sql::refuse(&database.address)?))).collect()
 }
 
 impl fmt::Debug for Access {

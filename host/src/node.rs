@@ -6,7 +6,7 @@ use crate::{
     connection::{self, Access, Connector},
     effect::{self, Allowance, Effects},
     event,
-    lookup::Lookups,
+    lookup::{self, Lookups},
     pipeline::{Parts, Pipeline},
     plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
     random,
@@ -48,6 +48,7 @@ pub struct Node {
     config: Config,
     plugins: Arc<Plugins>,
     window: Arc<Window>,
+    lookups: Lookups,
     effects: Effects,
     connector: Connector,
     running: BTreeMap<String, Running>,
@@ -70,7 +71,8 @@ impl Node {
         let config = &loaded.config;
         let connector = connector(config)?;
         let lookups = Lookups::new(connector.clone());
-        let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups)?);
+        let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups.clone())?);
+        check_databases(loaded)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
@@ -81,6 +83,7 @@ impl Node {
         if let Some(embedded) = &embedded {
             event::embedded_ready(embedded.port);
         }
+        lookups.configure(&config.databases);
         plugins.commit(prepared);
         let id = node_id();
         let mut node = Self {
@@ -88,6 +91,7 @@ impl Node {
             id,
             config: config.clone(),
             plugins,
+            lookups,
             effects: Effects::new()?.with_redis(connector.clone()),
             connector,
             running: BTreeMap::new(),
@@ -103,6 +107,7 @@ impl Node {
 
     /// Makes the node do what `loaded` says, the same way as at the start; if it cannot, everything stays as it was.
     pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
+        check_databases(loaded)?;
         let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
         let prepared = tokio::select! {
             prepared = self.plugins.prepare(wanted(&loaded.config)) => prepared.map_err(refused)?,
@@ -111,6 +116,7 @@ impl Node {
         for key in needs_restart(&self.config, &loaded.config) {
             event::needs_restart(key);
         }
+        self.lookups.configure(&loaded.config.databases);
         self.plugins.commit(prepared);
         let Config {
             redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, admin, ..
@@ -205,6 +211,16 @@ pub fn connector(config: &Config) -> Result<Connector, connection::Error> {
 
 fn embedded_dir(config: &Config) -> PathBuf {
     config.data_dir.join("redis")
+}
+
+/// Refuses databases whose addresses nobody can connect to.
+pub fn check_databases(loaded: &Loaded) -> Result<(), Error> {
+    let fault = |(name, reason): (&str, String)| {
+        let text = format!("`url` of [database.{name}] cannot be used: {reason}");
+        loaded.fault_at(Place::DatabaseKey(name, "url"), Fault::error(text))
+    };
+    let faults: Vec<Fault> = lookup::unusable(&loaded.config.databases).into_iter().map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Config(loaded.faults(faults))) }
 }
 
 /// The plugins `config` asks for.

@@ -13,6 +13,7 @@ pub mod setup {
                 import gristmill:plugin/envelope@0.1.0;
                 import gristmill:plugin/log@0.1.0;
                 import gristmill:plugin/store@0.1.0;
+                import gristmill:plugin/sql@0.1.0;
                 import gristmill:plugin/types@0.1.0;
                 export gristmill:plugin/setup@0.1.0;
             }
@@ -24,7 +25,7 @@ pub mod setup {
     });
 }
 
-pub use setup::gristmill::plugin::{envelope, log, store, types};
+pub use setup::gristmill::plugin::{envelope, log, sql, store, types};
 
 /// What filters export beside.
 pub mod filtering {

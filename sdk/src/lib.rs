@@ -124,7 +124,7 @@
 
 //!
 //! # Lookups
-//! [`store`] keeps values under keys for all instances of a plugin.
+//! [`store`] keeps values under keys for all instances of a plugin, [`sql`] asks databases.
 
 #![warn(missing_docs)]
 
@@ -149,6 +149,7 @@ pub mod needs;
 mod plugin;
 pub mod reply;
 mod request;
+pub mod sql;
 pub mod store;
 mod verdict;
 

@@ -23,6 +23,8 @@ pub enum Place<'a> {
     Plugin(&'a str),
     /// A key of `[plugin.NAME]`, such as `config`.
     PluginKey(&'a str, &'a str),
+    /// A key of `[database.NAME]`, such as `url`.
+    DatabaseKey(&'a str, &'a str),
 }
 
 /// The bytes at `place`, if the file holds anything of it.
@@ -37,6 +39,7 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
             Some(entry) => Some(header(entry)),
             None => mention(document, name).map(|value| value.span.clone()),
         },
+        Place::DatabaseKey(name, key) => Some(key_of(find(named(document, "database"), name)?, key)),
         Place::PluginKey(name, key) => match plugin(document, name) {
             Some(entry) => Some(key_of(entry, key)),
             None => span(document, Place::Plugin(name)),

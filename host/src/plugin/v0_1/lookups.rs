@@ -6,7 +6,7 @@ use crate::{
     plugin::{clock, state::State},
 };
 use std::sync::Arc;
-use wasmtime::component::{ComponentType, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
 #[derive(ComponentType, Lower)]
 #[component(variant)]
@@ -19,6 +19,65 @@ enum Failure {
     Unavailable(String),
     #[component(name = "too-large")]
     TooLarge(String),
+}
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Value {
+    #[component(name = "null")]
+    Null,
+    #[component(name = "boolean")]
+    Boolean(bool),
+    #[component(name = "integer")]
+    Integer(i64),
+    #[component(name = "float")]
+    Float(f64),
+    #[component(name = "text")]
+    Text(String),
+    #[component(name = "bytes")]
+    Bytes(Vec<u8>),
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+    affected: u64,
+}
+
+impl From<Value> for lookup::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Boolean(truth) => Self::Boolean(truth),
+            Value::Integer(number) => Self::Integer(number),
+            Value::Float(number) => Self::Float(number),
+            Value::Text(text) => Self::Text(text),
+            Value::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<lookup::Value> for Value {
+    fn from(value: lookup::Value) -> Self {
+        match value {
+            lookup::Value::Null => Self::Null,
+            lookup::Value::Boolean(truth) => Self::Boolean(truth),
+            lookup::Value::Integer(number) => Self::Integer(number),
+            lookup::Value::Float(number) => Self::Float(number),
+            lookup::Value::Text(text) => Self::Text(text),
+            lookup::Value::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<lookup::Rows> for Rows {
+    fn from(rows: lookup::Rows) -> Self {
+        let lookup::Rows { columns, rows, affected } = rows;
+        let rows = rows.into_iter().map(|row| row.into_iter().map(Value::from).collect()).collect();
+        Self { columns, rows, affected }
+    }
 }
 
 impl From<lookup::Failure> for Failure {
@@ -61,7 +120,8 @@ fn unlinked() -> wasmtime::Error {
 }
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    store(linker)
+    store(linker)?;
+    sql(linker)
 }
 
 fn store(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -99,6 +159,18 @@ fn store(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let mut lookup = Lookup::new(cx)?;
             let deleted = lookup.access.delete(&mut lookup.patience, &key).await;
             lookup.done(deleted)
+        })
+    })
+}
+
+fn sql(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut sql = linker.instance(&format!("{PACKAGE}sql@{VERSION}"))?;
+    sql.func_wrap_async("query", |cx, (database, statement, params): (String, String, Vec<Value>)| {
+        Box::new(async move {
+            let mut lookup = Lookup::new(cx)?;
+            let params = params.into_iter().map(Into::into).collect();
+            let rows = lookup.access.query(&mut lookup.patience, &database, statement, params).await;
+            lookup.done(rows.map(Rows::from))
         })
     })
 }

@@ -1,6 +1,6 @@
 //! What a message may ask for, and the answers, as JSON.
 
-use gristmill_sdk::{LookupFailure, Result, store};
+use gristmill_sdk::{LookupFailure, Result, sql, store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -33,6 +33,13 @@ enum Ask {
     },
     Delete {
         key: String,
+    },
+    /// The rows of the answer, or how many were changed where there are none.
+    Query {
+        database: String,
+        statement: String,
+        #[serde(default)]
+        params: Vec<Value>,
     },
 }
 
@@ -67,7 +74,40 @@ impl Ask {
             Self::Add { key, value, ms } => store::add(key, value, lasts(ms))?.into(),
             Self::Increment { key, by, ms } => store::increment(key, *by, lasts(ms))?.into(),
             Self::Delete { key } => store::delete(key)?.into(),
+            Self::Query { database, statement, params } => {
+                let params: Vec<sql::Value> = params.iter().map(given).collect();
+                let answer = sql::query(database, statement, params)?;
+                let rows = answer.rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>());
+                if answer.is_empty() { answer.affected.into() } else { rows.collect::<Vec<_>>().into() }
+            }
         })
+    }
+}
+
+fn given(value: &Value) -> sql::Value {
+    match value {
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => number.into(),
+            None => number.as_f64().into(),
+        },
+        Value::String(text) => text.into(),
+        Value::Array(bytes) => {
+            let bytes = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+            bytes.collect::<Vec<u8>>().into()
+        }
+        Value::Null | Value::Object(_) => sql::Value::Null,
+    }
+}
+
+fn shown(value: &sql::Value) -> Value {
+    match value {
+        sql::Value::Null => Value::Null,
+        sql::Value::Boolean(truth) => (*truth).into(),
+        sql::Value::Integer(number) => (*number).into(),
+        sql::Value::Float(number) => (*number).into(),
+        sql::Value::Text(text) => text.as_str().into(),
+        sql::Value::Bytes(bytes) => bytes.clone().into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod ask;
 
-use gristmill_sdk::{Filter, LookupFailure, Message, Result, Verdict, filter, store};
+use gristmill_sdk::{Error, Filter, LookupFailure, Message, Result, Verdict, filter, sql, store};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ enum Mode {
     Dedupe,
     /// Replaces the payload by how often there was this one, and by what it was.
     Count,
+    /// Puts the name that the database `shop` has for the number in the payload behind it.
+    Enrich,
     /// Looks up again and again, whatever the answer.
     Endless,
     /// Looks something up before there is any message.
@@ -62,6 +64,13 @@ impl Filter for Lookups {
                 let text = format!("{count} {}", message.text()?);
                 message.set_payload(text);
             }
+            Mode::Enrich => {
+                let id: i64 = message.json()?;
+                let rows = sql::query("shop", "SELECT name FROM customers WHERE id = ?", (id,))?;
+                let customer = rows.first().ok_or(Error::reject("no such customer"))?;
+                let named = format!("{id} {}", customer.get::<String>("name")?);
+                message.set_payload(named);
+            }
             Mode::Endless => loop {
                 if let Err(LookupFailure::Denied(why)) = store::get("x") {
                     return Ok(Verdict::drop(why));
@@ -90,6 +99,12 @@ mod tests {
         assert_eq!(plugin.filter(message("1")), Ok(Verdict::Pass));
         assert_eq!(plugin.filter(message("2")), Ok(Verdict::drop("seen before")));
         assert_eq!(plugin.filter(message("1")), Ok(Verdict::Pass), "another attempt");
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        sql::answer(|_, _, _| Ok(sql::Rows::test(["name"], [("ann",)])));
+        assert_eq!(plugin("enrich").filter(Message::test("7")), Ok(gristmill_sdk::Change::payload("7 ann").into()));
     }
 
     #[test]
