@@ -5,9 +5,14 @@ mod compile;
 mod componentize;
 mod config;
 mod dead;
+mod figures;
+mod inspect;
+mod new;
+mod payload;
 mod run;
 mod status;
 mod talk;
+mod trial;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -33,6 +38,12 @@ enum Verb {
     Status(status::Options),
     /// Make a plugin of the core module that a compiler without components has made, such as one for C
     Componentize(componentize::Arguments),
+    /// Show what one plugin does with messages from standard input, with neither Redis nor network
+    Try(Box<trial::Try>),
+    /// Say what a plugin is, what it asks for, and what it costs to start
+    Inspect(Box<inspect::Inspect>),
+    /// Make a directory with a plugin that builds and passes its own test
+    New(new::New),
     /// Print the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -58,6 +69,9 @@ pub fn main() -> ExitCode {
         Verb::Check(file) => check::run(&file.path),
         Verb::Status(options) => status::run(&options),
         Verb::Componentize(arguments) => componentize::run(&arguments),
+        Verb::Try(asked) => trial::run(&asked),
+        Verb::Inspect(asked) => inspect::run(&asked),
+        Verb::New(asked) => new::run(&asked),
         Verb::Config(verb) => config::run(verb),
         Verb::Dead(verb) => dead::run(*verb),
         Verb::Compile(limits) => return compile::run(&limits),
@@ -65,5 +79,16 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => talk::fail(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_verb_has_arguments_that_get_in_each_others_way() {
+        Arguments::command().debug_assert();
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
+mod loudness;
 mod plugin;
 
+pub use loudness::Loudness;
 pub(crate) use plugin::*;
 
 use crate::{

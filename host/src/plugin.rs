@@ -1,5 +1,6 @@
 //! Plugins: from a name to the version in force. The first load, a new config and a changed file all go the same way.
 
+mod anatomy;
 mod answer;
 mod cache;
 mod clock;
@@ -15,6 +16,7 @@ mod fault;
 pub mod fuzz;
 mod grants;
 mod guest;
+mod heard;
 mod idle;
 mod load;
 mod looking;
@@ -30,9 +32,11 @@ mod v0_1;
 mod version;
 pub mod watch;
 
+pub use anatomy::{Anatomy, Tool};
 pub use compile::child::compile_stdin;
 pub use componentize::{NoComponent, componentize};
 pub use directory::plugin_name;
+pub use heard::{Heard, Line, Said};
 pub use needs::{Means, Need, Needs};
 pub use program::{Garbled, parse_head, parse_line};
 pub use refusal::{Cause, Refusal};
@@ -134,8 +138,21 @@ impl Plugins {
     /// # Errors
     /// Where the machine grants no threads or hardly any address space.
     pub fn new(cache_dir: &Path, compile: &config::Compile, lookups: Lookups) -> Result<Self, Error> {
-        let loader = Loader::new(cache_dir, compile, lookups)?;
-        Ok(Self { loader, slots: RwLock::default(), wanted: Arc::default() })
+        Ok(Self::with(Loader::new(cache_dir, compile, lookups)?))
+    }
+
+    /// Like [`Plugins::new`] without any Redis, for an author: what plugins say is heard instead of logged, all of it.
+    ///
+    /// # Errors
+    /// As [`Plugins::new`].
+    pub fn overheard(cache_dir: &Path, compile: &config::Compile) -> Result<(Self, Arc<Heard>), Error> {
+        let heard = Arc::<Heard>::default();
+        let loader = Loader::new(cache_dir, compile, Lookups::alone())?.heard_by(&heard);
+        Ok((Self::with(loader), heard))
+    }
+
+    fn with(loader: Loader) -> Self {
+        Self { loader, slots: RwLock::default(), wanted: Arc::default() }
     }
 
     /// Loads `file` as the plugin `name`: reads, compiles, links, makes an instance and runs its `init`. It is not in force.

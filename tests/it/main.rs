@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod access;
+mod author;
 mod chaos;
 mod clocks;
 mod cluster;
@@ -38,5 +39,6 @@ mod status;
 mod strange;
 mod swap;
 mod topology;
+mod trial;
 mod verdicts;
 mod words;

@@ -34,7 +34,7 @@ fn the_configuration_it_shows_is_one() {
 #[test]
 fn its_commands_are_verbs_that_ci_runs_or_tests() {
     let ci = read(".ci/run");
-    for command in blocks("sh") {
+    for command in blocks("sh").iter().filter(|block| !block.starts_with("gristmill new")) {
         assert!(ci.contains(command.trim()), "`{}` is not in .ci/run", command.trim());
     }
 }

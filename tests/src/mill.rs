@@ -2,7 +2,7 @@
 
 use crate::{
     Node, Redis, Sink, built,
-    process::{Finished, finish},
+    process::{Finished, fed, finish},
 };
 use std::{
     fs,
@@ -155,6 +155,12 @@ impl<R> Mill<R> {
     #[track_caller]
     pub fn run_bare(&self, words: &[&str]) -> Finished {
         finish(&mut self.gristmill(words), VERB)
+    }
+
+    /// Runs these words and nothing else to their end, with `input` as standard input.
+    #[track_caller]
+    pub fn feed(&self, words: &[&str], input: &str) -> Finished {
+        fed(&mut self.gristmill(words), input.as_bytes(), VERB)
     }
 
     fn gristmill(&self, words: &[&str]) -> Command {

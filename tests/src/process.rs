@@ -116,9 +116,19 @@ impl Drop for Process {
 /// When it cannot be started, or runs longer than `limit`.
 #[track_caller]
 pub fn finish(command: &mut Command, limit: Duration) -> Finished {
+    fed(command, b"", limit)
+}
+
+/// Runs `command` to its end with `input` as its standard input.
+///
+/// # Panics
+/// When it cannot be started, or runs longer than `limit`.
+#[track_caller]
+pub fn fed(command: &mut Command, input: &[u8], limit: Duration) -> Finished {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
-    command.stdin(Stdio::null());
+    fs::write(dir.path().join("in"), input).unwrap();
+    command.stdin(File::open(dir.path().join("in")).unwrap());
     command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
     let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let mut process = Process { name: format!("{command:?}"), child, log: err.clone(), ended: None };

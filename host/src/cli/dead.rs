@@ -3,7 +3,6 @@
 mod act;
 mod choose;
 mod edit;
-mod payload;
 mod show;
 
 use super::talk;

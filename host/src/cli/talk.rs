@@ -3,6 +3,7 @@
 use crate::{
     config::{self, Faults, Loaded},
     connection, node,
+    plugin::{Cause, Refusal},
     source::dead,
 };
 use std::{
@@ -19,16 +20,22 @@ pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
     if let Some(Broken) = error.downcast_ref() {
         return ExitCode::SUCCESS;
     }
+    tell(error);
+    ExitCode::from(code(error))
+}
+
+/// Says what went wrong.
+pub(super) fn tell(error: &anyhow::Error) {
     match faults(error) {
         Some(faults) => say(faults.render(io::stderr().is_terminal()).trim_end()),
         None => say(&format!("gristmill: {}", chain(error))),
     }
-    ExitCode::from(code(error))
 }
 
 fn code(error: &anyhow::Error) -> u8 {
     let node = error.downcast_ref::<node::Error>();
-    if faults(error).is_some() {
+    let refused_config = |refusal: &Refusal| matches!(refusal.cause, Cause::Config(_));
+    if faults(error).is_some() || error.downcast_ref().is_some_and(refused_config) {
         BAD_CONFIG
     } else if error.is::<connection::Error>()
         || matches!(error.downcast_ref(), Some(dead::Error::Redis(_)))
@@ -58,6 +65,52 @@ fn chain(error: &anyhow::Error) -> String {
 /// A line on stderr. There is nobody to tell if that is closed.
 pub(super) fn say(line: &str) {
     let _closed = writeln!(io::stderr(), "{line}").is_err();
+}
+
+/// How a stream shows what matters: in colours on a terminal, unless `NO_COLOR` is set, and without elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint(bool);
+
+/// What a colour stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tone {
+    Added,
+    Removed,
+    Changed,
+    Bad,
+    Quiet,
+    Title,
+}
+
+impl Paint {
+    /// None at all.
+    #[cfg(test)]
+    pub(super) const PLAIN: Self = Self(false);
+
+    pub(super) fn on_stdout() -> Self {
+        Self::on(io::stdout().is_terminal())
+    }
+
+    pub(super) fn on_stderr() -> Self {
+        Self::on(io::stderr().is_terminal())
+    }
+
+    fn on(terminal: bool) -> Self {
+        Self(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+    }
+
+    /// `text` in the colour of `tone`.
+    pub(super) fn tone(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Added => "32",
+            Tone::Removed => "31",
+            Tone::Changed => "33",
+            Tone::Bad => "1;31",
+            Tone::Quiet => "2",
+            Tone::Title => "1",
+        };
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
 }
 
 /// The reader of stdout has had enough, as `head` has.

@@ -99,7 +99,7 @@ fn is_inline(reading: &Reading<'_>, value: &Value) -> bool {
     written.is_some_and(|text| text.starts_with('{'))
 }
 
-fn compile(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Compile> {
+pub(super) fn compile(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Compile> {
     let fields = top.table(reading, "compile");
     let timeout = reading.duration(fields.item("timeout"), "1s");
     let memory_mib = reading.number(fields.item("memory_mib"), 64..=65_536);

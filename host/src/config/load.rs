@@ -1,14 +1,14 @@
 //! From a file to the types: the one way for start, reload and every command that reads a configuration.
 
 use super::{
-    Config, Plugin, decode,
+    Compile, Config, Plugin, decode,
     document::Document,
     expand::{Environment, SECRET},
     fault::{Fault, Faults, Source},
     fields::Fields,
     place::{self, Place},
     read::Reading,
-    reference::named_defaults,
+    reference::{defaults, named_defaults},
 };
 use std::{
     fmt,
@@ -73,6 +73,15 @@ impl Loaded {
     /// What later checks found in this file.
     pub fn faults(&self, list: Vec<Fault>) -> Faults {
         Faults::new(&self.document.source, list)
+    }
+}
+
+/// What a file that does not speak of it means.
+impl Default for Compile {
+    fn default() -> Self {
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
+        let fields = Fields::new(&mut reading, String::new(), &[], defaults());
+        decode::compile(&mut reading, &fields).expect("`default.toml` is part of the program, and a test reads it")
     }
 }
 

@@ -1,25 +1,12 @@
 //! What is told of plugins.
 
-use super::{Sampler, short};
+use super::{Loudness, Sampler, short};
 use crate::{
     message::{Limit, Message},
     metrics::COUNTERS,
 };
 use std::{fmt::Display, path::Path, time::Duration};
 use tracing::{debug, error, info, warn};
-
-/// How loud a line of a plugin is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loudness {
-    /// For its author.
-    Debug,
-    /// For the operator.
-    Info,
-    /// Something to look at.
-    Warn,
-    /// Something went wrong.
-    Error,
-}
 
 /// A plugin is in force that was not there before.
 pub(crate) fn plugin_ready(plugin: &str, digest: &str, kind: impl Display, took: Duration) {

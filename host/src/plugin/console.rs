@@ -1,5 +1,6 @@
 //! What plugins write: cut into lines, kept within an allowance, and logged with plugin, version and message.
 
+use super::heard::Heard;
 use crate::{
     config::Secrets,
     event::{self, Loudness},
@@ -36,6 +37,7 @@ pub(super) struct Voice {
     /// Hidden in all that it says.
     secrets: Secrets,
     allowance: Mutex<Allowance>,
+    heard: Option<Arc<Heard>>,
 }
 
 struct Allowance {
@@ -51,7 +53,13 @@ impl Voice {
     /// With so many lines a second, in which nothing shows that stands for one of `secrets`.
     pub(super) fn new(plugin: &Arc<str>, digest: String, lines: u32, secrets: Secrets) -> Self {
         let allowance = Mutex::new(Allowance::new(lines, Instant::now()));
-        Self { plugin: Arc::clone(plugin), digest, secrets, allowance }
+        Self { plugin: Arc::clone(plugin), digest, secrets, allowance, heard: None }
+    }
+
+    /// Lets `heard` hear everything instead of the log.
+    pub(super) fn heard_by(mut self, heard: Option<Arc<Heard>>) -> Self {
+        self.heard = heard;
+        self
     }
 
     /// `text` with names in the places of what stands for secrets: whoever reads logs and dead letters must not be able to use it.
@@ -59,8 +67,11 @@ impl Voice {
         self.secrets.hide(text).into_owned()
     }
 
-    /// Logs one line, or counts it when the allowance is used up.
+    /// Logs one line, or counts it when the allowance is used up; who listens hears them all.
     fn say(&self, message: Option<&str>, loudness: Loudness, text: &str) {
+        if let Some(heard) = &self.heard {
+            return heard.hear(loudness, printable(&self.secrets.hide(text)));
+        }
         let (spoken, suppressed) = lock(&self.allowance).take(Instant::now());
         if let Some(count) = suppressed {
             event::guest_lines_suppressed(&self.plugin, &self.digest, message, count);
@@ -152,6 +163,11 @@ impl Console {
         let talk = &mut *lock(&self.talk);
         self.end(talk);
         std::mem::take(&mut talk.last_line)
+    }
+
+    /// Ends the line that the call before left unfinished.
+    pub(super) fn end_line(&self) {
+        self.end(&mut lock(&self.talk));
     }
 
     /// Logs one whole text.

@@ -17,7 +17,10 @@ use crate::{
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wasmtime::{Store, component::InstancePre};
 
 /// `init` may take as long as a call, but at least this long.
@@ -79,6 +82,7 @@ impl Blueprint {
 
     /// A fresh instance that knows its config.
     pub(super) async fn guest(&self) -> Result<Guest, Unstarted> {
+        let start = Instant::now();
         let Terms { engine, config, timeout, voice, .. } = &self.terms;
         let time = INIT.max(*timeout);
         let mut store = self.terms.store(|_| {}).map_err(Unstarted::Fault)?;
@@ -93,7 +97,8 @@ impl Blueprint {
         let answer = answer.map_err(|stop| self.unstarted(&store, &stop, time))?;
         answer.map_err(|reason| Unstarted::Config(answer::shortened(&voice.veiled(&reason))))?;
         let memory = store.data().memory.used;
-        Ok(Guest { store, calls, gives_way, sound: true, served: 0, memory, message: None })
+        let start = start.elapsed();
+        Ok(Guest { store, calls, gives_way, sound: true, served: 0, start, memory, message: None })
     }
 
     async fn instance(&self, store: &mut Store<State>) -> wasmtime::Result<Calls> {
@@ -114,6 +119,8 @@ pub(super) struct Guest {
     /// Cleared before each call and set after a normal return: an instance that was left in the middle is dead.
     sound: bool,
     served: u64,
+    /// How long it took to make it.
+    start: Duration,
     /// Bytes of memory it started with.
     memory: usize,
     /// The id of the message it served last.
@@ -153,6 +160,16 @@ impl Guest {
     fn soft_limit(&self, plan: &Blueprint) -> usize {
         let room = plan.terms.memory_bytes().saturating_sub(self.memory);
         SMALL.max(self.memory.saturating_add(room / 2))
+    }
+
+    /// How long it took to make it, if it has served nothing yet.
+    pub(super) fn start(&self) -> Option<Duration> {
+        (self.served == 0).then_some(self.start)
+    }
+
+    /// Lets a line be heard that it has not ended.
+    pub(super) fn end_line(&self) {
+        self.store.data().console.end_line();
     }
 
     pub(super) async fn filter(&mut self, plan: &Blueprint, message: &Message) -> Result<Verdict, Fault> {

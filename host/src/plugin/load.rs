@@ -9,6 +9,7 @@ use super::{
     engine::Engine,
     grants::{self, Grants},
     guest::Blueprint,
+    heard::Heard,
     needs::Needs,
     program::{self, Entry, Program},
     refusal::{Cause, Refusal},
@@ -80,6 +81,8 @@ pub(super) struct Loader {
     file_mib: u32,
     linker: Linker<State>,
     lookups: Lookups,
+    /// Hears what plugins say; it is logged where nobody does.
+    heard: Option<Arc<Heard>>,
 }
 
 impl Loader {
@@ -88,7 +91,12 @@ impl Loader {
         lookups.fit(engine.instances());
         let compiler = Compiler::new(engine.wasm(), cache_dir, compile);
         let linker = linker(&engine).map_err(|error| Error::Engine(format!("{error:#}")))?;
-        Ok(Self { engine, compiler, file_mib: compile.file_mib, linker, lookups })
+        Ok(Self { engine, compiler, file_mib: compile.file_mib, linker, lookups, heard: None })
+    }
+
+    /// Lets `heard` hear what plugins say.
+    pub(super) fn heard_by(self, heard: &Arc<Heard>) -> Self {
+        Self { heard: Some(Arc::clone(heard)), ..self }
     }
 
     /// The version of the plugin `name` in `file`; `current` itself if neither the file's content nor `settings` differ from it.
@@ -128,7 +136,7 @@ impl Loader {
         let (needs, grants) = weigh(bytes, origin.settings.clone()).await?;
         let random = grants.random();
         let (lines, secrets) = (origin.settings.limits.log_lines, origin.settings.secrets.clone());
-        let voice = Voice::new(&origin.name, origin.digest.short(), lines, secrets);
+        let voice = Voice::new(&origin.name, origin.digest.short(), lines, secrets).heard_by(self.heard.clone());
         let terms = Terms::new(Arc::clone(&self.engine), voice, grants, &origin.settings);
         let entry = match found {
             Found::Plugin(component, exports) => {

@@ -116,6 +116,11 @@ impl Version {
         matches!(self.body, Body::Plugin { .. }).then_some(v0_1::VERSION)
     }
 
+    /// From its file to its first instance.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
     /// What the operator told and allowed it.
     pub fn settings(&self) -> &config::Plugin {
         &self.settings
@@ -240,6 +245,26 @@ impl Lent {
     /// The version that it is an instance of.
     pub fn version(&self) -> &Arc<Version> {
         &self.version
+    }
+
+    /// Has an instance ready for `message`, so that the next call about it takes the guest's time alone. Returns how
+    /// long a fresh one took to start. A plain program starts within its calls.
+    ///
+    /// # Errors
+    /// As [`Version::lend`].
+    pub async fn prepare(&mut self, message: &Message) -> Result<Option<Duration>, Fault> {
+        if matches!(self.version.body, Body::Program(_)) {
+            return Ok(None);
+        }
+        let (_, guest, _) = self.ready(message).await?;
+        Ok(guest.start())
+    }
+
+    /// The instance's memory after a call, in bytes; a plain program's is gone with its call. A line that it has left unfinished is heard now.
+    pub fn memory(&self) -> Option<usize> {
+        let guest = self.guest.as_ref()?;
+        guest.end_line();
+        usize::try_from(guest.memory()).ok()
     }
 
     /// The verdict on `message`.

@@ -1,7 +1,6 @@
 //! Where the payload of an edited message comes from: a file, standard input, or an editor.
 
-use super::payload;
-use crate::source::dead::Letter;
+use crate::{cli::payload, source::dead::Letter};
 use anyhow::{Context, bail};
 use std::{
     env, fs,

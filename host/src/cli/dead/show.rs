@@ -1,10 +1,14 @@
 //! Shows dead letters: one line for each, or the whole story of one.
 
-use super::{
-    choose::{Filters, Of},
-    payload,
+use super::choose::{Filters, Of};
+use crate::{
+    cli::{
+        payload::{self, plain},
+        talk,
+    },
+    message::Trouble,
+    source::dead::Letter,
 };
-use crate::{cli::talk, message::Trouble, source::dead::Letter};
 use serde_json::Value;
 
 /// How much of a reason fits into a line.
@@ -88,18 +92,6 @@ fn attempt(trouble: &Trouble) -> String {
     let (plugin, digest) = (plugin.as_deref().unwrap_or("host"), digest.as_deref().unwrap_or("-"));
     let broke = if *broke { "broke the plugin: " } else { "" };
     format!("attempt {attempt} {plugin} {digest} {broke}{reason}")
-}
-
-/// `text` with control characters escaped: they stay out of the terminal, and a line stays one.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            letter if letter.is_control() => plain.extend(letter.escape_default()),
-            letter => plain.push(letter),
-        }
-    }
-    plain
 }
 
 /// Such as `2026-11-24T02:25:01Z`.

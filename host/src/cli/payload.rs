@@ -1,5 +1,6 @@
-//! Payloads as people and JSON can read them.
+//! Payloads and other foreign text as people and JSON can read them.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt::Write;
 
 /// How much of a payload that is no text is shown.
@@ -41,26 +42,29 @@ fn dump(payload: &[u8]) -> String {
     dump
 }
 
+/// `text` with control characters escaped: they stay out of the terminal, and a line stays one.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if letter.is_control() => plain.extend(letter.escape_default()),
+            letter => plain.push(letter),
+        }
+    }
+    plain
+}
+
 /// The member of a JSON object that holds the payload.
 pub(super) fn for_json(payload: &[u8]) -> (&'static str, String) {
     match std::str::from_utf8(payload) {
         Ok(text) => ("payload", text.to_owned()),
-        Err(_) => ("payload_base64", base64(payload)),
+        Err(_) => ("payload_base64", STANDARD.encode(payload)),
     }
 }
 
-/// Source: RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = DIGITS.get((bits >> (18 - 6 * place)) as usize & 63).filter(|_| place <= group.len());
-            text.push(digit.map_or('=', |digit| char::from(*digit)));
-        }
-    }
-    text
+/// What base64, as in RFC 4648, section 4, makes of these bytes; none where `text` is something else.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 #[cfg(test)]
@@ -68,12 +72,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_the_one_of_the_rfc() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-        for (bytes, text) in cases {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(b"\xff\xfe\0"), "//4A");
+    fn what_is_no_text_goes_into_json_and_back() {
+        let (key, text) = for_json(b"\xff\xfe\0");
+        assert_eq!((key, text.as_str()), ("payload_base64", "//4A"));
+        assert_eq!(from_base64(&text).as_deref(), Some(&b"\xff\xfe\0"[..]));
+        assert_eq!(from_base64("Zg"), None);
     }
 
     #[test]

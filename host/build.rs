@@ -1,0 +1,52 @@
+//! Puts into the program what `gristmill new` writes: the SDK, the plugin API, and the examples that projects begin with.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Files and directories of the repository.
+const WHAT: [&str; 13] = [
+    "Cargo.toml",
+    "LICENSE",
+    "examples/first-filter/src",
+    "examples/first-filter/tests",
+    "examples/first-publisher/src",
+    "examples/first-publisher/tests",
+    "host/templates",
+    "sdk/Cargo.toml",
+    "sdk/README.md",
+    "sdk/macros/Cargo.toml",
+    "sdk/macros/src",
+    "sdk/src",
+    "sdk/wit",
+];
+
+fn main() -> io::Result<()> {
+    let host = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?);
+    let root = host.parent().ok_or(io::ErrorKind::NotFound)?;
+    let mut files = Vec::new();
+    for what in WHAT {
+        let what = root.join(what);
+        println!("cargo::rerun-if-changed={}", what.display());
+        collect(&what, &mut files)?;
+    }
+    files.sort();
+    let entries: String = files.iter().filter_map(|file| entry(root, file)).collect();
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
+    fs::write(out.join("repository.rs"), format!("&[\n{entries}]\n"))
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if path.is_dir() {
+        return fs::read_dir(path)?.try_for_each(|entry| collect(&entry?.path(), files));
+    }
+    files.push(path.to_owned());
+    Ok(())
+}
+
+/// The path of `file` in the repository, and its text.
+fn entry(root: &Path, file: &Path) -> Option<String> {
+    let name = file.strip_prefix(root).ok()?.to_str()?;
+    Some(format!("({name:?}, include_str!({:?})),\n", file.to_str()?))
+}

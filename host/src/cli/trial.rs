@@ -1,0 +1,116 @@
+//! `gristmill try`: messages from standard input through one plugin, with neither Redis nor network.
+
+mod bench;
+mod build;
+mod diff;
+mod input;
+mod json;
+mod replies;
+pub(super) mod settings;
+mod sources;
+mod summary;
+mod text;
+mod watch;
+
+use super::talk::{self, Paint};
+use bench::{Bench, Tried, Verdict, Workshop};
+use build::Build;
+use clap::Args;
+use input::{Form, Messages};
+use replies::Canned;
+use settings::Settings;
+use std::{
+    io::{self, BufReader, IsTerminal},
+    path::PathBuf,
+};
+use summary::Summary;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Each line of standard input is the payload of one message, byte for byte.\n\
+    Exit codes: 0 done, 1 the plugin broke or a verdict of `--fail-on` came up, 2 bad arguments, 78 bad configuration")]
+pub(super) struct Try {
+    /// The plugin, or the directory of a Rust project that makes one, which is built first
+    #[arg(value_name = "PLUGIN.wasm")]
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    form: Form,
+    #[command(flatten)]
+    canned: Canned,
+    /// One JSON object on a line for each message
+    #[arg(long)]
+    json: bool,
+    /// Ends with code 1 when a message gets this verdict; may be given several times
+    #[arg(long, value_name = "VERDICT")]
+    fail_on: Vec<Verdict>,
+    /// Runs this shell command first, and with `--watch` again whenever a file below this directory changes
+    #[arg(long, value_name = "COMMAND")]
+    build: Option<String>,
+    /// Tries the same messages again whenever the plugin changes, and shows what is different, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["json", "fail_on"])]
+    watch: bool,
+}
+
+/// Some messages did not get the verdict that they should.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);
+
+/// Tries every message.
+pub(super) fn run(asked: &Try) -> anyhow::Result<()> {
+    talk::runtime()?.block_on(async {
+        let build = Build::of(&asked.file, asked.build.as_deref());
+        if asked.watch { watch::watch(asked, &build).await } else { once(asked, &build).await }
+    })
+}
+
+async fn once(asked: &Try, build: &Build) -> anyhow::Result<()> {
+    let file = build.run().await?;
+    let setting = asked.settings.of(&file)?;
+    let bench = Workshop::open(&setting)?.load(&file, &setting).await?;
+    introduce(&bench);
+    let mut summary = Summary::default();
+    for message in messages(asked) {
+        let tried = bench.take(message?, &asked.canned).await;
+        summary.add(&tried);
+        talk::print(shown(asked, &tried).as_bytes())?;
+    }
+    talk::say(&summary.to_string());
+    judge(asked, &summary)
+}
+
+fn introduce(bench: &Bench) {
+    talk::say(&bench.introduction());
+    for line in text::log(&bench.first_words(), Paint::on_stderr()) {
+        talk::say(&line);
+    }
+}
+
+fn messages(asked: &Try) -> Messages<'_, BufReader<io::Stdin>> {
+    if io::stdin().is_terminal() {
+        let one = if asked.form.whole { "one message" } else { "one message a line" };
+        talk::say(&format!("reading {one} from the terminal, until Ctrl-D"));
+    }
+    asked.form.messages(BufReader::new(io::stdin()))
+}
+
+fn shown(asked: &Try, tried: &Tried) -> String {
+    if asked.json {
+        return format!("{}\n", json::object(tried));
+    }
+    text::story(tried, Paint::on_stdout())
+}
+
+fn judge(asked: &Try, summary: &Summary) -> anyhow::Result<()> {
+    let unwanted = asked.fail_on.iter().copied().chain([Verdict::Broken]);
+    match unwanted.map(|verdict| (verdict, summary.count(verdict))).find(|(_, count)| *count > 0) {
+        None => Ok(()),
+        Some((Verdict::Broken, count)) => {
+            Err(Failed(format!("the plugin broke over {count} of {} messages", summary.messages())).into())
+        }
+        Some((verdict, count)) => {
+            Err(Failed(format!("{count} of {} messages ended with `{verdict}`", summary.messages())).into())
+        }
+    }
+}

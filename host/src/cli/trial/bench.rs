@@ -1,0 +1,271 @@
+//! One plugin on the bench: it takes message after message, and everything about each is kept.
+
+use super::{replies::Canned, settings::Setting};
+use crate::{
+    cli::figures,
+    config::Secrets,
+    message::{Fault, Message, Verdict as Answer},
+    plugin::{Heard, Kind, Lent, Plugins, Said, Version},
+    request::{HttpRequest, Reply, Request},
+};
+use bytes::Bytes;
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What became of one message.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) message: Message,
+    pub(super) end: End,
+    /// Of a publisher's requests.
+    pub(super) rounds: Vec<Round>,
+    /// What the plugin wrote and logged meanwhile.
+    pub(super) said: Said,
+    /// How long a fresh instance took to start, where the message got one.
+    pub(super) start: Option<Duration>,
+    /// In the guest, all rounds together.
+    pub(super) took: Duration,
+    /// Bytes of the instance's memory afterwards, where it came up.
+    pub(super) memory: Option<usize>,
+}
+
+/// Requests, and what came back.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Round {
+    pub(super) requests: Vec<Request>,
+    pub(super) replies: Vec<Reply>,
+}
+
+/// What a plugin made of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum End {
+    Pass,
+    /// By this one.
+    Replace(Message),
+    /// Into these.
+    Split(Vec<Message>),
+    Drop(Option<String>),
+    /// A publisher has nothing more to send.
+    Done,
+    Retry {
+        after: Option<Duration>,
+        reason: String,
+    },
+    Reject(String),
+    Broken(String),
+}
+
+/// An end without what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(super) enum Verdict {
+    Pass,
+    Replace,
+    Split,
+    Drop,
+    Done,
+    Retry,
+    Reject,
+    Broken,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Replace => "replace",
+            Self::Split => "split",
+            Self::Drop => "drop",
+            Self::Done => "done",
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+impl End {
+    /// What it is called.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Pass => Verdict::Pass,
+            Self::Replace(_) => Verdict::Replace,
+            Self::Split(_) => Verdict::Split,
+            Self::Drop(_) => Verdict::Drop,
+            Self::Done => Verdict::Done,
+            Self::Retry { .. } => Verdict::Retry,
+            Self::Reject(_) => Verdict::Reject,
+            Self::Broken(_) => Verdict::Broken,
+        }
+    }
+
+    /// The words that the plugin, or the host, gave for it.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Drop(reason) => reason.as_deref(),
+            Self::Retry { reason, .. } | Self::Reject(reason) | Self::Broken(reason) => Some(reason),
+            Self::Pass | Self::Replace(_) | Self::Split(_) | Self::Done => None,
+        }
+    }
+
+    /// The messages that go on.
+    pub(super) fn messages(&self) -> &[Message] {
+        match self {
+            Self::Replace(message) => std::slice::from_ref(message),
+            Self::Split(messages) => messages,
+            _ => &[],
+        }
+    }
+
+    fn of_answer(answer: Answer, message: &Message) -> Self {
+        match answer {
+            Answer::Pass => Self::Pass,
+            Answer::Replace(change) => Self::Replace(message.clone().changed(change)),
+            Answer::Split(changes) => {
+                let children = changes.into_iter().enumerate();
+                Self::Split(children.map(|(index, change)| message.child(index, change)).collect())
+            }
+            Answer::Drop(reason) => Self::Drop(reason),
+        }
+    }
+
+    fn of_fault(fault: Fault) -> Self {
+        match fault {
+            Fault::Retry { after, reason } => Self::Retry { after, reason },
+            Fault::Reject { reason } => Self::Reject(reason),
+            Fault::Broken { reason, .. } => Self::Broken(reason),
+        }
+    }
+}
+
+/// Where plugins are loaded, one version after the other.
+#[derive(Debug)]
+pub(super) struct Workshop {
+    plugins: Plugins,
+    heard: Arc<Heard>,
+}
+
+impl Workshop {
+    /// Starts the engine.
+    pub(super) fn open(setting: &Setting) -> anyhow::Result<Self> {
+        let (plugins, heard) = Plugins::overheard(&setting.cache, &setting.compile)?;
+        Ok(Self { plugins, heard })
+    }
+
+    /// Loads the plugin in `file`.
+    pub(super) async fn load(&self, file: &Path, setting: &Setting) -> anyhow::Result<Bench> {
+        let version = self.plugins.load(&setting.name, file, &setting.plugin).await?;
+        Ok(Bench { version, heard: Arc::clone(&self.heard) })
+    }
+}
+
+/// The plugin.
+#[derive(Debug)]
+pub(super) struct Bench {
+    version: Arc<Version>,
+    heard: Arc<Heard>,
+}
+
+impl Bench {
+    /// What was loaded, on one line.
+    pub(super) fn introduction(&self) -> String {
+        let version = &self.version;
+        let took = figures::time(version.took());
+        format!("{} `{}` {}, loaded in {took}", version.title(), version.name(), version.digest())
+    }
+
+    /// What it said while it started.
+    pub(super) fn first_words(&self) -> Said {
+        self.heard.take()
+    }
+
+    /// Tries `message`.
+    pub(super) async fn take(&self, message: Message, canned: &Canned) -> Tried {
+        let mut course = Course {
+            version: &self.version,
+            message: &message,
+            lent: None,
+            start: None,
+            took: Duration::ZERO,
+            rounds: Vec::new(),
+        };
+        let end = match self.version.kind() {
+            Kind::Filter => course.filter().await,
+            Kind::Publisher => course.publish(canned).await,
+        };
+        let memory = course.lent.as_ref().and_then(Lent::memory);
+        let Course { start, took, rounds, .. } = course;
+        let end = end.unwrap_or_else(End::of_fault);
+        Tried { message, end, rounds, said: self.heard.take(), start, took, memory }
+    }
+}
+
+/// The way of one message, as far as it has come.
+struct Course<'a> {
+    version: &'a Arc<Version>,
+    message: &'a Message,
+    /// The instance that had the last call.
+    lent: Option<Lent>,
+    start: Option<Duration>,
+    took: Duration,
+    rounds: Vec<Round>,
+}
+
+impl Course<'_> {
+    async fn filter(&mut self) -> Result<End, Fault> {
+        let message = self.message;
+        let answer = self.call(async |lent| lent.filter(message).await).await?;
+        Ok(End::of_answer(answer, message))
+    }
+
+    async fn publish(&mut self, canned: &Canned) -> Result<End, Fault> {
+        let message = self.message;
+        let mut requests = self.call(async |lent| lent.publish(message).await).await?;
+        let (mut round, mut asked) = (1, 0);
+        while !requests.is_empty() {
+            asked += requests.len();
+            let allowed = self.version.allows_requests(asked, round);
+            let replies = canned.replies(round, &requests);
+            let secrets = &self.version.settings().secrets;
+            let shown = requests.into_iter().map(|request| hidden(request, secrets)).collect();
+            self.rounds.push(Round { requests: shown, replies: replies.clone() });
+            allowed?;
+            requests = self.call(async |lent| lent.answered(message, &replies, round).await).await?;
+            round += 1;
+        }
+        Ok(End::Done)
+    }
+
+    /// Lends an instance for each call, as a node does, and counts the guest's time.
+    async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Lent) -> Result<T, Fault>) -> Result<T, Fault> {
+        // What the call before has used goes back first, to be used again where it may.
+        self.lent = None;
+        let lent = self.lent.insert(self.version.lend().await?);
+        let start = lent.prepare(self.message).await?;
+        self.start = self.start.or(start);
+        let begin = Instant::now();
+        let answer = call(lent).await;
+        self.took += begin.elapsed();
+        answer
+    }
+}
+
+/// `request` with the names of secrets where it holds what stands for them.
+fn hidden(request: Request, secrets: &Secrets) -> Request {
+    let text = |text: String| secrets.hide(&text).into_owned();
+    let bytes = |bytes: Bytes| secrets.hide_bytes(&bytes).map_or(bytes, Bytes::from);
+    match request {
+        Request::Redis(words) => Request::Redis(words.into_iter().map(bytes).collect()),
+        Request::Http(HttpRequest { method, url, headers, body, template, timeout }) => Request::Http(HttpRequest {
+            method,
+            url: text(url),
+            headers: headers.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            body: bytes(body),
+            template,
+            timeout,
+        }),
+    }
+}

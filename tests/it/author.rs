@@ -1,0 +1,188 @@
+//! `gristmill new` and `gristmill inspect` as the author of a plugin meets them.
+
+use gristmill_tests::{
+    Finished, Mill, built,
+    mill::{guest_bytes, replace_file},
+    process::finish,
+};
+use serde_json::Value;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// What a first build may take on a machine that has more to do.
+const BUILD: Duration = Duration::from_secs(900);
+
+fn mill() -> Mill<()> {
+    Mill::at("redis://127.0.0.1:1".to_owned(), ())
+}
+
+/// A project that `gristmill new` made.
+struct Project {
+    name: String,
+    parent: TempDir,
+}
+
+impl Project {
+    #[track_caller]
+    fn new(name: &str, words: &[&str]) -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let project = Self { name: name.to_owned(), parent };
+        let mut command = Command::new(built::gristmill());
+        command.args(["new", name]).args(words).current_dir(project.parent.path());
+        let finished = finish(&mut command, BUILD);
+        assert_eq!((finished.code, finished.stdout.trim()), (0, name), "{}", finished.stderr);
+        project
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.parent.path().join(&self.name)
+    }
+
+    /// The commands of its README.
+    fn commands(&self) -> Vec<String> {
+        let readme = fs::read_to_string(self.dir().join("README.md")).unwrap();
+        let block = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+        block.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs a line as an author does, with the program under test and this repository's crates.
+    #[track_caller]
+    fn run(&self, line: &str) -> Finished {
+        let path = env::var_os("PATH").unwrap();
+        let path = env::join_paths([built::profile_dir()].into_iter().chain(env::split_paths(&path))).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(self.dir()).env("PATH", path);
+        shell.env("CARGO_TARGET_DIR", built::target_dir().join("new")).env("CARGO_NET_OFFLINE", "true");
+        shell.env("XDG_CACHE_HOME", built::target_dir().join("cache")).env_remove("CARGO_BUILD_JOBS");
+        let finished = finish(&mut shell, BUILD);
+        assert_eq!(finished.code, 0, "{line}: {}{}", finished.stdout, finished.stderr);
+        finished
+    }
+
+    /// Gives it the versions of crates that this repository was built with, so that nothing has to be fetched.
+    fn lock(self) -> Self {
+        fs::copy(built::repository().join("Cargo.lock"), self.dir().join("Cargo.lock")).unwrap();
+        self
+    }
+}
+
+#[test]
+fn a_new_filter_in_rust_builds_passes_its_tests_and_can_be_tried() {
+    let project = Project::new("my-filter", &[]).lock();
+    let [test, attempt, run] = &project.commands()[..] else { panic!("three commands") };
+    let tested = project.run(test);
+    assert!(tested.stdout.contains("test a_bot_is_dropped ... ok"), "{}", tested.stdout);
+    let tried = project.run(attempt);
+    assert!(tried.stderr.contains("filter `my-filter` "), "{}", tried.stderr);
+    let verdicts: Vec<&str> = tried.stdout.lines().filter(|line| line.starts_with("try-")).collect();
+    assert!(verdicts[0].starts_with("try-1  replace") && verdicts[1].starts_with("try-2  drop: a bot"), "{verdicts:?}");
+    assert!(verdicts[2].starts_with("try-3  reject: "), "{verdicts:?}");
+    assert_eq!(run, "gristmill run");
+    // Where cargo builds into a directory of the test's, the node has to look there.
+    let config = fs::read_to_string(project.dir().join("gristmill.toml")).unwrap();
+    let release = built::target_dir().join("new/wasm32-wasip2/release");
+    let config = config.replace("target/wasm32-wasip2/release", &release.display().to_string());
+    fs::write(project.dir().join("checked.toml"), config).unwrap();
+    let checked = project.run("gristmill check --config checked.toml");
+    assert!(checked.stdout.contains("plugin    my-filter: filter "), "{}", checked.stdout);
+}
+
+#[test]
+fn the_readme_of_gristmill_begins_a_plugin_as_that_of_the_plugin_goes_on() {
+    let readme = fs::read_to_string(built::repository().join("README.md")).unwrap();
+    let block = readme.split("```sh\n").find(|block| block.starts_with("gristmill new ")).unwrap();
+    let commands: Vec<&str> = block.split("```").next().unwrap().lines().collect();
+    let project = Project::new("my-filter", &[]);
+    assert_eq!(commands[..2], ["gristmill new my-filter", "cd my-filter"]);
+    assert_eq!(commands[2..], project.commands()[..2]);
+}
+
+#[test]
+fn a_new_publisher_in_rust_builds_passes_its_tests_and_can_be_tried() {
+    let project = Project::new("my_publisher", &["--publisher"]).lock();
+    let [test, attempt, _] = &project.commands()[..] else { panic!("three commands") };
+    let tested = project.run(test);
+    assert!(tested.stdout.contains("test a_busy_server_is_asked_again ... ok"), "{}", tested.stdout);
+    let tried = project.run(attempt);
+    assert!(tried.stdout.contains("→ POST http://127.0.0.1:8089/\n"), "{}", tried.stdout);
+    assert!(tried.stderr.contains("2 messages: 2 done; "), "{}", tried.stderr);
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    let project = Project::new("mine", &[]);
+    let source = project.dir().join("src/lib.rs");
+    fs::write(&source, "work of a day").unwrap();
+    let finished = finish(Command::new(built::gristmill()).arg("new").arg(project.dir()), BUILD);
+    assert_eq!(finished.code, 1);
+    assert!(finished.stderr.contains("exists and is not empty"), "{}", finished.stderr);
+    assert_eq!(fs::read_to_string(source).unwrap(), "work of a day");
+}
+
+#[test]
+fn a_name_that_no_plugin_can_have_makes_nothing() {
+    let mill = mill();
+    for name in ["Nice Plugin", "match", "2fast"] {
+        let finished = mill.run_bare(&["new", name]);
+        assert_eq!(finished.code, 1, "{name}");
+        assert!(finished.stderr.contains(&format!("`{name}`")), "{}", finished.stderr);
+        assert!(!Path::new(&mill.dir().join(name)).exists());
+    }
+    assert_eq!(mill.run_bare(&["new", "a", "--filter", "--publisher"]).code, 2);
+}
+
+#[test]
+fn a_plugin_is_inspected_without_a_config_or_a_node() {
+    let mill = mill();
+    let plugin = built::plugin("anonymize").display().to_string();
+    let finished = mill.run_bare(&["inspect", &plugin]);
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let said = &finished.stdout;
+    assert!(
+        said.starts_with(&format!("plugin    {plugin}: filter, speaks version 0.1.0 of the plugin API\nfile ")),
+        "{said}"
+    );
+    for line in ["made with wit-", "gristmill:plugin/filtering@0.1.0\n", "imports   "] {
+        assert!(said.contains(line), "{line} is not in {said}");
+    }
+    // It wants to know which fields.
+    assert!(said.contains("starts    not with these settings: it refused its config: "), "{said}");
+    let configured = mill.run_bare(&["inspect", &plugin, "--set", r#"fields=["ip"]"#]).stdout;
+    assert!(configured.contains("\ncompiles  in ") && configured.contains("\nstarts    in "), "{configured}");
+}
+
+#[test]
+fn a_program_reads_what_a_plugin_is() {
+    let mill = mill();
+    let plugin = built::guest("two-rounds").display().to_string();
+    let finished = mill.run_bare(&["inspect", &plugin, "--json", "--set", "urls=[]"]);
+    let found: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((found["kind"].as_str(), found["api"].as_str()), (Some("publisher"), Some("0.1.0")));
+    assert_eq!(found["bytes"].as_u64(), Some(guest_bytes("two-rounds").len() as u64));
+    assert!(found["exports"].as_array().unwrap().contains(&"gristmill:plugin/publishing@0.1.0".into()));
+    assert!(found["start"]["compile_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(found["declares_needs"], Value::Bool(false));
+    let http = built::plugin("http").display().to_string();
+    let needy = mill.run_bare(&["inspect", &http, "--set", "url=http://h/"]).stdout;
+    assert!(needy.contains("\nneeds     http") && needy.contains("\ngrant     allow_http = "), "{needy}");
+    assert!(found["start"]["memory_bytes"].as_u64().unwrap() >= 1 << 16, "{found}");
+}
+
+#[test]
+fn what_is_no_plugin_is_inspected_with_the_reason_and_what_to_do() {
+    let mill = mill();
+    replace_file(&mill.plugin_file("text"), b"no wasm at all");
+    replace_file(&mill.plugin_file("empty"), b"\0asm\x0d\0\x01\0");
+    for (name, reason) in
+        [("text", "is not WebAssembly"), ("empty", "it is a component but no plugin: "), ("none", "does not exist")]
+    {
+        let finished = mill.run_bare(&["inspect", &format!("plugins/{name}.wasm")]);
+        assert_eq!((finished.code, finished.stderr.lines().count()), (1, 1), "{}", finished.stderr);
+        assert!(finished.stderr.contains(reason), "{}", finished.stderr);
+    }
+}
