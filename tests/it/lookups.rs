@@ -1,5 +1,7 @@
 //! Plugins that look things up: stores of their own, with and without the grant, over swaps, kills and outages.
 
+mod sql;
+
 use crate::jobs::{SOON, nothing_is_left, pipeline};
 use gristmill_tests::{Dead, Mill, eventually, holds_for};
 use serde_json::{Value, json};

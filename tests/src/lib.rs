@@ -7,6 +7,7 @@ mod background;
 pub mod built;
 pub mod cluster;
 pub mod clock;
+pub mod database;
 pub mod dead;
 pub mod disk;
 pub mod eventually;

@@ -81,6 +81,8 @@ impl Dialect for MySql {
         match said.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
             Some(1792) => Meaning::ReadOnly,
             Some(1044 | 1142 | 1143 | 1227 | 1370) => Meaning::Forbidden,
+            // An option of the server forbids it, which only that of being read-only as a whole will not for ever.
+            Some(1290) if !said.message().contains("read") => Meaning::Forbidden,
             // Too many clients, ending, a lock, a deadlock, out of time, killed, read-only as a whole.
             Some(1040 | 1053 | 1077 | 1205 | 1213 | 1290 | 1317 | 1836 | 1927 | 1969 | 3024) => Meaning::Passing,
             _ => Meaning::Invalid,
