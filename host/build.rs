@@ -6,13 +6,24 @@ use std::{
 };
 
 /// Files and directories of the repository.
-const WHAT: [&str; 13] = [
+const WHAT: [&str; 24] = [
     "Cargo.toml",
     "LICENSE",
     "examples/first-filter/src",
     "examples/first-filter/tests",
     "examples/first-publisher/src",
     "examples/first-publisher/tests",
+    "examples/languages/javascript/.gitignore",
+    "examples/languages/javascript/README.md",
+    "examples/languages/javascript/gristmill.toml",
+    "examples/languages/javascript/notification.js",
+    "examples/languages/javascript/notification.test.js",
+    "examples/languages/javascript/package.json",
+    "examples/languages/python/.gitignore",
+    "examples/languages/python/README.md",
+    "examples/languages/python/gristmill.toml",
+    "examples/languages/python/notification.py",
+    "examples/languages/python/test_notification.py",
     "host/templates",
     "sdk/Cargo.toml",
     "sdk/README.md",

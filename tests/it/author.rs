@@ -8,6 +8,7 @@ use gristmill_tests::{
 use serde_json::Value;
 use std::{
     env, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -64,6 +65,33 @@ impl Project {
         finished
     }
 
+    /// Gives it the tools that the example in this language was built with; nothing where there are none.
+    #[track_caller]
+    fn with_tools(self, language: &str, tools: &str) -> Option<Self> {
+        built::language(language)?;
+        let fetched = built::target_dir().join("toolchains").join(language).join(tools);
+        symlink(fetched, self.dir().join(tools)).unwrap();
+        Some(self)
+    }
+
+    /// Builds it and tries it on its messages, as its README says; `not_json` is how its language says that.
+    #[track_caller]
+    fn builds_and_can_be_tried(&self, not_json: &str) {
+        let commands = self.commands();
+        self.run(&commands[1]);
+        let readme = fs::read_to_string(self.dir().join("README.md")).unwrap();
+        let attempt = format!(
+            "gristmill try plugins/{}.wasm --config gristmill.toml < messages.txt",
+            self.name.replace('_', "-")
+        );
+        assert!(readme.contains(&format!("`{attempt}`")) && commands[2] == "gristmill run", "{readme}");
+        let tried = self.run(&attempt);
+        let changes = ["try-1  replace", "  + header user: mia", "  - payload ip: \"192.0.2.1\""];
+        assert!(changes.iter().all(|change| tried.stdout.contains(change)), "{}", tried.stdout);
+        assert!(tried.stdout.contains("\ntry-2  reject: no notification"), "{}", tried.stdout);
+        assert!(tried.stdout.contains(&format!("\ntry-3  reject: {not_json}")), "{}", tried.stdout);
+    }
+
     /// Gives it the versions of crates that this repository was built with, so that nothing has to be fetched.
     fn lock(self) -> Self {
         fs::copy(built::repository().join("Cargo.lock"), self.dir().join("Cargo.lock")).unwrap();
@@ -111,6 +139,35 @@ fn a_new_publisher_in_rust_builds_passes_its_tests_and_can_be_tried() {
     let tried = project.run(attempt);
     assert!(tried.stdout.contains("→ POST http://127.0.0.1:8089/\n"), "{}", tried.stdout);
     assert!(tried.stderr.contains("2 messages: 2 done; "), "{}", tried.stderr);
+}
+
+#[test]
+fn a_new_filter_in_python_builds_passes_its_tests_and_can_be_tried() {
+    let Some(project) = Project::new("my-filter", &["--lang", "python"]).with_tools("python", "tools") else { return };
+    let (bindings, test) = ("tools/bin/componentize-py -d wit -w filter bindings bindings", "python3 -m unittest");
+    let readme = fs::read_to_string(project.dir().join("README.md")).unwrap();
+    assert!(readme.contains(bindings) && readme.contains(&format!("PYTHONPATH=bindings {test}")), "{readme}");
+    let tested = project.run(&format!("{bindings} && PYTHONPATH=bindings {test}"));
+    assert!(tested.stderr.contains("Ran 3 tests") && tested.stderr.ends_with("OK\n"), "{}", tested.stderr);
+    project.builds_and_can_be_tried("not JSON");
+}
+
+#[test]
+fn a_new_filter_in_javascript_builds_passes_its_tests_and_can_be_tried() {
+    let project = Project::new("my_filter", &["--lang", "javascript"]);
+    let Some(project) = project.with_tools("javascript", "node_modules") else { return };
+    let tested = project.run("npm test");
+    assert!(tested.stdout.contains("what is private goes and the user becomes a header"), "{}", tested.stdout);
+    project.builds_and_can_be_tried("not JSON");
+}
+
+#[test]
+fn what_there_is_no_template_for_is_told() {
+    let mill = mill();
+    let finished = mill.run_bare(&["new", "mine", "--lang", "python", "--publisher"]);
+    assert!(finished.code == 1 && finished.stderr.contains("in Rust alone so far"), "{}", finished.stderr);
+    assert!(!mill.dir().join("mine").exists());
+    assert_eq!(mill.run_bare(&["new", "mine", "--lang", "cobol"]).code, 2);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) struct New {
     /// It delivers messages
     #[arg(long)]
     publisher: bool,
-    /// What it is written in
+    /// What it is written in; a publisher only in Rust so far
     #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
     lang: Language,
 }
@@ -34,6 +34,9 @@ pub(super) struct New {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Language {
     Rust,
+    Python,
+    #[value(name = "javascript", alias = "js")]
+    JavaScript,
 }
 
 /// Makes the directory, and says how to go on.

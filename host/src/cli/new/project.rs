@@ -1,6 +1,7 @@
 //! The files of a new project: those of an example of the same language, under another name.
 
 use super::{Language, name::Name, sdk};
+use anyhow::bail;
 use std::fmt;
 
 /// Files of the repository, by their paths in it.
@@ -31,8 +32,13 @@ pub(super) struct Project {
 
 impl Project {
     pub(super) fn new(name: &Name, kind: Kind, language: Language) -> anyhow::Result<Self> {
-        match language {
-            Language::Rust => rust(name, kind),
+        match (language, kind) {
+            (Language::Rust, kind) => rust(name, kind),
+            (Language::Python, Kind::Filter) => Ok(foreign(name, "examples/languages/python/", &PYTHON)),
+            (Language::JavaScript, Kind::Filter) => Ok(foreign(name, "examples/languages/javascript/", &JAVASCRIPT)),
+            (Language::Python | Language::JavaScript, Kind::Publisher) => bail!(
+                "there is an example of a publisher in Rust alone so far; begin with a filter and build it for the world `publisher` of its `wit`"
+            ),
         }
     }
 
@@ -60,6 +66,59 @@ fn rust(name: &Name, kind: Kind) -> anyhow::Result<Project> {
     Ok(Project { files })
 }
 
+/// What the examples call themselves, and what a project calls that: `NAME` with `-` between its words, `IDENT` with `_`.
+type Renames = [(&'static str, &'static str)];
+
+const PYTHON: [(&str, &str); 3] = [
+    ("componentize notification -o", "componentize IDENT -o"),
+    ("`notification.py`", "`IDENT.py`"),
+    ("from notification import", "from IDENT import"),
+];
+
+const JAVASCRIPT: [(&str, &str); 4] = [
+    ("componentize-js notification.js", "componentize-js NAME.js"),
+    ("`notification.js`", "`NAME.js`"),
+    ("'./notification.js'", "'./NAME.js'"),
+    ("\"name\": \"notification\"", "\"name\": \"NAME\""),
+];
+
+/// What all examples have in common.
+const ALL: [(&str, &str); 7] = [
+    ("# A filter in", "# NAME, a filter in"),
+    ("RPUSH notifications", "RPUSH NAME"),
+    ("plugins/notification.wasm", "plugins/NAME.wasm"),
+    ("[pipeline.notifications]", "[pipeline.NAME]"),
+    ("{ list = \"notifications\" }", "{ list = \"NAME\" }"),
+    ("[\"notification\"]", "[\"NAME\"]"),
+    ("[plugin.notification]", "[plugin.NAME]"),
+];
+
+/// The example in `dir`, with the plugin API in `wit`.
+fn foreign(name: &Name, dir: &str, renames: &Renames) -> Project {
+    let own = |text: &str| text.replace("NAME", &name.plain).replace("IDENT", &name.ident);
+    let renamed = |text: &str| {
+        let pairs = ALL.iter().chain(renames);
+        pairs.fold(text.to_owned(), |text, (old, new)| text.replace(old, &own(new)))
+    };
+    // Python finds modules by names that are identifiers.
+    let module = |path: &str| match path.ends_with(".py") {
+        true => path.replace("notification", &name.ident),
+        false => path.replace("notification", &name.plain),
+    };
+    let mut files: Vec<(String, String)> = below(dir).map(|(path, text)| (module(path), renamed(text))).collect();
+    files.extend(below("host/templates/notification/").map(|(path, text)| (path.to_owned(), own(text))));
+    files.extend(below("sdk/wit/v0.1/").map(|(path, text)| (format!("wit/{path}"), text.to_owned())));
+    if let Some((_, readme)) = files.iter_mut().find(|(path, _)| path == "README.md") {
+        *readme += &own(TRY);
+    }
+    Project { files }
+}
+
+/// Stands at the end of the README.
+const TRY: &str = "* `gristmill try plugins/NAME.wasm --config gristmill.toml < messages.txt` shows what it does with each line of a file, without Redis; with `--watch`,
+  and `--build` before the second command, it builds and shows again whenever you save.
+";
+
 /// The files below `dir`, by their paths from there.
 pub(super) fn below(dir: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     REPOSITORY.iter().filter_map(move |(path, text)| Some((path.strip_prefix(dir)?, *text)))
@@ -70,8 +129,19 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const FOREIGN: [Language; 2] = [Language::Python, Language::JavaScript];
+
     fn project(kind: Kind) -> Project {
-        Project::new(&Name::of(Path::new("my-plugin")).unwrap(), kind, Language::Rust).unwrap()
+        written(kind, Language::Rust)
+    }
+
+    fn written(kind: Kind, language: Language) -> Project {
+        Project::new(&Name::of(Path::new("my-plugin")).unwrap(), kind, language).unwrap()
+    }
+
+    fn all() -> Vec<Project> {
+        let rust = [Kind::Filter, Kind::Publisher].map(project);
+        rust.into_iter().chain(FOREIGN.map(|language| written(Kind::Filter, language))).collect()
     }
 
     fn text<'a>(project: &'a Project, path: &str) -> &'a str {
@@ -94,9 +164,26 @@ mod tests {
     }
 
     #[test]
+    fn an_example_in_another_language_leaves_its_name_behind() {
+        let python = (Language::Python, "my_plugin.py", "examples/languages/python/", &PYTHON[..]);
+        let javascript = (Language::JavaScript, "my-plugin.js", "examples/languages/javascript/", &JAVASCRIPT[..]);
+        for (language, module, example, renames) in [python, javascript] {
+            let project = written(Kind::Filter, language);
+            assert!(text(&project, module).contains("A Gristmill filter in"));
+            assert!(text(&project, "wit/plugin.wit").contains("package gristmill:plugin@"));
+            assert!(text(&project, "README.md").ends_with(&TRY.replace("NAME", "my-plugin")));
+            for (old, _) in ALL.iter().chain(renames) {
+                assert!(below(example).any(|(_, text)| text.contains(old)), "nothing is called {old} any more");
+                assert!(!project.files.iter().any(|(_, text)| text.contains(old)), "{old} is still there");
+            }
+            assert!(!project.files.iter().any(|(path, text)| path.contains("notification") || text.contains("NAME")));
+        }
+        assert!(Project::new(&Name::of(Path::new("p")).unwrap(), Kind::Publisher, Language::Python).is_err());
+    }
+
+    #[test]
     fn its_configuration_is_one_that_a_node_reads() {
-        for kind in [Kind::Filter, Kind::Publisher] {
-            let project = project(kind);
+        for project in all() {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text(&project, "gristmill.toml")).unwrap();
             let config = crate::config::load(file.path(), &|_| None).unwrap().config;
@@ -106,8 +193,8 @@ mod tests {
 
     #[test]
     fn its_readme_names_three_commands() {
-        for kind in [Kind::Filter, Kind::Publisher] {
-            assert_eq!(project(kind).commands().count(), 3);
+        for project in all() {
+            assert_eq!(project.commands().count(), 3);
         }
     }
 }
