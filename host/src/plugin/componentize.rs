@@ -123,8 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn a_module_without_wasi_imports_nothing() {
-        assert!(imports(&componentize(&filter("")).expect("a filter")).is_empty());
+    fn a_module_without_wasi_imports_the_names_of_types_and_no_function() {
+        let imports = imports(&componentize(&filter("")).expect("a filter"));
+        assert_eq!(imports, ["gristmill:plugin/types@0.1.0"]);
     }
 
     #[test]
