@@ -135,9 +135,10 @@ impl Drop for Embedded {
     }
 }
 
-/// Where the server with its data in `dir` is reached.
+/// Where the server with its data in `dir` is reached, whether it has been started there before or not.
 pub fn url(dir: &Path) -> String {
-    socket_url(&dir.canonicalize().unwrap_or_else(|_| dir.to_owned()).join("redis.sock"))
+    let whole = dir.canonicalize().or_else(|_| std::path::absolute(dir));
+    socket_url(&whole.unwrap_or_else(|_| dir.to_owned()).join("redis.sock"))
 }
 
 fn socket_url(socket: &Path) -> String {
@@ -196,4 +197,15 @@ fn spawn(arguments: &[String]) -> Result<Child, Error> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_directory_that_does_not_exist_yet_has_a_whole_address() {
+        let url = url(Path::new("not-there-yet/redis"));
+        assert!(url.starts_with("unix:///") && url.ends_with("/not-there-yet/redis/redis.sock"), "{url}");
+    }
 }
