@@ -15,7 +15,7 @@ const LIBRARIES: [&str; 3] = [
 #[derive(Debug)]
 pub struct Clock {
     dir: TempDir,
-    library: PathBuf,
+    preloaded: PathBuf,
 }
 
 impl Clock {
@@ -29,7 +29,7 @@ impl Clock {
             built::pass_over("there is no libfaketime: install the package `faketime`");
             return None;
         };
-        let clock = Self { dir: tempfile::tempdir().expect("a temporary directory"), library };
+        let clock = Self { dir: tempfile::tempdir().expect("a temporary directory"), preloaded: library };
         clock.shift(0);
         Some(clock)
     }
@@ -42,7 +42,7 @@ impl Clock {
     /// What a process that goes by it has in its environment.
     pub fn environment(&self) -> [(&'static str, String); 4] {
         [
-            ("LD_PRELOAD", self.library.display().to_string()),
+            ("LD_PRELOAD", self.preloaded.display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             // No system lets its monotonic clock jump.
