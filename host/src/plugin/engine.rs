@@ -28,8 +28,6 @@ const MEMORIES_EACH: u32 = 4;
 const TABLES_EACH: u32 = 16;
 /// The largest linear memory there is; each plugin's own limit is enforced per instance.
 const MEMORY_BYTES: usize = 4 << 30;
-/// Bytes of a memory that are kept for the next instance instead of being given back.
-const KEEP_RESIDENT: usize = 2 << 20;
 /// Bytes of native stack that a guest may use.
 const WASM_STACK: usize = 1 << 20;
 /// Bytes of the stack that a guest and the host functions it calls share.
@@ -156,9 +154,9 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_tables_per_module(PARTS)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(MEMORY_BYTES)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(KEEP_RESIDENT)
-        .pagemap_scan(Enabled::Auto);
+        // The scan looks for written pages that are present. One that the kernel moves or swaps out at that moment is neither
+        // found nor given back, and the next instance, which may be another plugin's, reads it. So everything is given back.
+        .pagemap_scan(Enabled::No);
     pool
 }
 

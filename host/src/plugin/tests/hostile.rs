@@ -240,11 +240,49 @@ fn canary() -> Vec<u8> {
 
 #[tokio::test]
 async fn nothing_of_one_message_is_there_for_the_next_instance() {
+    no_canary_is_found(300).await;
+}
+
+/// Where the kernel lets us, it moves pages about meanwhile, as it does by itself when memory is short or scattered.
+#[tokio::test]
+async fn nothing_of_one_message_is_there_either_while_the_kernel_moves_pages() {
+    const COMPACT: &str = "/proc/sys/vm/compact_memory";
+    if std::fs::write(COMPACT, "1").is_err() {
+        eprintln!("passed over: only root may write to {COMPACT}");
+        return;
+    }
+    // The threads end when nobody else holds it, so a failure ends them, too.
+    let running = Arc::new(());
+    let while_running = |mut work: Box<dyn FnMut() + Send>| {
+        let watched = Arc::downgrade(&running);
+        std::thread::spawn(move || {
+            while watched.strong_count() > 0 {
+                work();
+            }
+        })
+    };
+    let moving = while_running(Box::new(|| std::fs::write(COMPACT, "1").expect("it could be written before")));
+    let scattering = while_running(Box::new(scatter));
+    no_canary_is_found(300).await;
+    drop(running);
+    moving.join().expect("it ends");
+    scattering.join().expect("it ends");
+}
+
+/// Takes memory in pieces and gives every other one back, so that there is something to be moved.
+fn scatter() {
+    let pieces = (0..2_048).map(|_| vec![1_u8; 128 << 10]);
+    let kept: Vec<_> = pieces.collect::<Vec<_>>().into_iter().step_by(2).collect();
+    std::hint::black_box(&kept);
+}
+
+/// Leaves canaries in three instances at a time, so many times.
+async fn no_canary_is_found(times: usize) {
     let mut settings = settings();
     settings.memory_mib = 8;
     settings.timeout = Duration::from_secs(20);
     let version = Bench::new().load_with(&canary(), &settings).await.unwrap();
-    for _ in 0..300 {
+    for _ in 0..times {
         // Some at once, so that places of the pool are used again in another order.
         let mut lent = futures_util::future::join_all((0..3).map(|_| version.lend())).await;
         for one in &mut lent {
