@@ -71,7 +71,18 @@ impl Project {
         built::language(language)?;
         let fetched = built::target_dir().join("toolchains").join(language).join(tools);
         symlink(fetched, self.dir().join(tools)).unwrap();
-        Some(self)
+        Some(self.patient())
+    }
+
+    /// Gives compiler and plugin more time than its configuration does, as on a machine that has more to do.
+    fn patient(self) -> Self {
+        let file = self.dir().join("gristmill.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let table = format!("[plugin.{}]\n", self.name.replace('_', "-"));
+        assert!(config.contains(&table), "{config}");
+        let config = config.replace(&table, &format!("{table}timeout = \"20s\"\n"));
+        fs::write(file, format!("{config}\n[compile]\ntimeout = \"5m\"\n")).unwrap();
+        self
     }
 
     /// Builds it and tries it on its messages, as its README says; `not_json` is how its language says that.

@@ -17,6 +17,7 @@ mod grants;
 mod harm;
 mod jobs;
 mod kinds;
+mod languages;
 mod layout;
 mod limits;
 mod link;

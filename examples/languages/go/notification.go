@@ -3,10 +3,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // Exit codes of sysexits.h that Gristmill knows.
@@ -39,15 +41,19 @@ func main() {
 // filter gives back the user, and the notification without what is private.
 func filter(payload []byte, private string) (string, []byte, error) {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &fields); err != nil {
-		return "", nil, fmt.Errorf("not JSON, or no object: %w", err)
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(payload, &fields); errors.As(err, &syntax) {
+		return "", nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if !utf8.Valid(payload) {
+		return "", nil, errors.New("not JSON: not UTF-8")
 	}
 	var user, text *string
 	if json.Unmarshal(fields["user"], &user) != nil || json.Unmarshal(fields["text"], &text) != nil || user == nil || text == nil {
-		return "", nil, fmt.Errorf("no notification: `user` and `text` are to be strings")
+		return "", nil, errors.New("no notification: `user` and `text` are to be strings")
 	}
 	if strings.ContainsAny(*user, "\r\n") {
-		return "", nil, fmt.Errorf("no notification: `user` holds a line break, which no header can")
+		return "", nil, errors.New("no notification: `user` holds a line break, which no header can")
 	}
 	delete(fields, private)
 	rest, err := json.Marshal(fields)
