@@ -151,6 +151,7 @@ pub mod reply;
 mod request;
 pub mod sql;
 pub mod store;
+mod template;
 mod verdict;
 
 pub use config::NoConfig;
@@ -162,4 +163,5 @@ pub use message::Message;
 pub use plugin::{Filter, Publisher};
 pub use reply::{Failure, HttpReply, RedisValue, Reply};
 pub use request::{Body, HttpRequest, Request};
+pub use template::Template;
 pub use verdict::{Change, Verdict};

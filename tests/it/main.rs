@@ -28,6 +28,7 @@ mod order;
 mod peers;
 mod process;
 mod programs;
+mod pusher;
 mod readme;
 mod refusals;
 mod reload;

@@ -1,7 +1,11 @@
 //! What the README shows is what there is.
 
-use gristmill_tests::{built, mill::Mill};
+use gristmill_tests::{Redis, built, mill::Mill};
 use std::fs;
+
+/// First-party plugins whose README has one configuration, and what that reads from the environment.
+const PLUGINS: [(&str, &[(&str, &str)]); 3] =
+    [("anonymize", &[]), ("http", &[("TOKEN", "t")]), ("pusher", &[("PUSHER_SECRET", "s")])];
 
 fn read(path: &str) -> String {
     fs::read_to_string(built::repository().join(path)).unwrap()
@@ -9,7 +13,11 @@ fn read(path: &str) -> String {
 
 /// The README's code blocks in `language`.
 fn blocks(language: &str) -> Vec<String> {
-    let readme = read("README.md");
+    blocks_of("README.md", language)
+}
+
+fn blocks_of(path: &str, language: &str) -> Vec<String> {
+    let readme = read(path);
     let opening = format!("```{language}\n");
     readme.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
@@ -29,6 +37,21 @@ fn the_configuration_it_shows_is_one() {
     let effective = mill.run(&["config", "effective"]);
     assert_eq!(effective.code, 0, "{}", effective.stderr);
     assert!(effective.stdout.contains("hooks.example.com"), "{}", effective.stdout);
+}
+
+#[test]
+fn a_plugin_comes_up_with_the_configuration_that_its_readme_shows() {
+    let redis = Redis::start();
+    for (plugin, environment) in PLUGINS {
+        let [config] = &blocks_of(&format!("plugins/{plugin}/README.md"), "toml")[..] else {
+            panic!("{plugin} shows one configuration")
+        };
+        let mill = Mill::at(redis.url(), ()).plugins(&[plugin]).config(config);
+        let mill = environment.iter().fold(mill, |mill, (name, value)| mill.env(name, value));
+        let checked = mill.run(&["check"]);
+        assert_eq!(checked.code, 0, "{plugin}: {}", checked.stderr);
+        assert!(checked.stdout.contains(&format!("plugin    {plugin}: ")), "{}", checked.stdout);
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod node;
 pub mod peers;
 pub mod process;
 pub mod proxy;
+pub mod pusher;
 pub mod redis;
 pub mod sentinel;
 pub mod sink;

