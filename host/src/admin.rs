@@ -8,7 +8,11 @@ mod status;
 pub use listen::Unusable;
 pub use status::{PipelineStatus, PluginStatus, Status};
 
-use crate::{config::Listen, plugin::Plugins, shutdown::Shutdown};
+use crate::{
+    config::{Listen, Rate},
+    plugin::Plugins,
+    shutdown::Shutdown,
+};
 use listen::Listener;
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -20,8 +24,17 @@ pub struct Window {
     node: String,
     started: SystemTime,
     plugins: Arc<Plugins>,
-    /// The names of the pipelines that run; whoever starts and ends them says so.
-    pipelines: RwLock<Vec<String>>,
+    /// The pipelines that run; whoever starts and ends them says so.
+    pipelines: RwLock<Vec<Shown>>,
+}
+
+/// A pipeline that runs.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// How fast it takes, if that is limited.
+    pub rate: Option<Rate>,
 }
 
 impl Window {
@@ -32,11 +45,11 @@ impl Window {
     }
 
     /// These pipelines run now.
-    pub fn shows(&self, pipelines: Vec<String>) {
+    pub fn shows(&self, pipelines: Vec<Shown>) {
         *self.pipelines.write().unwrap_or_else(PoisonError::into_inner) = pipelines;
     }
 
-    fn pipelines(&self) -> Vec<String> {
+    fn pipelines(&self) -> Vec<Shown> {
         self.pipelines.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -15,6 +15,7 @@ mod load;
 mod lookups;
 mod notation;
 mod place;
+mod rate;
 mod read;
 mod reference;
 mod reserved;
@@ -34,6 +35,7 @@ pub use grants::{Ambient, Commands, DirAccess, DirGrant, HostPattern, HttpGrant,
 pub use load::{Loaded, load};
 pub use lookups::{Database, DatabaseAddress, Lookups, SqlGrant, Store, StoreBounds};
 pub use place::Place;
+pub use rate::{Rate, Scope};
 pub use reference::DEFAULT;
 pub use reserved::Reserved;
 pub use secrets::Secrets;
@@ -141,6 +143,8 @@ pub struct Pipeline {
     pub publish: Vec<String>,
     /// Messages between reading and settling, 1 to 100,000.
     pub in_flight: usize,
+    /// How fast they are taken; as fast as it goes when absent.
+    pub rate: Option<Rate>,
     /// Which message of a list is taken first.
     pub take: Take,
     /// A bound on what waits in each list, or in this process for a channel.

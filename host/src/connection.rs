@@ -8,8 +8,10 @@ mod cluster;
 mod dial;
 mod facts;
 mod find;
+mod needed;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trouble;
 
 use crate::config::Tls;
@@ -30,6 +32,8 @@ use trouble::Trouble;
 
 pub use address::Fault;
 pub use dial::FileFault;
+pub(crate) use needed::{Needed, is_full};
+pub(crate) use tokens::Tokens;
 
 /// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]

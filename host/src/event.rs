@@ -4,9 +4,11 @@
 
 mod loudness;
 mod plugin;
+mod rate;
 
 pub use loudness::Loudness;
 pub(crate) use plugin::*;
+pub(crate) use rate::*;
 
 use crate::{
     message::{Message, Outcome, Trouble},

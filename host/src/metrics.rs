@@ -4,7 +4,7 @@
 //! from a message, so that their number is bounded. Only `event` counts; what is measured elsewhere is added at a look.
 
 use prometheus::{
-    Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Counter as Seconds, CounterVec as SecondsVec, Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
     core::Collector,
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     dropped: IntCounterVec,
     /// Calls ended by a limit, by `plugin` and `limit`.
     pub(crate) limits: IntCounterVec,
+    /// Time in which taking waited for the rate, by `pipeline`.
+    rate_wait: SecondsVec,
     /// What plugins asked for and were not granted, by `plugin`.
     pub(crate) denied: IntCounterVec,
     /// Versions that came up or did not, by `plugin` and `result`: loaded, swapped, refused.
@@ -50,6 +52,11 @@ impl Counters {
             registered(&registry, &counter);
             counter
         };
+        let seconds = |name: &str, help: &str, labels: &[&str]| {
+            let counter = SecondsVec::new(Opts::new(name, help), labels).expect("the names here are valid");
+            registered(&registry, &counter);
+            counter
+        };
         Self {
             settled: counter(
                 "gristmill_messages_settled_total",
@@ -65,6 +72,11 @@ impl Counters {
                 "gristmill_plugin_limits_total",
                 "Calls into a plugin that a limit has ended.",
                 &["plugin", "limit"],
+            ),
+            rate_wait: seconds(
+                "gristmill_rate_wait_seconds_total",
+                "Time in which taking messages waited because of the pipeline's rate.",
+                &["pipeline"],
             ),
             denied: counter(
                 "gristmill_plugin_denials_total",
@@ -96,6 +108,11 @@ impl Counters {
         }
     }
 
+    /// The counter of the seconds in which `pipeline` waited for its rate, which is there from now on.
+    pub(crate) fn rate_wait(&self, pipeline: &str) -> Seconds {
+        self.rate_wait.with_label_values(&[pipeline])
+    }
+
     /// The counter of what the filter `plugin` of `pipeline` drops.
     pub(crate) fn dropped(&self, pipeline: &str, plugin: &str) -> IntCounter {
         self.dropped.with_label_values(&[pipeline, plugin])
@@ -110,6 +127,11 @@ fn registered(registry: &Registry, counter: &(impl Collector + Clone + 'static))
 pub fn settled(pipeline: &str) -> [(&'static str, u64); 4] {
     let Settled { done, put_back, retried, dead } = COUNTERS.settled(pipeline);
     [("done", done.get()), ("put back", put_back.get()), ("retried", retried.get()), ("dead", dead.get())]
+}
+
+/// For how many seconds `pipeline` has waited for its rate.
+pub fn rate_wait(pipeline: &str) -> f64 {
+    COUNTERS.rate_wait(pipeline).get()
 }
 
 /// One family of numbers that somebody else keeps, at the moment of a look.

@@ -1,7 +1,7 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
 use crate::{
-    admin::{self, Window},
+    admin::{self, Shown, Window},
     config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
     connection::{self, Access, Connector},
     effect::{self, Allowance, Effects},
@@ -183,7 +183,9 @@ impl Node {
             });
             self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
         }
-        self.window.shows(self.running.keys().cloned().collect());
+        let shown =
+            |(name, running): (&String, &Running)| Shown { name: name.clone(), rate: running.config.rate.clone() };
+        self.window.shows(self.running.iter().map(shown).collect());
     }
 
     /// Messages flow whether anybody can look at the node or not.

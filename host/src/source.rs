@@ -14,6 +14,7 @@ mod lane;
 mod link;
 mod list;
 mod opening;
+mod pace;
 mod queue;
 mod resque;
 mod script;

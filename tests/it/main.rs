@@ -29,6 +29,7 @@ mod peers;
 mod process;
 mod programs;
 mod pusher;
+mod rate;
 mod readme;
 mod refusals;
 mod reload;

@@ -1,6 +1,6 @@
 //! The state of a node, as `gristmill status` shows it and scripts read it.
 
-use super::Window;
+use super::{Shown, Window};
 use crate::{
     metrics,
     plugin::{Usage, Version},
@@ -34,6 +34,12 @@ pub struct PipelineStatus {
     pub retried: u64,
     /// Messages in the dead letters.
     pub dead: u64,
+    /// How fast it takes, such as `500/s`, if that is limited.
+    #[serde(default)]
+    pub rate: Option<String>,
+    /// For how many seconds taking waited because of that.
+    #[serde(default)]
+    pub rate_wait_seconds: f64,
 }
 
 /// The version of a plugin that is in force, and what it has used since it came up.
@@ -86,10 +92,17 @@ impl Status {
 }
 
 impl PipelineStatus {
-    fn of(name: String) -> Self {
+    fn of(Shown { name, rate }: Shown) -> Self {
         let outcomes = metrics::settled(&name);
         let count = |wanted| outcomes.iter().find(|(outcome, _)| *outcome == wanted).map_or(0, |(_, count)| *count);
-        Self { done: count("done"), retried: count("retried"), dead: count("dead"), name }
+        Self {
+            done: count("done"),
+            retried: count("retried"),
+            dead: count("dead"),
+            rate: rate.map(|rate| rate.to_string()),
+            rate_wait_seconds: metrics::rate_wait(&name),
+            name,
+        }
     }
 }
 

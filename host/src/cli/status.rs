@@ -86,8 +86,13 @@ fn describe(status: &Status, now: SystemTime) -> String {
     said
 }
 
-fn describe_pipeline(PipelineStatus { name, done, retried, dead }: &PipelineStatus) -> String {
-    format!("pipeline  {name}: {done} done, {retried} to be tried again, {dead} dead\n")
+fn describe_pipeline(pipeline: &PipelineStatus) -> String {
+    let PipelineStatus { name, done, retried, dead, rate, rate_wait_seconds } = pipeline;
+    let mut said = format!("pipeline  {name}: {done} done, {retried} to be tried again, {dead} dead\n");
+    if let Some(rate) = rate {
+        let _ok = writeln!(said, "          at most {rate}, {rate_wait_seconds:.1} s waiting for that").is_ok();
+    }
+    said
 }
 
 fn describe_plugin(plugin: &PluginStatus, now: SystemTime) -> String {
@@ -154,7 +159,15 @@ mod tests {
             requests: 0,
             request_seconds: 0.0,
         };
-        let pipelines = vec![PipelineStatus { name: "n".to_owned(), done: 996, retried: 1, dead: 3 }];
+        let rate = Some("500/s".to_owned());
+        let pipelines = vec![PipelineStatus {
+            name: "n".to_owned(),
+            done: 996,
+            retried: 1,
+            dead: 3,
+            rate,
+            rate_wait_seconds: 1.25,
+        }];
         let status = Status {
             node: "host-1-x".to_owned(),
             version: "0.1.0".to_owned(),
@@ -166,7 +179,8 @@ mod tests {
         assert_eq!(
             describe(&status, now),
             "node      host-1-x (0.1.0), up 1 min 5 s\n\
-             pipeline  n: 996 done, 1 to be tried again, 3 dead\n\
+             pipeline  n: 996 done, 1 to be tried again, 3 dead\n          \
+             at most 500/s, 1.2 s waiting for that\n\
              plugin    anonymize: filter 0123456789ab, 1000 calls, 3 faults, 1 broken\n          \
              0.013 s of processor (12.5 µs each), 0.000 s waiting, 3.0 MiB in, 1.0 MiB out\n          \
              2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n"

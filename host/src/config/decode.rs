@@ -5,6 +5,7 @@ mod from;
 mod lookups;
 mod pipeline;
 mod plugin;
+mod rate;
 mod server;
 
 pub(super) use database::DatabaseDraft;

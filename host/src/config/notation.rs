@@ -47,6 +47,27 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     ms.map(Duration::from_millis).ok_or(wrong("is too long", DURATION_HELP))
 }
 
+const RATE_HELP: &str = "write how many in which time: \"500/s\", \"30/min\" or \"10000/h\"";
+
+/// How many in a second, from a number, which may have decimals, a slash, and `s`, `min` or `h`.
+pub(super) fn rate(text: &str) -> Result<f64, Wrong> {
+    let (number, unit) = text.split_once('/').ok_or(wrong("does not say in which time", RATE_HELP))?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(wrong("does not say in which time", RATE_HELP)),
+    };
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number: f64 = number.parse().ok().filter(|_| plain).ok_or(wrong("is not a rate", RATE_HELP))?;
+    let bounds = 1.0 / 3_600.0..=1e6;
+    let per_second = number / seconds;
+    if bounds.contains(&per_second) {
+        return Ok(per_second);
+    }
+    Err(wrong("is out of range", "write a rate from \"1/h\" to \"1000000/s\", or \"unlimited\""))
+}
+
 /// A plugin's name with `_` written as `-`.
 pub(super) fn plugin_name(text: &str) -> Result<String, Wrong> {
     if text.ends_with(".wasm") {

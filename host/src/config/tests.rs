@@ -12,6 +12,7 @@ mod faults;
 mod grants;
 mod hostile_files;
 mod places;
+mod rates;
 mod shared_sources;
 mod source_faults;
 mod sources;

@@ -107,6 +107,9 @@ impl Delivery {
         match &mut self.holder {
             Holder::Lane { lane, batch, index } => {
                 if let Some(entry) = batch.entries.get(*index) {
+                    if matches!(outcome, Outcome::Again { .. }) {
+                        lane.untried();
+                    }
                     let was_parked = entry.settle(outcome);
                     lane.settled(Arc::clone(batch), *index, was_parked);
                 }

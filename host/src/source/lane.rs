@@ -154,6 +154,11 @@ impl Lane {
         self.work.notify_one();
     }
 
+    /// A message is given back that was not tried, so it pays when it comes again.
+    pub(super) fn untried(&self) {
+        self.shared.flow.pace.put_back(1);
+    }
+
     /// Waits for something to settle.
     pub(super) async fn work(&self) {
         self.work.notified().await;

@@ -24,7 +24,7 @@ impl Lists {
     /// Starts to take.
     pub(super) fn open(opening: &Opening, lists: &config::Lists) -> Self {
         let sharing = if lists.weights.is_some() { Sharing::Weighted } else { Sharing::Strict };
-        let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(sharing)));
+        let flow = Arc::new(Flow::new(opening, Turns::new(sharing)));
         let ranks = (0..).map(|place| lists.weights.as_ref().map_or(place, |weights| weight(weights, place)));
         let queues = lists.names.iter().zip(ranks).map(|(list, rank)| {
             let which = Which { list, source: list, dialect: Dialect::Plain, rank, pushed: lists.pushed };

@@ -47,7 +47,7 @@ pub struct Resque {
 impl Resque {
     /// Starts to take.
     pub(super) fn open(opening: &Opening, resque: &config::Resque) -> Self {
-        let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
+        let flow = Arc::new(Flow::new(opening, Turns::new(Sharing::Strict)));
         let workers = Workers::open(opening, resque);
         let shutdown = &opening.shutdown;
         shutdown.track_until_stop(pause::heed(Arc::clone(&workers), Arc::clone(&flow), shutdown.clone()));

@@ -60,7 +60,7 @@ impl Stream {
     /// Starts to read.
     pub(super) fn open(opening: &Opening, stream: &config::Stream) -> Self {
         let group = Arc::new(Group::new(stream, opening.config.retry.attempts));
-        let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
+        let flow = Arc::new(Flow::new(opening, Turns::new(Sharing::Strict)));
         let dialect = Dialect::Stream(Arc::clone(&group));
         let which = Which { list: &stream.name, source: &stream.name, dialect, rank: 0, pushed: config::End::Right };
         let member = Member { shared: Shared::new(opening, &flow, which), group };

@@ -118,7 +118,7 @@ fn shared(opening: &Opening, feed: &config::Thoonk, claims: bool) -> Arc<Shared>
         rank: 0,
         pushed: config::End::Left,
     };
-    let flow = Arc::new(Flow::new(opening.config.in_flight, Turns::new(Sharing::Strict)));
+    let flow = Arc::new(Flow::new(opening, Turns::new(Sharing::Strict)));
     Shared::new(opening, &flow, which)
 }
 

@@ -57,6 +57,13 @@ fn without_companion(reading: &mut Reading<'_>, pipeline: &Draft<'_>, from: &Fro
         let idle_key = Idle { key: "order_retries", why: "without `order_by`", help };
         idle(reading, pipeline.entry, named_defaults("pipeline"), idle_key);
     }
+    if pipeline.rate == Some(None) {
+        for key in ["burst", "rate_scope", "ramp"] {
+            let help = "say how fast messages may be taken, such as `rate = \"500/s\"`, or leave it out";
+            let idle_key = Idle { key, why: "without `rate`", help };
+            idle(reading, pipeline.entry, named_defaults("pipeline"), idle_key);
+        }
+    }
     if matches!(from, From::Lists(_) | From::Channels(_)) && pipeline.backlog == Some(None) {
         let help = "say how many messages may wait: `backlog = { keep = 100000 }`";
         let idle_key = Idle { key: "backlog", why: "without `keep`", help };

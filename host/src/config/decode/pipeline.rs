@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        Backlog, From, KeepDead, Order, Pipeline, Retry, Take, check,
+        Backlog, From, KeepDead, Order, Pipeline, Rate, Retry, Take, check,
         document::Entry,
         fields::Fields,
         notation,
         read::{Item, Reading},
     },
-    from, optional,
+    from, optional, rate,
 };
 
 /// A pipeline, as far as its table could be read.
@@ -20,6 +20,7 @@ pub(in crate::config) struct Draft<'a> {
     pub(in crate::config) order: Option<Option<Order>>,
     pub(in crate::config) dead_letters: Option<Option<String>>,
     in_flight: Option<usize>,
+    pub(in crate::config) rate: Option<Option<Rate>>,
     take: Option<Take>,
     pub(in crate::config) backlog: Option<Option<Backlog>>,
     retry: Option<Retry>,
@@ -37,6 +38,7 @@ pub(super) fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: 
         filters: plugin_names(reading, fields.item("filters")),
         publish: plugin_names(reading, fields.item("publish")),
         in_flight: reading.number(fields.item("in_flight"), 1..=100_000),
+        rate: paced(reading, fields),
         take: reading.one_of(fields.item("take"), &ENDS),
         backlog: backlog(reading, fields),
         order: order(reading, fields),
@@ -53,6 +55,7 @@ impl Draft<'_> {
             filters: self.filters?,
             publish: self.publish?,
             in_flight: self.in_flight?,
+            rate: self.rate?,
             take: self.take?,
             backlog: self.backlog?,
             order: self.order?,
@@ -69,6 +72,11 @@ fn plugin_names(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Vec<String>
         let name = reading.text(item)?;
         reading.accept(item, notation::plugin_name(&name))
     })
+}
+
+fn paced(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Option<Rate>> {
+    let ramp = reading.duration(fields.item("ramp"), "0s");
+    rate::rate(reading, fields, ramp)
 }
 
 fn backlog(reading: &mut Reading<'_>, pipeline: &Fields<'_>) -> Option<Option<Backlog>> {

@@ -33,6 +33,7 @@ fn a_pipeline_needs_only_its_source() {
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight: 256,
+        rate: None,
         take: Take::Oldest,
         backlog: None,
         order: None,

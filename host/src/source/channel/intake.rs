@@ -6,7 +6,7 @@ use crate::{
     event,
     message::{Message, Outcome, Trouble},
     random,
-    source::{Delivery, Opening, Start},
+    source::{Delivery, Opening, Start, pace::Pace},
 };
 use std::{
     collections::BTreeMap,
@@ -41,6 +41,8 @@ pub(super) struct Intake {
     in_flight: usize,
     /// One for each message that may still be begun; one that waits for another attempt keeps its own.
     permits: Semaphore,
+    /// How fast they may be begun.
+    pub(super) pace: Pace,
     meaning: Option<Meaning>,
     start: Start,
     state: Mutex<State>,
@@ -88,6 +90,7 @@ impl Intake {
             origin: random::unique(),
             in_flight: opening.config.in_flight,
             permits: Semaphore::new(opening.config.in_flight),
+            pace: Pace::new(opening),
             start: Arc::clone(&opening.start),
             meaning,
             state: Mutex::new(State { backlog, later: BTreeMap::new(), retries: 0, closed: false, lost: 0 }),
@@ -153,8 +156,16 @@ impl Intake {
         }
     }
 
-    /// Permits for one batch: one at least, more if they are free.
+    /// Permits for one batch that have their tokens.
     async fn permits(&self) -> usize {
+        let permits = self.free_permits().await;
+        let tokens = self.pace.take(permits).await;
+        self.permits.add_permits(permits - tokens);
+        tokens
+    }
+
+    /// One at least, more if they are free.
+    async fn free_permits(&self) -> usize {
         // The semaphore is never closed.
         if let Ok(permit) = self.permits.acquire().await {
             permit.forget();
@@ -173,6 +184,7 @@ impl Intake {
     fn begin(self: &Arc<Self>, permits: usize) {
         let taken = self.state().backlog.take(permits);
         self.permits.add_permits(permits - taken.len());
+        self.pace.put_back(permits - taken.len());
         let batch: Vec<Delivery> = taken.into_iter().map(|(seq, heard)| self.delivery(seq, heard)).collect();
         if !batch.is_empty() {
             (self.start)(batch);
@@ -213,20 +225,24 @@ impl Intake {
         self.failed.notify_one();
     }
 
-    /// Begins the next attempt of what is due by `now`, of everything if that is absent. Tells when the next is due.
-    fn begin_again(self: &Arc<Self>, now: Option<Instant>) -> Option<Instant> {
+    /// How many are due by `now`, or all if that is absent, and when the next is.
+    fn due(&self, now: Option<Instant>) -> (usize, Option<Instant>) {
+        let state = self.state();
+        let due = now.map_or(state.later.len(), |now| state.later.range(..=(now, u64::MAX)).count());
+        (due, state.later.keys().nth(due).map(|(next, _)| *next))
+    }
+
+    /// Begins the next attempt of those that are due first.
+    fn begin_again(self: &Arc<Self>, most: usize) {
         let mut state = self.state();
-        let rest = now.map(|now| state.later.split_off(&(now, u64::MAX))).unwrap_or_default();
-        let due = std::mem::replace(&mut state.later, rest);
-        let next = state.later.keys().next().map(|(due, _)| *due);
+        let due: Vec<_> = std::iter::from_fn(|| state.later.pop_first()).take(most).collect();
         drop(state);
         let loan = |past| Loan { intake: Arc::clone(self), past: Some(past) };
         let batch: Vec<_> =
-            due.into_values().map(|(message, past)| Delivery::from_channel(message, loan(past))).collect();
+            due.into_iter().map(|(_, (message, past))| Delivery::from_channel(message, loan(past))).collect();
         if !batch.is_empty() {
             (self.start)(batch);
         }
-        next
     }
 
     /// Nothing more is heard; what fails from now on is lost.
@@ -252,15 +268,20 @@ pub(super) async fn hand_out(intake: Arc<Intake>) {
 /// Hands out what is to be tried again when it is due, and the rest when it is time to take nothing more.
 pub(super) async fn try_again(intake: Arc<Intake>, quiet: CancellationToken) {
     while !quiet.is_cancelled() {
-        let next = intake.begin_again(Some(Instant::now())).unwrap_or_else(|| Instant::now() + YEAR);
+        let (due, next) = intake.due(Some(Instant::now()));
+        let next = next.unwrap_or_else(|| Instant::now() + YEAR);
         tokio::select! {
             () = quiet.cancelled() => {}
-            () = intake.failed.notified() => {}
-            () = tokio::time::sleep_until(next) => {}
+            tokens = intake.pace.take(due), if due > 0 => intake.begin_again(tokens),
+            () = intake.failed.notified(), if due == 0 => {}
+            () = tokio::time::sleep_until(next), if due == 0 => {}
         }
     }
     intake.close();
-    intake.begin_again(None);
+    while let (left @ 1.., _) = intake.due(None) {
+        let tokens = intake.pace.take(left).await;
+        intake.begin_again(tokens);
+    }
 }
 
 /// Tells of dropped messages, not too often.
@@ -290,6 +311,7 @@ impl Loan {
                 intake.permits.add_permits(1);
             }
             Outcome::Again { after } => {
+                intake.pace.put_back(1);
                 intake.retry(message.clone(), self.past.take().unwrap_or_default(), after);
             }
             Outcome::Retry { after, trouble, succeeded } => {

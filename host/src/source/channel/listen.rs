@@ -92,6 +92,7 @@ pub(super) async fn run(intake: Arc<Intake>, subscription: Subscription) {
             Ok(wire) => {
                 if let Some(since) = gap.take() {
                     event::channel_gap(&subscription.shown, since.elapsed());
+                    intake.pace.restart();
                 }
                 wire.attend().await
             }

@@ -90,7 +90,7 @@ async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Res
     let first = lane.tail();
     let read = read_page(shared, lane, first, permits, why).await;
     let found = read.as_ref().map_or(0, |page| page.as_ref().map_or(0, |(_, items)| items.len()));
-    shared.flow.release(permits - found);
+    shared.flow.unused(permits - found);
     match read? {
         Some((first, items)) => {
             hand_on(shared, lane.append_from(first, items), why).await;
@@ -149,8 +149,8 @@ async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), Re
     while !seqs.is_empty() && !shared.shutdown.quiet().is_cancelled() {
         let permits = page(shared).await;
         let rest = seqs.split_off(permits.min(seqs.len()));
-        let items = read_parked(shared, lane, &slow, seqs).await.inspect_err(|_| shared.flow.release(permits))?;
-        shared.flow.release(permits - items.len());
+        let items = read_parked(shared, lane, &slow, seqs).await.inspect_err(|_| shared.flow.unused(permits))?;
+        shared.flow.unused(permits - items.len());
         hand_on(shared, lane.append_parked(items), Why::Adopted).await;
         seqs = rest;
     }
@@ -169,7 +169,5 @@ async fn read_parked(shared: &Shared, lane: &Lane, slow: &str, seqs: Vec<u64>) -
 
 /// Permits for one page: one at least, more if they are free.
 pub(in crate::source) async fn page(shared: &Shared) -> usize {
-    shared.flow.room().await;
-    shared.flow.acquire(1).await;
-    1 + shared.flow.acquire_free(PAGE - 1)
+    shared.flow.page(PAGE).await
 }

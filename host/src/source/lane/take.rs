@@ -23,7 +23,7 @@ pub(in crate::source) const BLOCK: u64 = 1;
 /// The same where there are fewer permits than takers, which then take turns.
 pub(in crate::source) const SHORT_BLOCK: f64 = 0.02;
 /// How often an item is looked for where the server does not let us wait for it.
-const POLL: Duration = Duration::from_millis(50);
+pub(in crate::source) const POLL: Duration = Duration::from_millis(50);
 /// A server that has not answered by then is taken for dead.
 const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 /// After a round of more bytes than that, the next one asks for a single message: the next may be as long.
@@ -38,19 +38,26 @@ pub(in crate::source) async fn run(shared: Arc<Shared>, content: Content) {
 
 async fn take(shared: &Arc<Shared>, content: Content) {
     let mut backoff = Backoff::new();
+    let mut away = false;
     while !shared.shutdown.quiet().is_cancelled() {
         // Messages of another term are told from these by their lane.
         let opened = shared.shutdown.quiet().run_until_cancelled(shared.flow.opened()).await;
         let Some(term) = opened else { break };
         match connect(shared).await {
             Ok(connection) => {
+                if std::mem::replace(&mut away, true) {
+                    shared.flow.pace.restart();
+                }
                 let mut taker = Taker::new(shared, content, connection, term);
                 match taker.register().await {
                     Ok(()) => taker.run(&mut backoff).await,
                     Err(error) => shared.failed(&error).await,
                 }
             }
-            Err(error) => shared.failed(&error).await,
+            Err(error) => {
+                away = true;
+                shared.failed(&error).await;
+            }
         }
         if !shared.shutdown.quiet().is_cancelled() {
             shared.pause(backoff.next()).await;
@@ -116,10 +123,10 @@ impl<'a> Taker<'a> {
             let permits = self.shared.flow.permits(self.shared.ticket(), self.want);
             let Some(permits) = self.shared.shutdown.quiet().run_until_cancelled(permits).await else { break };
             if !self.shared.flow.is_term(self.term) {
-                self.shared.flow.release(permits);
+                self.shared.flow.unused(permits);
                 break;
             }
-            match self.round(permits).await {
+            match self.step(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
                     // Others need not wait for a queue that cannot be taken from.
@@ -151,29 +158,43 @@ impl<'a> Taker<'a> {
         self.shared.shutdown.track_until_stop(rest);
     }
 
-    /// One round trip: renews the lease, waits for a message, takes as many more as are there.
-    async fn round(&mut self, permits: usize) -> Result<(), Trouble> {
+    async fn step(&mut self, permits: usize) -> Result<(), Trouble> {
+        let taken = self.round(permits).await?;
+        if taken == 0 && self.shared.flow.pace.is_set() {
+            // Holding neither permits nor tokens, which others can use meanwhile.
+            while !self.wait_for_item().await.map_err(Trouble::Broken)? && self.may_wait() {}
+        }
+        Ok(())
+    }
+
+    fn may_wait(&self) -> bool {
+        !self.shared.shutdown.quiet().is_cancelled() && self.shared.flow.is_term(self.term) && !self.lane.is_lost()
+    }
+
+    /// One round trip: renews the lease, waits for a message unless there is a pace to keep, takes as many more as are there.
+    /// Tells how many were taken.
+    async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
         let sent = Instant::now();
         let replied = self.ask(permits).await;
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
-        let replies = replied.inspect_err(|_| self.shared.flow.release(permits)).map_err(Trouble::Broken)?;
+        let replies = replied.inspect_err(|_| self.shared.flow.unused(permits)).map_err(Trouble::Broken)?;
         if stale && self.shared.link.connector.may_have_moved() {
-            self.shared.flow.release(permits);
+            self.shared.flow.unused(permits);
             return Err(Trouble::Broken(outlasted()));
         }
         if registered_anew(&replies) || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
-            self.shared.flow.release(permits);
+            self.shared.flow.unused(permits);
             return Err(Trouble::Lost);
         }
         let refused = server_error(&replies);
-        self.accept(replies, permits).await.map_err(Trouble::Broken)?;
+        let taken = self.accept(replies, permits).await.map_err(Trouble::Broken)?;
         match refused {
             Some(error) if self.shared.link.connector.is_lost(&error) => Err(Trouble::Broken(error)),
             Some(error) => Err(Trouble::Refused(error)),
             None => {
                 self.shared.healthy();
-                Ok(())
+                Ok(taken)
             }
         }
     }
@@ -199,23 +220,25 @@ impl<'a> Taker<'a> {
     /// The same where a script takes, which cannot wait: any error may hide messages that it has put into the lane.
     async fn ask_claiming(&mut self, permits: usize) -> Result<Vec<Value>, RedisError> {
         let taken = self.take_at_once(permits).await?;
-        if taken.iter().any(is_item) || registered_anew(&taken) {
+        if taken.iter().any(is_item) || registered_anew(&taken) || self.shared.flow.pace.is_set() {
             return Ok(taken);
         }
-        self.wait_for_item().await?;
+        let _there = self.wait_for_item().await?;
         self.take_at_once(permits).await
     }
 
-    /// Waits until there is an item to take, and leaves it where it is.
-    async fn wait_for_item(&mut self) -> Result<(), RedisError> {
+    /// Waits until there is an item to take, and leaves it where it is. False when there is none yet.
+    async fn wait_for_item(&mut self) -> Result<bool, RedisError> {
         let mut wait = redis::cmd("BLMOVE");
         // From one end of a list to the same end of the same list: nothing moves.
         wait.arg(&*self.from).arg(&*self.from).arg(self.end).arg(self.end).arg(self.block());
         match within(wait.query_async::<Value>(&mut self.connection.redis)).await {
-            Err(refused) if !refused.is_io_error() => self.shared.pause(POLL).await,
-            waited => drop(waited?),
+            Err(refused) if !refused.is_io_error() => {
+                self.shared.pause(POLL).await;
+                Ok(true)
+            }
+            waited => Ok(is_item(&waited?)),
         }
-        Ok(())
     }
 
     /// What claims, where taking is not enough.
@@ -253,8 +276,11 @@ impl<'a> Taker<'a> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         self.announce(&mut pipe);
-        pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT").arg(self.block());
-        for _ in 1..want {
+        let waits = !self.shared.flow.pace.is_set();
+        if waits {
+            pipe.cmd("BLMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT").arg(self.block());
+        }
+        for _ in usize::from(waits)..want {
             pipe.cmd("LMOVE").arg(&*self.from).arg(&*self.lane.key).arg(self.end).arg("RIGHT");
         }
         pipe
@@ -275,25 +301,25 @@ impl<'a> Taker<'a> {
 
     /// Hands on what was taken, and gives back the permits that were not used. An error means that what lies in the lane
     /// could not be read whole.
-    async fn accept(&mut self, replies: Vec<Value>, permits: usize) -> Result<(), RedisError> {
+    async fn accept(&mut self, replies: Vec<Value>, permits: usize) -> Result<usize, RedisError> {
         let bulk = |reply| match reply {
             Value::BulkString(bytes) => Some(bytes),
             _ => None,
         };
         let items: Vec<Vec<u8>> = replies.into_iter().skip(1).filter_map(bulk).collect();
         let taken = items.len();
-        self.shared.flow.release(permits.saturating_sub(taken));
+        self.shared.flow.unused(permits.saturating_sub(taken));
         self.adapt(taken, permits);
         if taken == 0 {
-            return Ok(());
+            return Ok(0);
         }
         let bytes: usize = items.iter().map(Vec::len).sum();
         if bytes > LARGE {
             self.want = 1;
         }
-        let read = self.read(items).await.inspect_err(|_| self.shared.flow.release(taken))?;
+        let read = self.read(items).await.inspect_err(|_| self.shared.flow.unused(taken))?;
         (self.shared.start)(self.lane.append(read));
-        Ok(())
+        Ok(taken)
     }
 
     async fn read(&mut self, items: Vec<Vec<u8>>) -> Result<Vec<Item>, RedisError> {

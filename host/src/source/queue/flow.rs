@@ -1,6 +1,7 @@
 //! How much of one source may be in flight, over all of its queues, and which queue goes first.
 
 use super::turns::Turns;
+use crate::source::{Opening, pace::Pace};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -24,6 +25,8 @@ pub(in crate::source) struct Flow {
     /// Messages that may be taken and not settled in Redis at any time: what a crash repeats at most.
     pub(in crate::source) in_flight: usize,
     permits: Semaphore,
+    /// How fast they may be taken.
+    pub(in crate::source) pace: Pace,
     /// Connections that wait for messages, each with a permit in its hand.
     takers: AtomicUsize,
     pub(in crate::source) turns: Turns,
@@ -34,10 +37,12 @@ pub(in crate::source) struct Flow {
 }
 
 impl Flow {
-    pub(in crate::source) fn new(in_flight: usize, turns: Turns) -> Self {
+    pub(in crate::source) fn new(opening: &Opening, turns: Turns) -> Self {
+        let in_flight = opening.config.in_flight;
         Self {
             in_flight,
             permits: Semaphore::new(in_flight),
+            pace: Pace::new(opening),
             takers: AtomicUsize::new(0),
             turns,
             bytes: AtomicUsize::new(0),
@@ -142,12 +147,29 @@ impl Flow {
             self.opened().await;
             self.turns.wait(ticket).await;
             self.room().await;
-            let permits = self.free_permits(want).await;
+            let permits =
+                if self.pace.is_set() { self.paced_permits(want).await } else { self.free_permits(want).await };
             if self.is_open() && self.turns.is_on(ticket) {
                 return permits;
             }
-            self.release(permits);
+            self.unused(permits);
         }
+    }
+
+    /// Permits for one page of what lies in a lane already: one at least, more if they are free.
+    pub(in crate::source) async fn page(&self, most: usize) -> usize {
+        self.room().await;
+        self.paced_permits(most).await
+    }
+
+    /// Permits that have their tokens. One is in hand before tokens are waited for, so that none are held while the node is
+    /// busy, and not more, so that nobody waits for permits that wait for tokens.
+    async fn paced_permits(&self, want: usize) -> usize {
+        self.acquire(1).await;
+        let tokens = self.pace.take(want).await;
+        let permits = 1 + self.acquire_free(tokens - 1);
+        self.pace.put_back(tokens - permits);
+        permits
     }
 
     async fn free_permits(&self, want: usize) -> usize {
@@ -172,7 +194,13 @@ impl Flow {
         }
     }
 
-    /// So many messages were settled in Redis, or so many permits were not used.
+    /// So many permits were not used.
+    pub(in crate::source) fn unused(&self, count: usize) {
+        self.pace.put_back(count);
+        self.release(count);
+    }
+
+    /// So many messages were settled in Redis.
     pub(in crate::source) fn release(&self, count: usize) {
         self.permits.add_permits(count);
     }

@@ -11,8 +11,11 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use redis::RedisError;
-use std::sync::{Mutex, PoisonError};
+use redis::{RedisError, Value, aio::MultiplexedConnection};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 /// Ids of one command within a script: Lua can unpack a few thousand.
 const CHUNK: usize = 1_000;
@@ -76,6 +79,24 @@ impl Group {
         Ok(())
     }
 
+    /// The last entry that any consumer was given; none when the group is gone.
+    pub(super) async fn delivered(
+        &self,
+        stream: &str,
+        link: &mut MultiplexedConnection,
+    ) -> Result<Option<String>, RedisError> {
+        let told = redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async::<Vec<HashMap<String, Value>>>(link).await;
+        let groups = match told {
+            Err(error) if is_gone(&error) => return Ok(None),
+            told => told?,
+        };
+        let text = |group: &HashMap<String, Value>, key| {
+            group.get(key).cloned().and_then(|value| redis::from_redis_value::<String>(value).ok())
+        };
+        let own = groups.iter().find(|group| text(group, "name").as_deref() == Some(&*self.name));
+        Ok(own.and_then(|group| text(group, "last-delivered-id")))
+    }
+
     /// Where it begins. A group for new entries that has vanished goes on behind what was read of it, as everything that
     /// was added since then is new; unless the stream itself is another one by now.
     async fn start(&self, shared: &Shared) -> Result<String, RedisError> {
@@ -121,7 +142,7 @@ async fn newest(shared: &Shared) -> Result<Option<Id>, RedisError> {
     let mut link = shared.link().await?;
     let mut info = redis::cmd("XINFO");
     info.arg("STREAM").arg(&*shared.keys.list);
-    let told = info.query_async::<std::collections::HashMap<String, redis::Value>>(&mut link).await;
+    let told = info.query_async::<HashMap<String, Value>>(&mut link).await;
     match told {
         Err(error) if is_gone(&error) => Ok(None),
         told => {

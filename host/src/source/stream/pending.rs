@@ -49,7 +49,7 @@ impl Rest {
         let shared = Arc::clone(&self.member.shared);
         let read = self.read(permits, why).await;
         let used = read.as_ref().map_or(0, |page| page.as_ref().map_or(0, |page| page.items.len()));
-        shared.flow.release(permits - used);
+        shared.flow.unused(permits - used);
         let Some(page) = read? else {
             self.lane.lose();
             return Ok(0);

@@ -93,7 +93,7 @@ async fn drain(member: Member, mut prey: Prey) {
 async fn page(prey: &mut Prey, rest: &mut Rest, told: &mut bool) -> Result<bool, RedisError> {
     let flow = Arc::clone(&rest.member.shared.flow);
     let permits = recover::page(&rest.member.shared).await;
-    let claimed = prey.claim(rest, permits).await.inspect_err(|_| flow.release(permits))?;
+    let claimed = prey.claim(rest, permits).await.inspect_err(|_| flow.unused(permits))?;
     if claimed > 0 && !std::mem::replace(told, true) {
         prey.tell(rest, claimed);
     }

@@ -13,7 +13,7 @@ use crate::{
             Content, Lane,
             register::Register,
             settle,
-            take::{BLOCK, Connection, SHORT_BLOCK, Trouble, connect, outlasted, within},
+            take::{BLOCK, Connection, POLL, SHORT_BLOCK, Trouble, connect, outlasted, within},
         },
         script::is_full,
     },
@@ -29,11 +29,18 @@ pub(super) async fn run(member: Member) {
     let shared = &member.shared;
     shared.flow.join();
     let mut backoff = Backoff::new();
+    let mut away = false;
     while !shared.shutdown.quiet().is_cancelled() {
         match Taker::open(&member).await {
-            Ok(mut taker) => taker.run(&mut backoff).await,
+            Ok(mut taker) => {
+                if away {
+                    shared.flow.pace.restart();
+                }
+                taker.run(&mut backoff).await;
+            }
             Err(error) => shared.failed(&error).await,
         }
+        away = true;
         if !shared.shutdown.quiet().is_cancelled() {
             shared.pause(backoff.next()).await;
         }
@@ -86,7 +93,7 @@ impl<'a> Taker<'a> {
             // Waiting for a turn or for permits loses nothing, and may take long.
             let permits = shared.flow.permits(shared.ticket(), self.want);
             let Some(permits) = shared.shutdown.quiet().run_until_cancelled(permits).await else { break };
-            match self.round(permits).await {
+            match self.step(permits).await {
                 Ok(()) => backoff.reset(),
                 Err(Trouble::Refused(error)) => {
                     let healed = group::is_gone(&error) && group.create(shared).await.is_ok();
@@ -116,33 +123,63 @@ impl<'a> Taker<'a> {
         self.lane.close();
     }
 
-    /// One round trip: renews the lease, waits for an entry, takes as many more as are there.
-    async fn round(&mut self, permits: usize) -> Result<(), Trouble> {
+    async fn step(&mut self, permits: usize) -> Result<(), Trouble> {
+        let shared = &self.member.shared;
+        if self.round(permits).await? == 0 && shared.flow.pace.is_set() {
+            // Holding neither permits nor tokens, which others can use meanwhile.
+            while !self.wait_for_entry().await.map_err(Trouble::Broken)?
+                && !shared.shutdown.quiet().is_cancelled()
+                && !self.lane.is_lost()
+            {}
+        }
+        Ok(())
+    }
+
+    /// Waits until there is an entry that the group was not given; false when there is none yet.
+    async fn wait_for_entry(&mut self) -> Result<bool, RedisError> {
+        let stream = &*self.member.shared.keys.list;
+        let mut link = self.member.shared.link().await?;
+        let Some(last) = self.member.group.delivered(stream, &mut link).await? else { return Ok(true) };
+        let mut wait = redis::cmd("XREAD");
+        wait.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK * 1_000).arg("STREAMS").arg(stream).arg(last);
+        match within(wait.query_async::<Value>(&mut self.connection.redis)).await {
+            Err(refused) if !refused.is_io_error() => {
+                // What is wrong is told by the next round.
+                self.member.shared.pause(POLL).await;
+                Ok(true)
+            }
+            waited => Ok(!matches!(waited?, Value::Nil)),
+        }
+    }
+
+    /// One round trip: renews the lease, waits for an entry unless there is a pace to keep, takes as many more as are there.
+    /// Tells how many were taken.
+    async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
         let flow = Arc::clone(&self.member.shared.flow);
         let sent = Instant::now();
         let replied = self.ask(permits).await;
         // A frozen process may read an old reply long after others have taken its entries over.
         let stale = sent.elapsed() > self.member.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
-        let (registered_anew, reply) = replied.inspect_err(|_| flow.release(permits)).map_err(Trouble::Broken)?;
+        let (registered_anew, reply) = replied.inspect_err(|_| flow.unused(permits)).map_err(Trouble::Broken)?;
         if stale && self.member.shared.link.connector.may_have_moved() {
-            flow.release(permits);
+            flow.unused(permits);
             return Err(Trouble::Broken(outlasted()));
         }
         if registered_anew || self.lane.is_lost() || (stale && !self.is_still_ours().await) {
-            flow.release(permits);
+            flow.unused(permits);
             return Err(Trouble::Lost);
         }
         if let Value::ServerError(error) = reply {
-            flow.release(permits);
+            flow.unused(permits);
             let error = RedisError::from(error);
             let lost = self.member.shared.link.connector.is_lost(&error);
             return Err(if lost { Trouble::Broken(error) } else { Trouble::Refused(error) });
         }
-        let told = entry::read(reply).inspect_err(|_| flow.release(permits));
+        let told = entry::read(reply).inspect_err(|_| flow.unused(permits));
         let taken = self.accept(told.map_err(|error| Trouble::Broken(error.into()))?, permits);
         self.want = flow.next_want(self.want, permits, taken);
         self.member.shared.healthy();
-        Ok(())
+        Ok(taken)
     }
 
     /// Whether the consumer had to be registered anew, and the answer to the reading.
@@ -167,7 +204,10 @@ impl<'a> Taker<'a> {
         pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(self.lane.register().to_string());
         let seconds = if shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK };
         pipe.cmd("XREADGROUP").arg("GROUP").arg(group.name()).arg(&self.consumer).arg("COUNT").arg(count);
-        pipe.arg("BLOCK").arg((seconds * 1000.0) as u64).arg("STREAMS").arg(&*keys.list).arg(">");
+        if !shared.flow.pace.is_set() {
+            pipe.arg("BLOCK").arg((seconds * 1000.0) as u64);
+        }
+        pipe.arg("STREAMS").arg(&*keys.list).arg(">");
         pipe
     }
 
@@ -182,7 +222,7 @@ impl<'a> Taker<'a> {
     fn accept(&mut self, told: Vec<Told>, permits: usize) -> usize {
         let Member { shared, group } = self.member;
         let taken = told.len();
-        shared.flow.release(permits.saturating_sub(taken));
+        shared.flow.unused(permits.saturating_sub(taken));
         if let Some(last) = told.last().and_then(|told| Id::parse(&told.id)) {
             self.read_to = Some(last);
             group.reached(last);

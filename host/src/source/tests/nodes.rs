@@ -117,6 +117,7 @@ pub(in crate::source) fn pipeline_of(from: config::From, in_flight: usize) -> co
         filters: Vec::new(),
         publish: Vec::new(),
         in_flight,
+        rate: None,
         take: config::Take::Oldest,
         backlog: None,
         order: None,
