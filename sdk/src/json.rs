@@ -1,6 +1,6 @@
 //! Editing JSON by path, by splicing bytes: no document is built, what is not edited keeps its bytes.
 //!
-//! A path is keys with dots between them, and `[]` for every element of an array or every member of an object:
+//! A path is keys with dots between them, and `[]`, or `[*]`, for every element of an array or every member of an object:
 //! `user.email`, `items[].ip`, `users[].address.street`, `[].ip`. A key that holds one of `.`, `[`, `]`, `"` is written like a JSON
 //! string: `"a.b".c`. Keys are compared as text, so `"\u0069p"` in a document is `ip`; where a key occurs more than once, every one
 //! of them is meant.
@@ -152,6 +152,15 @@ impl Paths {
     /// Where `document` is not JSON.
     pub fn set<'d>(&self, document: &'d [u8], value: &'d Json) -> Result<Option<Vec<u8>>, Invalid> {
         edit::Walk::new(document, |_| Edit::Replace(value.clone()), Some(value)).run(&self.root)
+    }
+
+    /// Keeps what a path leads to, with the objects and arrays on the way to it, and removes everything else; `None` if there is
+    /// nothing else. A document that is no object or array is left alone, and so is an array where no path begins with `[]`.
+    ///
+    /// # Errors
+    /// Where `document` is not JSON.
+    pub fn pick(&self, document: &[u8]) -> Result<Option<Vec<u8>>, Invalid> {
+        edit::Walk::new(document, |_| Edit::Keep, None).only().run(&self.root)
     }
 
     /// Every value that a path leads to, in the order in which they stand; a value before those inside of it.

@@ -156,6 +156,15 @@ impl Message {
         Ok(self.take_edited(edited))
     }
 
+    /// Keeps what `paths` lead to in the payload and nothing else, see [`Paths::pick`], and says whether anything changed.
+    ///
+    /// # Errors
+    /// A rejection that names the position if the payload is not JSON.
+    pub fn pick(&mut self, paths: &Paths) -> Result<bool> {
+        let edited = paths.pick(&self.payload).map_err(misread)?;
+        Ok(self.take_edited(edited))
+    }
+
     fn take_edited(&mut self, edited: Option<Vec<u8>>) -> bool {
         let changed = edited.is_some();
         if let Some(payload) = edited {

@@ -13,11 +13,19 @@ pub(super) struct Walk<'d, F> {
     judge: F,
     /// What members that a path names but the document lacks are created with.
     missing: Option<&'d Json>,
+    /// What no path leads to goes.
+    only: bool,
 }
 
 impl<'d, F: FnMut(Found<'d>) -> Edit> Walk<'d, F> {
     pub(super) fn new(document: &'d [u8], judge: F, missing: Option<&'d Json>) -> Self {
-        Self { scan: Scanner::new(document), splice: Splice { document, out: Vec::new(), taken: 0 }, judge, missing }
+        let splice = Splice { document, out: Vec::new(), taken: 0 };
+        Self { scan: Scanner::new(document), splice, judge, missing, only: false }
+    }
+
+    /// The same walk, which takes away what no path leads to.
+    pub(super) fn only(self) -> Self {
+        Self { only: true, ..self }
     }
 
     /// The edited document, if any edit was made.
@@ -89,6 +97,11 @@ impl<'d, F: FnMut(Found<'d>) -> Edit> Walk<'d, F> {
     fn entry(&mut self, node: Option<&Node>, start: usize, row: &mut Row) -> Result<(), Invalid> {
         match node {
             Some(Node { path: Some(path), .. }) => return self.found(*path, node, start, row),
+            _ if self.only && !self.leads_on(node) => {
+                self.scan.skip()?;
+                self.remove(start, row);
+                return Ok(());
+            }
             Some(node) => {
                 self.keep(start, row);
                 self.inside(node)?;
@@ -100,6 +113,15 @@ impl<'d, F: FnMut(Found<'d>) -> Edit> Walk<'d, F> {
         }
         row.kept = Some(self.scan.at());
         Ok(())
+    }
+
+    /// Whether paths lead into the value that comes next.
+    fn leads_on(&mut self, node: Option<&Node>) -> bool {
+        match (self.scan.next(), node) {
+            (b'{', Some(_)) => true,
+            (b'[', Some(node)) => node.element().is_some(),
+            _ => false,
+        }
     }
 
     /// Has the value judged that a path leads to.
@@ -119,7 +141,7 @@ impl<'d, F: FnMut(Found<'d>) -> Edit> Walk<'d, F> {
             }
             Edit::Keep => {
                 self.keep(start, row);
-                if let Some(node) = node.filter(|node| node.leads_on()) {
+                if let Some(node) = node.filter(|node| node.leads_on() && !self.only) {
                     self.scan.go_back(value);
                     self.inside(node)?;
                 }

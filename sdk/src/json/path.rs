@@ -44,7 +44,7 @@ fn steps(path: &str) -> Result<Vec<Step>, &'static str> {
     let mut steps = Vec::new();
     let mut rest = path;
     loop {
-        let (step, after) = match rest.strip_prefix("[]") {
+        let (step, after) = match rest.strip_prefix("[]").or_else(|| rest.strip_prefix("[*]")) {
             Some(after) => (Step::Each, after),
             None if steps.is_empty() => key(rest)?,
             None => key(rest.strip_prefix('.').ok_or("after a key come `.` and a key, `[]`, or the end")?)?,
@@ -94,6 +94,7 @@ mod tests {
         assert_eq!(keys("user.email"), [key("user"), key("email")]);
         assert_eq!(keys("items[].ip"), [key("items"), Step::Each, key("ip")]);
         assert_eq!(keys("[][].x y*"), [Step::Each, Step::Each, key("x y*")]);
+        assert_eq!(keys("items[*].ip"), keys("items[].ip"));
         assert_eq!(keys(r#""a.b"."\u0063[]"[]"#), [key("a.b"), key("c[]"), Step::Each]);
     }
 

@@ -73,6 +73,24 @@ fn setting_replaces_or_creates() {
 }
 
 #[test]
+fn picking_keeps_what_paths_lead_to_and_nothing_else() {
+    let picked = |document: &str, paths: &[&str]| {
+        let edited = Paths::new(paths).unwrap().pick(document.as_bytes()).unwrap();
+        edited.map_or_else(|| "as it was".into(), |edited| String::from_utf8(edited).unwrap())
+    };
+    let document =
+        r#"{"id": 7, "user": {"name": "A", "ip": "1"}, "items": [{"sku": 1, "n": 2}, 3, {"n": [4]}], "x": {}}"#;
+    assert_eq!(picked(document, &["id", "user.name"]), r#"{"id": 7, "user": {"name": "A"}}"#);
+    assert_eq!(picked(document, &["items[].sku"]), r#"{"items": [{"sku": 1}, {}]}"#);
+    assert_eq!(picked(document, &["user", "user.ip", "x.y"]), r#"{"user": {"name": "A", "ip": "1"}, "x": {}}"#);
+    assert_eq!(picked(document, &["id.x", "none"]), "{}");
+    assert_eq!(picked(document, &["[]"]), "as it was");
+    assert_eq!(picked(r#"[{"a":1,"b":2},[],"c"]"#, &["[].a"]), r#"[{"a":1}]"#);
+    assert_eq!((picked("[1]", &["a"]), picked("1", &["a"])), ("as it was".into(), "as it was".into()));
+    assert!(Paths::new(["a"]).unwrap().pick(br#"{"a":1,"b":[}"#).is_err());
+}
+
+#[test]
 fn found_values_are_as_written() {
     let document = br#"{"n":1e400, "s":"\ud83d\ude00", "o":{"n": [ 1 ]}}"#;
     let found = Paths::new(["o", "n", "o.n", "s"]).unwrap().find(document).unwrap();
