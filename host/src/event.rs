@@ -272,10 +272,11 @@ pub(crate) fn store_evicted(sampler: &Sampler, plugin: &str, evicted: u64) {
 }
 
 /// Redis does not do what a plugin's store asks of it.
-pub(crate) fn store_away(plugin: &str, url: &str, cause: &(dyn Error + 'static), advice: &str) {
+pub(crate) fn store_away(plugin: &str, url: &str, keys: &str, cause: &(dyn Error + 'static), advice: &str) {
     warn!(
         plugin,
         redis = url,
+        keys,
         error = cause,
         "the plugin's store does not answer; its lookups fail meanwhile: {advice}"
     );

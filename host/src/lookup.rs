@@ -8,11 +8,14 @@ mod patience;
 mod shelf;
 mod sql;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use crate::request::Failure;
 pub use patience::Patience;
 pub use sql::{Rows, Value};
+pub use tally::Tally;
 
 use crate::{config, connection::Connector};
 use arc_swap::ArcSwap;
@@ -30,23 +33,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls of all plugins with lookups that may be under way at once: half of the instances that there are.
 const ROOM: usize = 500;
-
-/// Why a lookup has no answer.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Failure {
-    /// The operator did not grant it.
-    #[error("{0}")]
-    Denied(String),
-    /// It cannot be asked like this.
-    #[error("{0}")]
-    Invalid(String),
-    /// No answer, or none in time; another time there may be one.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The question or the answer is longer than the operator allows.
-    #[error("{0}")]
-    TooLarge(String),
-}
 
 /// What all plugins of a node share; cheap to clone.
 #[derive(Clone)]
@@ -105,7 +91,14 @@ impl Lookups {
             config::Store::Memory => Store::Memory(self.memory(plugin)),
             config::Store::Redis => Store::redis(self.0.redis.as_ref(), plugin),
         };
-        Access { store, bounds: settings.bounds, sql: settings.sql.clone(), wait: settings.wait, lookups: self.clone() }
+        Access {
+            plugin: Arc::clone(plugin),
+            store,
+            bounds: settings.bounds,
+            sql: settings.sql.clone(),
+            wait: settings.wait,
+            lookups: self.clone(),
+        }
     }
 
     fn memory(&self, plugin: &Arc<str>) -> Arc<Memory> {
@@ -128,6 +121,7 @@ impl fmt::Debug for Lookups {
 
 /// What one version of a plugin may look up.
 pub struct Access {
+    plugin: Arc<str>,
     store: Store,
     bounds: config::StoreBounds,
     sql: Vec<config::SqlGrant>,
@@ -143,6 +137,11 @@ pub struct Turn {
 }
 
 impl Access {
+    /// Whose it is.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// Waits until one more call may be under way, before anything is spent on it.
     pub async fn turn(&self) -> Turn {
         // The semaphore is never closed, so there is always a permit in the end.
@@ -223,7 +222,7 @@ impl Access {
         }
         let databases = self.lookups.0.databases.load_full();
         let Some(asked) = databases.get(database) else {
-            return Err(Failure::Unavailable(format!("there is no database `{database}` any more")));
+            return Err(Failure::Unreachable(format!("there is no database `{database}` any more")));
         };
         let write = granted().any(|grant| grant.write);
         asked.query(patience, write, statement, params).await

@@ -80,7 +80,7 @@ impl Counters {
             ),
             denied: counter(
                 "gristmill_plugin_denials_total",
-                "Requests of a plugin that were not granted.",
+                "Requests and lookups of a plugin that were not granted.",
                 &["plugin"],
             ),
             versions: counter(

@@ -91,19 +91,19 @@ impl RedisValue {
     }
 }
 
-/// Why there is no reply.
+/// Why there is no reply to a request, or no answer to a lookup.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Failure {
     /// The operator did not grant it.
     #[error("{0}")]
     Denied(String),
-    /// The request cannot be sent as it is.
+    /// It cannot be sent or asked as it is.
     #[error("{0}")]
     Invalid(String),
-    /// No connection, a broken one, or no reply in time.
+    /// No connection, a broken one, or no answer in time; another time there may be one.
     #[error("{0}")]
     Unreachable(String),
-    /// The response is longer than the operator allows.
+    /// The answer, or the question, is longer than the operator allows.
     #[error("{0}")]
     TooLarge(String),
 }

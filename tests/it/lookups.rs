@@ -5,7 +5,7 @@ mod sql;
 use crate::jobs::{SOON, nothing_is_left, pipeline};
 use gristmill_tests::{Dead, Mill, eventually, holds_for};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 /// A mill whose jobs go through the guest `lookups` in this mode, with further keys of its table and tables behind it.
 pub(crate) fn looking(mode: &str, keys: &str, tables: &str) -> Mill {
@@ -56,6 +56,54 @@ fn without_the_grant_every_step_is_denied() {
         assert!(answer["denied"].as_str().is_some_and(|why| why.contains("allow_store")), "{answer}");
     }
     assert!(mill.redis.keys("gristmill:store:*").is_empty());
+}
+
+/// What `gristmill status` says of the guest, once it has told of so many lookups.
+fn used(mill: &Mill, lookups: u64) -> Value {
+    eventually(SOON, "all are counted", || {
+        let said = mill.run(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&said.stdout).ok()?;
+        let plugin = status["plugins"].as_array()?.iter().find(|plugin| plugin["name"] == "lookups")?;
+        (plugin["lookups"] == lookups).then(|| plugin.clone())
+    })
+}
+
+#[test]
+fn what_a_plugin_looks_up_how_long_it_waits_and_what_fails_is_told() {
+    // Takes every connection and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u@{}/shop?sslmode=disable", silent.local_addr().unwrap());
+    let keys = "allow_store = \"redis\"\nallow_sql = [\"shop\"]\nwait = \"10s\"\nstore = { value_kib = 1 }";
+    let mill = looking("ask", keys, &format!("[database.shop]\nurl = \"{url}\"\ntimeout = \"200ms\"\n"));
+    let _node = mill.node();
+    assert_eq!(answers(&mill, &steps()).len(), 7);
+    let query = |database: &str| json!({"query": {"database": database, "statement": "SELECT 1"}});
+    let asked = json!([{"get": {"key": ""}}, {"fill": {"key": "k", "bytes": 2000}}, query("other"), query("shop"),
+        query("shop"), query("shop")]);
+    assert_eq!(answers(&mill, &asked).len(), 6);
+
+    let used = used(&mill, 13);
+    let failures = json!({"denied": 1, "invalid": 1, "too-large": 1, "unavailable": 3});
+    assert_eq!(used["lookup_failures"], failures, "{used}");
+    let seconds = |what: &str| used[what].as_f64().unwrap();
+    assert!(seconds("lookup_seconds") >= 0.6 && seconds("suspended_seconds") >= 0.6, "{used}");
+    assert!(seconds("cpu_seconds") < 0.6, "waiting is no computing: {used}");
+
+    let (digest, metrics) = (used["digest"].as_str().unwrap(), crate::status::get(&mill, "/metrics"));
+    for (name, labels, count) in [
+        ("lookups", "", 13),
+        ("lookup_failures", ",failure=\"denied\"", 1),
+        ("lookup_failures", ",failure=\"unavailable\"", 3),
+    ] {
+        let line = format!("gristmill_plugin_{name}_total{{digest=\"{digest}\"{labels},plugin=\"lookups\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    assert!(metrics.contains("gristmill_plugin_denials_total{plugin=\"lookups\"} 1\n"), "{metrics}");
+    let page = mill.run(&["status"]).stdout;
+    assert!(
+        page.contains("13 lookups in ") && page.contains("s, 1 denied, 1 invalid, 1 too-large, 3 unavailable"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn ask(mill: &Mill, request: &str) -> String {
     answer
 }
 
-fn get(mill: &Mill, path: &str) -> String {
+pub(crate) fn get(mill: &Mill, path: &str) -> String {
     ask(mill, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
 }
 

@@ -3,12 +3,13 @@
 use super::Window;
 use crate::{
     metrics::{self, Family},
-    plugin::Usage,
+    plugin::{Usage, Version},
 };
+use std::sync::Arc;
 
 type Read = fn(&Usage) -> f64;
 
-const COUNTERS: [(&str, &str, Read); 10] = [
+const COUNTERS: [(&str, &str, Read); 12] = [
     ("gristmill_plugin_calls_total", "Calls with a message.", |usage| usage.calls as f64),
     ("gristmill_plugin_faults_total", "Calls that the plugin ended with retry or reject.", |usage| usage.faults as f64),
     ("gristmill_plugin_broken_total", "Calls that ended in a trap or at a limit.", |usage| usage.broken as f64),
@@ -25,12 +26,30 @@ const COUNTERS: [(&str, &str, Read); 10] = [
     ("gristmill_plugin_request_seconds_total", "Time that those requests took, added up.", |usage| {
         usage.request_time.as_secs_f64()
     }),
+    ("gristmill_plugin_lookups_total", "What it looked up in its store and in databases.", |usage| {
+        usage.lookups.asked as f64
+    }),
+    ("gristmill_plugin_lookup_seconds_total", "Time that those lookups took, added up.", |usage| {
+        usage.lookups.time.as_secs_f64()
+    }),
 ];
 
 const GAUGES: [(&str, &str, Read); 1] =
     [("gristmill_plugin_memory_peak_bytes", "The largest linear memory that one instance has had.", |usage| {
         usage.memory_peak as f64
     })];
+
+/// Lookups without an answer, by the reason.
+fn lookup_failures(versions: &[Arc<Version>]) -> Family {
+    let mut family = Family::counter("gristmill_plugin_lookup_failures_total", "Lookups that had no answer.");
+    for version in versions {
+        for (failure, count) in version.usage().lookups.failures() {
+            let labels = [("digest", version.digest()), ("failure", failure), ("plugin", version.name())];
+            family.add(&labels, count as f64);
+        }
+    }
+    family
+}
 
 /// Everything there is to scrape.
 pub(super) fn exposition(window: &Window) -> Vec<u8> {
@@ -43,5 +62,6 @@ pub(super) fn exposition(window: &Window) -> Vec<u8> {
     };
     let counters = COUNTERS.into_iter().map(|(name, help, read)| fill(Family::counter(name, help), read));
     let gauges = GAUGES.into_iter().map(|(name, help, read)| fill(Family::gauge(name, help), read));
-    metrics::exposition(counters.chain(gauges).collect())
+    let more = [lookup_failures(&versions)];
+    metrics::exposition(counters.chain(gauges).chain(more).collect())
 }

@@ -6,7 +6,10 @@ use crate::{
     plugin::{Usage, Version},
 };
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// A node at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +80,12 @@ pub struct PluginStatus {
     pub requests: u64,
     /// How long those took, added up, in seconds.
     pub request_seconds: f64,
+    /// What it has looked up in its store and in databases.
+    pub lookups: u64,
+    /// How long those lookups took, added up, in seconds.
+    pub lookup_seconds: f64,
+    /// Those that had no answer, by the reason: denied, invalid, unavailable, too-large.
+    pub lookup_failures: BTreeMap<String, u64>,
 }
 
 impl Status {
@@ -109,7 +118,7 @@ impl PipelineStatus {
 impl PluginStatus {
     fn of(version: &Version) -> Self {
         let Usage { calls, faults, broken, cpu, suspended, bytes_in, bytes_out, .. } = version.usage();
-        let Usage { memory_peak, instances, requests, request_time, .. } = version.usage();
+        let Usage { memory_peak, instances, requests, request_time, lookups, .. } = version.usage();
         Self {
             name: version.name().to_owned(),
             kind: version.title().to_owned(),
@@ -127,6 +136,9 @@ impl PluginStatus {
             instances,
             requests,
             request_seconds: request_time.as_secs_f64(),
+            lookups: lookups.asked,
+            lookup_seconds: lookups.time.as_secs_f64(),
+            lookup_failures: lookups.failures().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         }
     }
 }

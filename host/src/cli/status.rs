@@ -120,7 +120,17 @@ fn describe_plugin(plugin: &PluginStatus, now: SystemTime) -> String {
         age(*since, now),
     )
     .is_ok();
+    if plugin.lookups > 0 {
+        said += &describe_lookups(plugin);
+    }
     said
+}
+
+fn describe_lookups(plugin: &PluginStatus) -> String {
+    let failures = plugin.lookup_failures.iter().filter(|(_, count)| **count > 0);
+    let failures: Vec<String> = failures.map(|(kind, count)| format!("{count} {kind}")).collect();
+    let failures = if failures.is_empty() { "all answered".to_owned() } else { failures.join(", ") };
+    format!("          {} lookups in {:.3} s, {failures}\n", plugin.lookups, plugin.lookup_seconds)
 }
 
 /// How long ago that was, in its largest unit and the one below.
@@ -138,10 +148,10 @@ fn age(since: u64, now: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
-    #[test]
-    fn a_page_tells_what_each_plugin_costs() {
-        let plugin = PluginStatus {
+    fn plugin() -> PluginStatus {
+        PluginStatus {
             name: "anonymize".to_owned(),
             kind: "filter".to_owned(),
             digest: "0123456789ab".to_owned(),
@@ -158,7 +168,14 @@ mod tests {
             instances: 2,
             requests: 0,
             request_seconds: 0.0,
-        };
+            lookups: 0,
+            lookup_seconds: 0.0,
+            lookup_failures: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_page_tells_what_each_plugin_costs() {
         let rate = Some("500/s".to_owned());
         let pipelines = vec![PipelineStatus {
             name: "n".to_owned(),
@@ -173,7 +190,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             started: 100,
             pipelines,
-            plugins: vec![plugin],
+            plugins: vec![plugin()],
         };
         let now = UNIX_EPOCH + Duration::from_secs(100 + 65);
         assert_eq!(
@@ -185,6 +202,20 @@ mod tests {
              0.013 s of processor (12.5 µs each), 0.000 s waiting, 3.0 MiB in, 1.0 MiB out\n          \
              2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n"
         );
+    }
+
+    #[test]
+    fn lookups_are_told_where_there_were_any() {
+        let counted = |failures: &[(&str, u64)]| PluginStatus {
+            lookups: 9,
+            lookup_seconds: 0.25,
+            lookup_failures: failures.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+            ..plugin()
+        };
+        let last = |plugin: &PluginStatus| describe_plugin(plugin, UNIX_EPOCH).lines().last().map(str::to_owned);
+        let failed = counted(&[("denied", 2), ("invalid", 0), ("unavailable", 1)]);
+        assert_eq!(last(&failed).as_deref(), Some("          9 lookups in 0.250 s, 2 denied, 1 unavailable"));
+        assert_eq!(last(&counted(&[])).as_deref(), Some("          9 lookups in 0.250 s, all answered"));
     }
 
     #[test]

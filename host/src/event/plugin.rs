@@ -122,6 +122,12 @@ pub(crate) fn limit_overrun(
     }
 }
 
+/// A plugin wanted to look something up that the operator has not granted it, in the call for the message `id`.
+pub(crate) fn lookup_denied(plugin: &str, id: Option<&str>, why: &str) {
+    COUNTERS.denied.with_label_values(&[plugin]).inc();
+    debug!(plugin, id = id.map(short), why, "a lookup was not granted");
+}
+
 /// A plugin asked for a request that the operator has not granted it.
 pub(crate) fn request_denied(plugin: &str, message: &Message, why: &str) {
     COUNTERS.denied.with_label_values(&[plugin]).inc();

@@ -55,7 +55,7 @@ impl Patience {
     /// What to say where nothing came.
     pub(super) fn late(&self) -> Failure {
         let whole = self.whole.unwrap_or_default();
-        Failure::Unavailable(format!("the lookups of this call took longer than `wait` allows, {whole:?}"))
+        Failure::Unreachable(format!("the lookups of this call took longer than `wait` allows, {whole:?}"))
     }
 }
 

@@ -169,9 +169,10 @@ impl Shelf {
     fn away(&self, error: &RedisError) -> Failure {
         if self.outage.failed(Instant::now()) {
             let advice = self.connector.advice(error, &self.prefix);
-            event::store_away(&self.plugin, self.connector.url(), error, &advice);
+            let keys = format!("{}*", self.prefix);
+            event::store_away(&self.plugin, self.connector.url(), &keys, error, &advice);
         }
-        Failure::Unavailable("Redis does not do what the store asks of it; the log of the node says why".to_owned())
+        Failure::Unreachable("Redis does not do what the store asks of it; the log of the node says why".to_owned())
     }
 }
 

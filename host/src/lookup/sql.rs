@@ -156,7 +156,7 @@ impl Database {
         if self.outage.failed(Instant::now()) {
             event::database_away(&self.name, error);
         }
-        Failure::Unavailable(format!("the database `{}` does not answer; the log of the node says why", self.name))
+        Failure::Unreachable(format!("the database `{}` does not answer; the log of the node says why", self.name))
     }
 
     fn late(&self, patience: &Patience, start: Instant) -> Failure {
@@ -167,7 +167,7 @@ impl Database {
             event::database_slow(&self.name, self.settings.timeout);
         }
         let (name, timeout) = (&self.name, self.settings.timeout);
-        Failure::Unavailable(format!("no answer of the database `{name}` within its timeout of {timeout:?}"))
+        Failure::Unreachable(format!("no answer of the database `{name}` within its timeout of {timeout:?}"))
     }
 }
 

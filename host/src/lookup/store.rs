@@ -135,7 +135,7 @@ impl Store {
 
     fn refuse(&self) -> Failure {
         match self {
-            Self::Nowhere => Failure::Unavailable("there is no Redis here to keep a store in".to_owned()),
+            Self::Nowhere => Failure::Unreachable("there is no Redis here to keep a store in".to_owned()),
             _ => Failure::Denied(
                 "the plugin has no store; `allow_store = \"memory\"` or \"redis\" in its table grants one".to_owned(),
             ),

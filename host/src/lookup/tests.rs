@@ -39,7 +39,7 @@ async fn nothing_is_looked_up_before_the_first_message() {
 #[tokio::test]
 async fn without_a_redis_a_store_in_it_is_unavailable() {
     let access = access(Kind::Redis);
-    assert!(matches!(access.get(&mut access.patience(), "k").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(access.get(&mut access.patience(), "k").await, Err(Failure::Unreachable(_))));
 }
 
 #[tokio::test]

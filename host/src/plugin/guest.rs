@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Isolation,
-    lookup::{Access, Turn},
+    lookup::{Access, Tally, Turn},
     message::{Fault, Message, Verdict},
     request::{Reply, Request},
 };
@@ -149,6 +149,11 @@ impl Guest {
     /// Bytes of linear memory that it has now, and so the most it has had.
     pub(super) fn memory(&self) -> u64 {
         self.store.data().memory.used as u64
+    }
+
+    /// What it has looked up since this was asked last.
+    pub(super) fn take_tally(&mut self) -> Tally {
+        self.store.data_mut().looking.as_mut().map(Looking::take_tally).unwrap_or_default()
     }
 
     /// Whether it may take `message`, which may be the one it has had before.

@@ -1,7 +1,7 @@
 //! One instance that looks things up: what it may, how long it has waited in this call, and what it computes in between.
 
 use super::{clock::Clock, engine::TICK};
-use crate::lookup::{Access, Patience};
+use crate::lookup::{Access, Failure, Patience, Tally};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,16 +14,23 @@ use std::{
 pub(super) struct Looking {
     access: Arc<Access>,
     patience: Patience,
-    /// When the guest got the processor last.
+    /// When the guest got the processor last, or while it waits since when.
     since: Instant,
     /// What it has computed before lookups and was not charged for.
     owed: Duration,
+    tally: Tally,
 }
 
 impl Looking {
     /// For an instance that has no message yet.
     pub(super) fn new(access: &Arc<Access>) -> Self {
-        Self { access: Arc::clone(access), patience: Patience::none(), since: Instant::now(), owed: Duration::ZERO }
+        let (patience, since) = (Patience::none(), Instant::now());
+        Self { access: Arc::clone(access), patience, since, owed: Duration::ZERO, tally: Tally::default() }
+    }
+
+    /// What was looked up since this was asked last.
+    pub(super) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 
     /// A call begins.
@@ -35,15 +42,20 @@ impl Looking {
 
     /// The guest waits from now on; for what, and how long it may.
     pub(super) fn pause(&mut self) -> (Arc<Access>, Patience) {
+        let now = Instant::now();
         // Whole ticks have been charged for as they passed.
-        self.owed += self.since.elapsed().min(TICK);
+        self.owed += now.duration_since(self.since).min(TICK);
+        self.since = now;
+        self.tally.asked += 1;
         (Arc::clone(&self.access), self.patience)
     }
 
-    /// It goes on; whether `clock` has as much left as it owes.
-    pub(super) fn go_on(&mut self, patience: Patience, clock: &Clock) -> bool {
+    /// It goes on with `answer`; whether `clock` has as much left as it owes.
+    pub(super) fn go_on<T>(&mut self, patience: Patience, answer: &Result<T, Failure>, clock: &Clock) -> bool {
+        let now = Instant::now();
+        self.tally.answered(now.duration_since(self.since), answer);
         self.patience = patience;
-        self.since = Instant::now();
+        self.since = now;
         let mut may = true;
         while may && self.owed >= TICK {
             self.owed -= TICK;
@@ -66,7 +78,7 @@ mod tests {
         looking.begin();
         let mut lookup = || {
             let (_, patience) = looking.pause();
-            looking.go_on(patience, &clock)
+            looking.go_on(patience, &Ok(()), &clock)
         };
         assert!((0..100).all(|_| lookup()), "next to nothing was computed");
         let mut computed = 0;
@@ -78,5 +90,21 @@ mod tests {
             }
         }
         assert!((3..=8).contains(&computed), "three ticks and what was begun: {computed}");
+        assert_eq!(looking.take_tally().asked, 100 + computed);
+    }
+
+    #[test]
+    fn what_was_waited_for_is_told_once() {
+        let access = Lookups::alone().access(&Arc::from("p"), &config::Plugin::default().lookups);
+        let mut looking = Looking::new(&Arc::new(access));
+        let (_, patience) = looking.pause();
+        std::thread::park_timeout(TICK);
+        looking.go_on(patience, &Err::<(), _>(Failure::Invalid(String::new())), &Clock::default());
+        let tally = looking.take_tally();
+        assert!(
+            tally.asked == 1 && tally.time >= TICK && tally.failures().any(|told| told == ("invalid", 1)),
+            "{tally:?}"
+        );
+        assert_eq!(looking.take_tally(), Tally::default());
     }
 }

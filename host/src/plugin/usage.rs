@@ -1,6 +1,10 @@
 //! What one version of a plugin has used: each loan of an instance keeps a tally, which is added up when it ends.
 
-use crate::message::{Fault, Message};
+use super::guest::Guest;
+use crate::{
+    lookup::Tally,
+    message::{Fault, Message},
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     future::poll_fn,
@@ -39,6 +43,8 @@ pub struct Usage {
     pub requests: u64,
     /// How long those took, added up.
     pub request_time: Duration,
+    /// What it has looked up; its calls were suspended meanwhile.
+    pub lookups: Tally,
 }
 
 impl Usage {
@@ -66,6 +72,12 @@ impl Usage {
         self.suspended += spent.suspended;
     }
 
+    /// Adds what `guest`, whose loan is over, has kept count of itself.
+    pub(super) fn leave(&mut self, guest: &mut Guest) {
+        self.memory_peak = self.memory_peak.max(guest.memory());
+        self.lookups.add(&guest.take_tally());
+    }
+
     /// Adds what was used elsewhere meanwhile.
     pub(super) fn add(&mut self, more: &Self) {
         self.calls += more.calls;
@@ -79,6 +91,7 @@ impl Usage {
         self.instances += more.instances;
         self.requests += more.requests;
         self.request_time += more.request_time;
+        self.lookups.add(&more.lookups);
     }
 }
 
@@ -135,7 +148,7 @@ impl Spent {
 }
 
 /// The processor time of this thread.
-fn thread_time() -> Duration {
+pub(super) fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -318,8 +318,8 @@ impl Lent {
         };
         if self.guest.as_ref().is_none_or(|guest| !guest.fit(plan, message)) {
             // Its place in the pool is free before the next one needs one.
-            if let Some(worn) = self.guest.take() {
-                self.used.memory_peak = self.used.memory_peak.max(worn.memory());
+            if let Some(mut worn) = self.guest.take() {
+                self.used.leave(&mut worn);
             }
             self.guest = Some(fresh(plan, &mut self.used).await?);
         }
@@ -330,8 +330,8 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(guest) = self.guest.take() {
-            self.used.memory_peak = self.used.memory_peak.max(guest.memory());
+        if let Some(mut guest) = self.guest.take() {
+            self.used.leave(&mut guest);
             self.version.take_back(guest);
         }
         self.version.used().add(&self.used);

@@ -240,7 +240,7 @@ fn judge<D: Dialect>(said: &dyn DatabaseError) -> Failure {
         Meaning::Invalid => Failure::Invalid(text),
         Meaning::ReadOnly => read_only(),
         Meaning::Forbidden => Failure::Denied(text),
-        Meaning::Passing => Failure::Unavailable(text),
+        Meaning::Passing => Failure::Unreachable(text),
     }
 }
 

@@ -135,7 +135,7 @@ async fn a_statement_that_does_not_end_is_ended_and_leaves_its_connection_to_oth
     })
     .await;
     let start = Instant::now();
-    assert!(matches!(shop.one(ENDLESS).await, Err(Failure::Unavailable(_))));
+    assert!(matches!(shop.one(ENDLESS).await, Err(Failure::Unreachable(_))));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     // A call that is dropped in the middle leaves nothing behind either.
     let dropped = tokio::time::timeout(Duration::from_millis(50), shop.one(ENDLESS)).await;
@@ -161,7 +161,7 @@ async fn a_database_that_is_not_there_is_unavailable_until_it_is() {
     let shop = Shop::with(false, |database| database.timeout = Duration::from_millis(500)).await;
     let (file, away) = (shop.dir.path().join("shop.db"), shop.dir.path().join("away.db"));
     std::fs::rename(&file, &away).unwrap();
-    assert!(matches!(shop.one("SELECT 1").await, Err(Failure::Unavailable(why)) if why.contains("`shop`")));
+    assert!(matches!(shop.one("SELECT 1").await, Err(Failure::Unreachable(why)) if why.contains("`shop`")));
     assert!(!file.exists(), "nothing is made there");
     std::fs::rename(&away, &file).unwrap();
     assert_eq!(shop.one("SELECT count(*) FROM customers").await, Ok(Value::Integer(2)));
@@ -180,7 +180,7 @@ async fn a_reload_keeps_what_is_the_same_and_a_database_that_is_gone_is_unavaila
     shop.lookups.configure(&databases);
     assert!(matches!(shop.ask("SELECT id FROM customers", vec![]).await, Err(Failure::TooLarge(_))));
     shop.lookups.configure(&BTreeMap::new());
-    assert!(matches!(shop.one("SELECT 1").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(shop.one("SELECT 1").await, Err(Failure::Unreachable(_))));
 }
 
 #[test]

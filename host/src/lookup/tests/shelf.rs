@@ -97,7 +97,7 @@ async fn a_server_that_is_silent_or_gone_is_unavailable_in_time_and_works_again_
     // Nothing is answered for a while, then connections are cut.
     let _: () = redis::cmd("CLIENT").arg("PAUSE").arg(1_000).arg("ALL").query_async(&mut redis).await.unwrap();
     let start = Instant::now();
-    assert!(matches!(access.get(&mut access.patience(), "k").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(access.get(&mut access.patience(), "k").await, Err(Failure::Unreachable(_))));
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
     let found = async {
         while access.get(&mut access.patience(), "k").await != Ok(Some(Bytes::from_static(&[1]))) {
@@ -129,6 +129,6 @@ async fn a_redis_that_is_full_or_forbids_it_is_unavailable_and_the_connection_st
     let mut redis = server.redis().await;
     let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query_async(&mut redis).await.unwrap();
     let patience = &mut access.patience();
-    assert!(matches!(access.set(patience, "k", vec![1], None).await, Err(Failure::Unavailable(_))));
+    assert!(matches!(access.set(patience, "k", vec![1], None).await, Err(Failure::Unreachable(_))));
     assert_eq!(access.get(patience, "k").await, Ok(None));
 }

@@ -2,6 +2,7 @@
 
 use super::{Cx, PACKAGE, VERSION};
 use crate::{
+    event,
     lookup::{self, Access, Patience},
     plugin::{clock, state::State},
 };
@@ -85,7 +86,7 @@ impl From<lookup::Failure> for Failure {
         match failure {
             lookup::Failure::Denied(why) => Self::Denied(why),
             lookup::Failure::Invalid(why) => Self::Invalid(why),
-            lookup::Failure::Unavailable(why) => Self::Unavailable(why),
+            lookup::Failure::Unreachable(why) => Self::Unavailable(why),
             lookup::Failure::TooLarge(why) => Self::TooLarge(why),
         }
     }
@@ -107,8 +108,11 @@ impl<'a> Lookup<'a> {
 
     /// Wakes the guest with its answer; its own time goes on where it stood.
     fn done<T>(mut self, answer: Result<T, lookup::Failure>) -> wasmtime::Result<(Result<T, Failure>,)> {
-        let State { looking, clock, .. } = self.cx.data_mut();
-        let may = looking.as_mut().ok_or_else(unlinked)?.go_on(self.patience, clock);
+        let State { looking, clock, console, .. } = self.cx.data_mut();
+        let may = looking.as_mut().ok_or_else(unlinked)?.go_on(self.patience, &answer, clock);
+        if let Err(lookup::Failure::Denied(why)) = &answer {
+            event::lookup_denied(self.access.plugin(), console.message().as_deref(), why);
+        }
         clock::go_on(&mut self.cx, may);
         Ok((answer.map_err(Failure::from),))
     }
