@@ -3,6 +3,7 @@
 mod database;
 mod from;
 mod lookups;
+mod named;
 mod pipeline;
 mod plugin;
 mod rate;

@@ -5,16 +5,16 @@ use super::{
     load::Loaded,
     place,
     reference::{DEFAULT, SourceKind, defaults},
-    secret::is_variable,
+    secret::{is_variable, without_passwords},
 };
 
-/// The whole configuration as TOML, which loads to the same `Config` from the same directory.
+/// The whole configuration as TOML, which loads to the same `Config` from the same directory, unless there are passwords in it.
 ///
-/// Values of the environment do not appear: `${NAME}` stays as written; a secret of a plugin that is something else is not shown. `file`, `dead_letters` and the `host` of
+/// Values of the environment do not appear: `${NAME}` stays as written; a password or secret that is something else is not shown. `file`, `dead_letters` and the `host` of
 /// Resque, whose defaults follow from other names, appear only where the file has them.
 pub fn effective(loaded: &Loaded) -> String {
     let document = &loaded.document;
-    let file = document.source.text.as_str();
+    let file = &*without_passwords(&document.source.text);
     let (tables, keys): (Vec<_>, Vec<_>) = defaults().iter().partition(|entry| entry.value.table().is_some());
     let mut out = lines(&document.root, keys, file);
     for default in tables {

@@ -11,6 +11,7 @@ mod effective_file;
 mod faults;
 mod grants;
 mod hostile_files;
+mod lookups;
 mod places;
 mod rates;
 mod shared_sources;

@@ -1,11 +1,8 @@
 //! Databases that plugins are granted and that are not there, or the other way round.
 
 use super::{
-    super::{
-        decode::{DatabaseDraft, PluginDraft},
-        document::{Kind, Value, find},
-    },
-    Fault, Reading, did_you_mean, header,
+    super::decode::{DatabaseDraft, PluginDraft},
+    Fault, Reading, did_you_mean, header, items,
 };
 use std::collections::BTreeSet;
 
@@ -18,8 +15,8 @@ pub(in crate::config) fn databases(
     let known = || databases.iter().map(|database| database.entry.key.as_str());
     let mut granted = BTreeSet::new();
     for plugin in plugins {
-        let grants = plugin.plugin.iter().flat_map(|plugin| &plugin.lookups.sql);
-        for (grant, value) in grants.zip(granted_at(plugin)) {
+        let grants = plugin.value.iter().flat_map(|plugin| &plugin.lookups.sql);
+        for (grant, value) in grants.zip(items(plugin.entry, "allow_sql")) {
             granted.insert(grant.database.as_str());
             if known().any(|name| name == grant.database) {
                 continue;
@@ -36,19 +33,10 @@ pub(in crate::config) fn databases(
                 .push(Fault::error("`allow_sql` names a database that is not there").at(&value.span).help(help));
         }
     }
-    let complete = plugins.iter().all(|plugin| plugin.plugin.is_some());
+    let complete = plugins.iter().all(|plugin| plugin.value.is_some());
     for database in databases.iter().filter(|database| complete && !granted.contains(database.entry.key.as_str())) {
         let name = super::super::fault::shown(&database.entry.key);
         let fault = Fault::warning(format!("no plugin may ask [database.{name}]")).at(&header(database.entry));
         reading.faults.push(fault.help("name it in `allow_sql` of a plugin, or leave the table out"));
-    }
-}
-
-/// The values in a plugin's `allow_sql`.
-fn granted_at<'a>(plugin: &PluginDraft<'a>) -> &'a [Value] {
-    let entry = plugin.entry.value.table().and_then(|table| find(table, "allow_sql"));
-    match entry.map(|entry| &entry.value.kind) {
-        Some(Kind::List(values)) => values,
-        _ => &[],
     }
 }

@@ -13,7 +13,7 @@ pub(in crate::config) fn own_dirs(
     [file, plugins_dir, data_dir]: [Option<&Path>; 3],
 ) {
     for draft in plugins {
-        for (name, grant) in draft.plugin.iter().flat_map(|plugin| &plugin.allow_dirs) {
+        for (name, grant) in draft.value.iter().flat_map(|plugin| &plugin.allow_dirs) {
             if grant.access == DirAccess::Read {
                 continue;
             }

@@ -11,15 +11,12 @@ use super::{
         read::Reading,
     },
     lookups::bytes,
+    named::Named,
 };
 use std::path::Path;
 
 /// A database's table, under the name by which `allow_sql` calls it.
-pub(in crate::config) struct DatabaseDraft<'a> {
-    pub(in crate::config) entry: &'a Entry,
-    name: Option<()>,
-    database: Option<Database>,
-}
+pub(in crate::config) type DatabaseDraft<'a> = Named<'a, Database>;
 
 pub(super) fn database<'a>(
     reading: &mut Reading<'_>,
@@ -27,18 +24,8 @@ pub(super) fn database<'a>(
     fields: &Fields<'_>,
     directory: &Path,
 ) -> DatabaseDraft<'a> {
-    DatabaseDraft {
-        entry,
-        name: reading.accept_at("database", &entry.key_span, notation::check_name(&entry.key)),
-        database: settings(reading, entry, fields, directory),
-    }
-}
-
-impl DatabaseDraft<'_> {
-    pub(super) fn finish(self) -> Option<(String, Database)> {
-        self.name?;
-        Some((self.entry.key.clone(), self.database?))
-    }
+    let name = reading.accept_at("database", &entry.key_span, notation::check_name(&entry.key));
+    Named { entry, name: name.map(|()| entry.key.clone()), value: settings(reading, entry, fields, directory) }
 }
 
 fn settings(reading: &mut Reading<'_>, entry: &Entry, fields: &Fields<'_>, directory: &Path) -> Option<Database> {

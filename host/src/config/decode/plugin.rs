@@ -9,16 +9,14 @@ use super::{
         notation,
         read::{Item, Reading},
     },
-    Path, lookups, optional,
+    Path, lookups,
+    named::Named,
+    optional,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plugin's table, under the name by which pipelines call it.
-pub(in crate::config) struct PluginDraft<'a> {
-    pub(in crate::config) entry: &'a Entry,
-    pub(in crate::config) name: Option<String>,
-    pub(in crate::config) plugin: Option<Plugin>,
-}
+pub(in crate::config) type PluginDraft<'a> = Named<'a, Plugin>;
 
 /// The table of a plugin; relative paths are taken from `directory`.
 pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, directory: &Path) -> Option<Plugin> {
@@ -80,16 +78,10 @@ pub(super) fn named_plugin<'a>(
     fields: &Fields<'_>,
     directory: &Path,
 ) -> PluginDraft<'a> {
-    PluginDraft {
+    Named {
         entry,
         name: reading.accept_at("plugin", &entry.key_span, notation::plugin_name(&entry.key)),
-        plugin: plugin(reading, fields, directory),
-    }
-}
-
-impl PluginDraft<'_> {
-    pub(super) fn finish(self) -> Option<(String, Plugin)> {
-        Some((self.name?, self.plugin?))
+        value: plugin(reading, fields, directory),
     }
 }
 
