@@ -98,6 +98,65 @@ fn the_user_that_the_readme_shows_may_all_that_is_needed_and_no_more() {
     assert!(never.is_empty(), "granted and not needed: {never:?}");
 }
 
+/// What the README gives that user besides for a plugin whose store is in Redis.
+fn of_store(plugin: &str) -> Vec<String> {
+    let readme = fs::read_to_string(built::repository().join("README.md")).unwrap();
+    let line = readme.split("* A plugin with `allow_store = \"redis\"` needs `").nth(1).expect("the README says it");
+    line.split('`').next().unwrap().replace("PLUGIN", plugin).split_whitespace().map(str::to_owned).collect()
+}
+
+/// Every step of a store, and what is answered where it works.
+const STEPS: &str = r#"[{"set":{"key":"k","value":"1","ms":60000}},{"add":{"key":"k","value":"2"}},{"get":{"key":"k"}},
+    {"increment":{"key":"n","by":2,"ms":60000}},{"increment":{"key":"n","by":3}},{"delete":{"key":"k"}}]"#;
+const ANSWERS: &str = "[\"set\",false,\"1\",2,5,true]";
+
+#[test]
+fn a_store_in_redis_needs_what_the_readme_shows_and_no_more() {
+    let (rules, more) = (least("jobs"), of_store("lookups"));
+    let rules: Vec<&str> = rules.iter().chain(&more).map(String::as_str).filter(|rule| *rule != "on").collect();
+    let redis = Redis::setup().tcp().user("gristmill", &rules).start();
+    let tables = "[plugin.lookups]\nconfig = { mode = \"ask\" }\nallow_store = \"redis\"\n";
+    let config = pipeline("filters = [\"lookups\"]", tables);
+    let mill = Mill::at(redis.tcp_url_of("gristmill", "secret"), redis).plugins(&["http"]).guests(&["lookups"]);
+    mill.write_config(&config);
+    let node = mill.node();
+    assert_eq!(answered(&mill), ANSWERS);
+    assert!(refused(&mill.redis).is_empty(), "{:#?}", refused(&mill.redis));
+    // Without any one of them something is refused.
+    for (rule, without, named) in more.iter().map(|rule| match rule.strip_prefix('+') {
+        Some(command) => (rule, vec![format!("-{command}")], command.to_owned()),
+        None => (
+            rule,
+            ["resetkeys", "~jobs", "~gristmill:{jobs}:*"].map(str::to_owned).to_vec(),
+            "gristmill:store:".to_owned(),
+        ),
+    }) {
+        let change = |rules: &[String]| {
+            let words = ["ACL", "SETUSER", "gristmill"].map(str::to_owned);
+            let words: Vec<&str> = words.iter().chain(rules).map(String::as_str).collect();
+            mill.redis.ask::<()>(&words);
+        };
+        change(&without);
+        mill.redis.ask::<()>(&["DEL", "gristmill:store:{lookups}:n"]);
+        let answered = answered(&mill);
+        assert!(answered.contains("unavailable"), "{rule}: {answered}");
+        assert!(refused(&mill.redis).concat().contains(&named), "{rule}: {:#?}", refused(&mill.redis));
+        change(std::slice::from_ref(rule));
+        mill.redis.ask::<()>(&["ACL", "LOG", "RESET"]);
+    }
+    node.says(&["store does not answer", "may not do this", "gristmill:store:{lookups}:*"]);
+    mill.redis.ask::<()>(&["DEL", "gristmill:store:{lookups}:n"]);
+    assert_eq!(answered(&mill), ANSWERS, "the connection was good all the time");
+}
+
+/// What a plugin that asks for every step is answered.
+#[track_caller]
+fn answered(mill: &Mill) -> String {
+    mill.sink.forget();
+    mill.redis.push("jobs", [STEPS]);
+    eventually(SOON, "the answers", || mill.sink.received().pop()).text()
+}
+
 #[test]
 fn what_the_user_may_no_longer_is_named_and_waited_for() {
     for (taken, given, named) in [
