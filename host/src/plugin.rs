@@ -24,6 +24,7 @@ mod needs;
 mod program;
 mod refusal;
 mod state;
+mod stdout;
 mod terms;
 #[cfg(test)]
 mod tests;

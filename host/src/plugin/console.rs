@@ -1,23 +1,18 @@
 //! What plugins write: cut into lines, kept within an allowance, and logged with plugin, version and message.
 
-use super::heard::Heard;
+use super::{
+    heard::Heard,
+    stdout::{Stdout, Takes},
+};
 use crate::{
     config::Secrets,
     event::{self, Loudness},
 };
-use bytes::Bytes;
 use std::{
-    io,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::{
-    cli::{IsTerminal, StdoutStream},
-    p2::{OutputStream, Pollable, StreamResult},
-};
+use wasmtime_wasi::p2::StreamResult;
 
 /// Bytes of one line; what is beyond is cut.
 const LINE_BYTES: usize = 4096;
@@ -27,8 +22,6 @@ const BURST: u32 = 5;
 const NOTICE: Duration = Duration::from_secs(10);
 /// Bytes of the last words that are kept to explain a trap.
 const LAST_WORDS: usize = 512;
-/// Bytes a guest may hand to a stream at once.
-const WRITE_PERMIT: usize = 64 * 1024;
 
 /// Whose lines these are, and how many more there may be: one for each version of a plugin.
 pub(super) struct Voice {
@@ -239,7 +232,7 @@ impl Talk {
     }
 }
 
-/// One of a guest's two output streams. It takes everything at once and never blocks.
+/// Where one of a guest's two output streams leads.
 #[derive(Clone)]
 pub(super) struct Stream {
     console: Arc<Console>,
@@ -247,59 +240,16 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(console: &Arc<Console>, loudness: Loudness) -> Self {
-        Self { console: Arc::clone(console), loudness }
+    /// What leads to `console`, whose lines are as loud as that.
+    pub(super) fn to(console: &Arc<Console>, loudness: Loudness) -> Stdout<Self> {
+        Stdout(Self { console: Arc::clone(console), loudness })
     }
 }
 
-impl IsTerminal for Stream {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Stream {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-impl OutputStream for Stream {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.console.write(self.loudness, &bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_PERMIT)
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Stream {
-    async fn ready(&mut self) {}
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+impl Takes for Stream {
+    fn accept(&self, bytes: &[u8]) -> StreamResult<()> {
         self.console.write(self.loudness, bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 }
 

@@ -81,8 +81,8 @@ impl State {
         let console = Arc::new(Console::new(voice));
         let moment = Moment::default();
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(Stream::new(&console, crate::event::Loudness::Info))
-            .stderr(Stream::new(&console, crate::event::Loudness::Warn));
+        wasi.stdout(Stream::to(&console, crate::event::Loudness::Info))
+            .stderr(Stream::to(&console, crate::event::Loudness::Warn));
         grants.give(&mut wasi, &moment)?;
         give(&mut wasi);
         let mut wasi = wasi.build_p1();

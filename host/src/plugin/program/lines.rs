@@ -79,7 +79,7 @@ impl Lines {
     fn new(plan: &Plan, time: Duration) -> Result<Self, Fault> {
         let (input, output) = (Input::open(), Output::new(line_bytes(&plan.terms.limits)));
         let mut store = plan.store(|wasi| {
-            wasi.stdin(input.clone()).stdout(output.clone());
+            wasi.stdin(input.clone()).stdout(output.stream());
         })?;
         clock::wind(&mut store, ticks(time));
         let state = store.data();

@@ -31,7 +31,7 @@ pub(super) async fn run(plan: &Plan, message: &Message) -> Result<Verdict, Fault
     let (input, output) =
         (Input::of(message.payload.clone()), Output::new(answer::bytes(&terms.limits).saturating_add(head)));
     let mut store = plan.store(|wasi| {
-        wasi.stdin(input).stdout(output.clone());
+        wasi.stdin(input).stdout(output.stream());
         environment(wasi, message);
     })?;
     let console = Arc::clone(&store.data().console);

@@ -1,19 +1,17 @@
 //! The ends of a program's stdin and stdout that the host holds.
 
+use super::super::stdout::{Stdout, Takes};
 use bytes::{Bytes, BytesMut};
 use std::{
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use wasmtime_wasi::{
-    cli::{IsTerminal, StdinStream, StdoutStream},
-    p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult},
+    cli::{IsTerminal, StdinStream},
+    p2::{InputStream, Pollable, StreamError, StreamResult},
 };
-
-/// Bytes a program may hand over at once.
-const WRITE_PERMIT: usize = 64 * 1024;
 
 /// What a program reads.
 #[derive(Clone)]
@@ -120,6 +118,11 @@ impl Output {
         Self(Arc::new(Mutex::new(Said { bytes: BytesMut::new(), most, overflowed: false })))
     }
 
+    /// The stream that leads there.
+    pub(super) fn stream(&self) -> Stdout<Self> {
+        Stdout(self.clone())
+    }
+
     /// Whether the program was stopped because it wrote too much.
     pub(super) fn overflowed(&self) -> bool {
         lock(&self.0).overflowed
@@ -140,46 +143,16 @@ impl Output {
     }
 }
 
-impl IsTerminal for Output {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Output {
-    /// Only WASI 0.3 asks for it, which no program gets.
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-impl OutputStream for Output {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+impl Takes for Output {
+    fn accept(&self, bytes: &[u8]) -> StreamResult<()> {
         let said = &mut *lock(&self.0);
         if bytes.len() > said.most - said.bytes.len() {
             said.overflowed = true;
             return Err(StreamError::trap("it wrote too much"));
         }
-        said.bytes.extend_from_slice(&bytes);
+        said.bytes.extend_from_slice(bytes);
         Ok(())
     }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_PERMIT)
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Output {
-    async fn ready(&mut self) {}
 }
 
 /// A poisoned lock here guards nothing but bytes.
@@ -207,12 +180,12 @@ mod tests {
 
     #[test]
     fn lines_are_taken_one_by_one_and_no_more_than_fits() {
-        let mut output = Output::new(8);
-        output.write(Bytes::from_static(b"ab\n\ncd")).unwrap();
+        let output = Output::new(8);
+        output.accept(b"ab\n\ncd").unwrap();
         assert_eq!(output.take_line().unwrap(), &b"ab"[..]);
         assert_eq!(output.take_line().unwrap(), &b""[..]);
         assert_eq!(output.take_line(), None);
-        assert!(output.write(Bytes::from_static(b"1234567")).is_err());
+        assert!(output.accept(b"1234567").is_err());
         assert!(output.overflowed());
         assert_eq!(output.take(), &b"cd"[..]);
     }
