@@ -115,6 +115,45 @@ fn what_a_program_does_wrong_is_told_in_the_dead_letters() {
 }
 
 #[test]
+fn a_module_for_wasi_0_1_says_by_its_exit_code_whether_another_attempt_may_help() {
+    for (code, attempts) in [(65, 1), (75, 3)] {
+        let letter =
+            buried(&program("no luck", &format!("{} (call $exit (i32.const {code}))", say(2, "no luck\n"))), "auto");
+        assert!(letter.contains(&format!("\"attempts\":{attempts},")) && letter.contains("no luck"), "{letter}");
+    }
+}
+
+#[test]
+fn a_component_that_rust_makes_of_a_main_does_its_work_afresh_or_line_by_line() {
+    for mode in ["auto", "lines"] {
+        let mill = through(&gristmill_tests::guest_bytes("answerer"), mode, "{topic}");
+        let mut node = mill.node();
+        let todo = ["pass", "wait", "drop", "reject", "pass"];
+        mill.redis.push("jobs", (0..).zip(todo).map(|(id, todo)| format!("{{\"do\":\"{todo}\",\"id\":{id}}}")));
+        mill.redis.push("jobs", ["garbage"]);
+        let dead = Dead::of(&mill, "jobs");
+        let letters = eventually(SOON, "two dead letters", || Some(dead.list()).filter(|letters| letters.len() == 2));
+        let told: String = letters.iter().map(ToString::to_string).collect();
+        assert!(told.contains("nobody can do this") && told.contains("this is no job"), "{mode}: {told}");
+        assert!(letters.iter().all(|letter| letter["attempts"] == 1), "{mode}: {told}");
+        eventually(SOON, "the others arrive", || (mill.sink.count() >= 3).then_some(()));
+        let mut attempts: Vec<(u64, u64)> =
+            mill.sink.received().iter().map(|received| id_and_attempt(&received.json())).collect();
+        attempts.sort_unstable();
+        assert_eq!(attempts, [(0, 1), (1, 2), (4, 1)], "{mode}");
+        for letter in &letters {
+            assert_eq!(dead.discard(&Dead::entry(letter)).code, 0);
+        }
+        assert_eq!(node.terminate(), 0);
+        nothing_is_left(&mill.redis);
+    }
+}
+
+fn id_and_attempt(job: &serde_json::Value) -> (u64, u64) {
+    (job["id"].as_u64().unwrap(), job["attempt"].as_u64().unwrap())
+}
+
+#[test]
 fn a_program_is_swapped_under_load_without_loss() {
     let mill = through(&stamp(1), "cgi", "{header:version}");
     let _node = mill.node();

@@ -151,6 +151,11 @@ impl Entry {
         Ok(Self::Module(Box::new(pre)))
     }
 
+    /// Whether it is one for WASI 0.2.
+    fn is_component(&self) -> bool {
+        matches!(self, Self::Command { .. })
+    }
+
     /// Runs the program in `store` to its end, and tells its exit code.
     async fn run(&self, store: &mut Store<State>) -> wasmtime::Result<i32> {
         let ended = match self.instance(store).await? {

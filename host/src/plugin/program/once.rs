@@ -23,6 +23,8 @@ use wasmtime_wasi::WasiCtxBuilder;
 const REJECT: i32 = 65;
 /// It may work later: `EX_TEMPFAIL` of sysexits.h.
 const RETRY: i32 = 75;
+/// All that a component can say but 0: WASI 0.2 has no exit codes.
+const FAILED: i32 = 1;
 
 /// Runs the program on `message`.
 pub(super) async fn run(plan: &Plan, message: &Message) -> Result<Verdict, Fault> {
@@ -39,6 +41,7 @@ pub(super) async fn run(plan: &Plan, message: &Message) -> Result<Verdict, Fault
     clock::wind(&mut store, terms.deadline);
     let gives_way = store.data().clock.gives_way();
     match within(&terms.engine, &gives_way, terms.timeout, plan.entry.run(&mut store)).await {
+        Ok(FAILED) if plan.entry.is_component() => failed(plan.mode, &console),
         Ok(code) => verdict(plan.mode, code, output.take(), &console),
         Err(_) if output.overflowed() => Err(answer::too_long(&terms.limits)),
         Err(stop) => Err(terms.fault_in(&store, &stop, terms.timeout)),
@@ -84,6 +87,15 @@ fn verdict(mode: Mode, code: i32, output: Bytes, console: &Console) -> Result<Ve
             "" => format!("exited with {code}"),
             words => format!("exited with {code}: {words}"),
         })),
+    }
+}
+
+/// What it means that a component has failed, which the last line on stderr may say.
+fn failed(mode: Mode, console: &Console) -> Result<Verdict, Fault> {
+    match console.last_line().split_once(": ") {
+        Some(("reject", reason)) => Err(Fault::Reject { reason: reason.to_owned() }),
+        Some(("retry", reason)) => Err(Fault::Retry { after: None, reason: reason.to_owned() }),
+        _ => verdict(mode, FAILED, Bytes::new(), console),
     }
 }
 

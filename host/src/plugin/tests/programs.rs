@@ -106,6 +106,8 @@ async fn exit_codes_are_verdicts() {
     assert_eq!(verdict(&exiting("", 75), Mode::Auto).await, Err(retry));
     assert_eq!(broken(verdict(&exiting("no luck", 1), Mode::Auto).await), "exited with 1: no luck");
     assert_eq!(broken(verdict(&exiting("", 2), Mode::Auto).await), "exited with 2");
+    let words = verdict(&exiting("reject: no luck", 1), Mode::Auto).await;
+    assert_eq!(broken(words), "exited with 1: reject: no luck", "who has codes is not asked for words");
 }
 
 #[tokio::test]
