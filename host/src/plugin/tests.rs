@@ -1,6 +1,7 @@
 //! Plugins that behave and plugins that do not, made of a few lines of Wasm text each.
 
 mod calls;
+mod cycles;
 mod guests;
 mod hostile;
 mod limits;

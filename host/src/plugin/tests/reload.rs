@@ -8,7 +8,7 @@ use crate::{
 use std::{fs, sync::Arc};
 
 impl Bench {
-    async fn commit(&self, required: &[(&str, Kind)]) {
+    pub(super) async fn commit(&self, required: &[(&str, Kind)]) {
         let prepared = self.plugins.prepare(self.wanted(required)).await.unwrap();
         self.plugins.commit(prepared);
     }
