@@ -1,5 +1,6 @@
 //! What can only be seen from several values together: doublets, contradictions, things without effect.
 
+mod circles;
 mod cluster;
 mod databases;
 mod dirs;
@@ -43,6 +44,7 @@ pub(super) fn together(
     }
     doubled_plugins(reading, plugins);
     unused_plugins(reading, pipelines, plugins);
+    circles::circles(reading, pipelines, plugins);
     if pipelines.is_empty() && reading.faults.is_empty() {
         reading.faults.push(
             Fault::warning("there is no pipeline, so there is nothing to do")

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::path::Path;
 
 mod access;
+mod circles;
 mod cluster;
 mod defaults;
 mod effective_file;
