@@ -45,4 +45,5 @@ mod swap;
 mod topology;
 mod trial;
 mod verdicts;
+mod wild;
 mod words;

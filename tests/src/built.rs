@@ -24,6 +24,14 @@ pub fn guests() -> PathBuf {
     target_dir().join("guests")
 }
 
+/// The directory of Wasm that nobody would write: `wild` in the target directory.
+///
+/// # Panics
+/// When it has not been made.
+pub fn wild() -> PathBuf {
+    present(&target_dir().join("wild"), "a directory of made-up Wasm")
+}
+
 /// The plugin that the example in `language` is, if `cargo xtask languages` has built it; else says that what needs it is
 /// passed over.
 ///
@@ -106,7 +114,7 @@ pub(crate) fn pass_over_anywhere(why: &str) {
 
 fn present(path: &Path, what: &str) -> PathBuf {
     assert!(
-        path.is_file(),
+        path.exists(),
         "{what} is missing at {}: run `cargo xtask test`, which builds everything first",
         path.display()
     );

@@ -7,16 +7,21 @@
 use crate::{
     command::{Trouble, cargo, run, say},
     places::Places,
+    wild,
 };
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// For all targets together, where nothing else is said.
 pub(crate) const SECONDS: u64 = 60;
+
+/// The target that is given whole plugins which nobody would write.
+const WILD: &str = "wild";
 
 /// What rustc is run through. Macros and build scripts run in the compiler, where nobody counts.
 const WRAPPER: &str = r#"#!/bin/sh
@@ -38,9 +43,18 @@ pub(crate) fn run_all(places: &Places, seconds: u64) -> Result<(), Trouble> {
     write_program(&wrapper, &script).map_err(|cause| file(&wrapper, cause))?;
     run(cargo(places, &["build", "-p", "gristmill-fuzz"]).env("RUSTC_WORKSPACE_WRAPPER", &wrapper))?;
     let seeds = places.root.join("tests/fuzz/seeds");
+    make_wild(places, &dir.join("made"))?;
     let targets = names(&seeds).map_err(|cause| file(&seeds, cause))?;
     let each = (seconds / targets.len().max(1) as u64).max(1);
     targets.iter().try_for_each(|target| fuzz(places, &dir, target, each))
+}
+
+/// Other files every time, for the target that begins with them.
+fn make_wild(places: &Places, dir: &Path) -> Result<(), Trouble> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = wild::number("GRISTMILL_WILD_SEED", now);
+    say(&format!("`{WILD}` begins with Wasm made from GRISTMILL_WILD_SEED={seed}"));
+    wild::make(places, dir, wild::number("GRISTMILL_WILD", 200), seed)
 }
 
 /// One target for so many seconds. What is found worth keeping stays in the target directory for the next time.
@@ -56,6 +70,9 @@ fn fuzz(places: &Places, dir: &Path, target: &str, seconds: u64) -> Result<(), T
     fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/{target}-", crashes.display()));
     fuzzer.args(["-timeout=30", "-rss_limit_mb=2048", "-max_len=20000", "-print_final_stats=1"]);
     fuzzer.arg(&found).arg(places.root.join("tests/fuzz/seeds").join(target));
+    if target == WILD {
+        fuzzer.arg(dir.join("made"));
+    }
     let ended = run(&mut fuzzer);
     let told =
         fs::read(&log).map(|told| String::from_utf8_lossy(&told).into_owned()).map_err(|cause| file(&log, cause))?;

@@ -12,6 +12,7 @@ mod languages;
 mod places;
 mod setup;
 mod test;
+mod wild;
 
 use command::Trouble;
 use places::Places;

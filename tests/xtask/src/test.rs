@@ -4,14 +4,19 @@ use crate::{
     command::{Trouble, cargo, run},
     fetch, guests, languages,
     places::Places,
-    setup,
+    setup, wild,
 };
+
+/// Files of `tests/wild`, unless `GRISTMILL_WILD` says otherwise, and the seed they grow from, or `GRISTMILL_WILD_SEED`.
+const WILD: (u64, u64) = (40, 1);
 
 pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
     setup::run_all()?;
     fetch::run_all(places)?;
     guests::plugins(places, None)?;
     guests::guests(places)?;
+    let (count, seed) = (wild::number("GRISTMILL_WILD", WILD.0), wild::number("GRISTMILL_WILD_SEED", WILD.1));
+    wild::make(places, &places.target.join("wild"), count, seed)?;
     build_host(places)?;
     if wants_languages(arguments) {
         languages::run_all(places, &[])?;

@@ -66,8 +66,8 @@ impl Parent {
 
     /// The entry of the cache for `wasm`, whose digest is `digest`.
     pub(super) async fn entry(&self, wasm: &[u8], digest: Digest) -> Result<Vec<u8>, Cause> {
-        // A unit test's own program has no such verb.
-        #[cfg(test)]
+        // The programs of unit tests and of the fuzzer have no such verb.
+        #[cfg(any(test, fuzzing))]
         if self.program == *PROGRAM {
             return super::child::entry(wasm).map_err(|said| unusable(&said));
         }
