@@ -223,3 +223,17 @@ end
 return left";
     eventually(SOON * 2, "all are settled", || (mill.redis.ask::<usize>(&["EVAL", LEFT, "0"]) == 0).then_some(()));
 }
+
+#[test]
+fn memory_that_a_plugin_has_eaten_goes_back_to_the_machine() {
+    let tables = "[pipeline.bad]\nfrom = { list = \"bad\" }\nfilters = [\"misbehave\"]\nretry = { attempts = 1 }\nin_flight = 1\n\
+                  [plugin.misbehave]\nconfig = { mode = \"eat-memory\" }\nmemory_mib = 60\ntimeout = \"20s\"\n";
+    let mill = Mill::new().guests(&["misbehave"]).plugins(&["http"]).config(&pipeline("", tables));
+    let node = mill.node();
+    let before = resident_mib(&node);
+    mill.redis.push("bad", jobs(0..8));
+    nothing_but_dead_letters_is_left(&mill);
+    let dead: u64 = mill.redis.ask(&["XLEN", "gristmill:{bad}:bad:dead"]);
+    assert_eq!((dead, told(&node, "misbehave", "memory").is_empty()), (8, false));
+    eventually(SOON, "it is given back", || (resident_mib(&node) <= before + 32).then_some(()));
+}

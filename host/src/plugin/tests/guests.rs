@@ -31,9 +31,14 @@ const FILTERING: &str = "gristmill:plugin/filtering@0.1.0#filter";
 
 /// Wraps `module` as what the world `world` of `wit` describes; `wit` may use the plugin API and [`FOREIGN`].
 pub(super) fn component(wit: &str, world: &str, module: &str) -> Vec<u8> {
+    component_in(StringEncoding::UTF8, wit, world, module)
+}
+
+/// As [`component`], with its strings in this encoding.
+fn component_in(encoding: StringEncoding, wit: &str, world: &str, module: &str) -> Vec<u8> {
     let (resolve, world) = resolve(wit, world);
     let mut module = wat::parse_str(module).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
     ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
@@ -75,6 +80,10 @@ pub(super) const PLAIN: Guest<'static> =
 
 impl Guest<'_> {
     pub(super) fn filter(&self) -> Vec<u8> {
+        self.filter_in(StringEncoding::UTF8)
+    }
+
+    pub(super) fn filter_in(&self, encoding: StringEncoding) -> Vec<u8> {
         let wit = format!(
             "package test:guest;
              world guest {{
@@ -86,7 +95,7 @@ impl Guest<'_> {
              }}",
             self.wit
         );
-        component(&wit, "guest", &self.module(FILTERING, "(param $ptr i32) (param $len i32)"))
+        component_in(encoding, &wit, "guest", &self.module(FILTERING, "(param $ptr i32) (param $len i32)"))
     }
 
     fn module(&self, export: &str, params: &str) -> String {

@@ -16,6 +16,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use wit_component::StringEncoding;
 
 const LOG: &str = r#"(import "gristmill:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
 const HEADER: &str = r#"(import "gristmill:plugin/envelope@0.1.0" "header" (func $header (param i32 i32 i32)))"#;
@@ -88,6 +89,41 @@ async fn the_hosts_functions_do_not_believe_lengths_either() {
             let version = bench.load(&Guest { imports, body: &body, ..PLAIN }.filter()).await.unwrap();
             let answer = version.lend().await.unwrap().filter(&message("x")).await;
             breaks(answer, &call);
+        }
+    }
+}
+
+/// "hä😀" in UTF-16, and behind it half of a pair.
+const UTF16: &str = "h\\00\\e4\\00\\3d\\d8\\00\\de\\3d\\d8";
+
+#[tokio::test]
+async fn strings_in_another_encoding_are_believed_no_more_than_others() {
+    // Where the two encodings of the second share a length, its highest bit says which one it is.
+    for (encoding, mark) in [(StringEncoding::UTF16, 0), (StringEncoding::CompactUTF16, 1_u32 << 31)] {
+        let reject = |pointer: u32, length: u32| {
+            format!(
+                "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1028) (i32.const 1))
+                 (i32.store (i32.const 1032) (i32.const {pointer})) (i32.store (i32.const 1036) (i32.const {length}))
+                 (i32.const 1024)"
+            )
+        };
+        let answer = async |imports: &str, body: &str| {
+            let guest = Guest { imports, body, data: UTF16, ..PLAIN };
+            let version = Bench::new().load(&guest.filter_in(encoding)).await.unwrap();
+            version.lend().await.unwrap().filter(&message("x")).await
+        };
+        let good = answer("", &reject(2_048, 4 | mark)).await;
+        assert_eq!(good, Err(Fault::Reject { reason: "hä😀".to_owned() }), "{encoding:?}");
+        for (pointer, length) in
+            [(2_048, 5), (2_049, 1), (65_535, 1), (0, u32::MAX >> 1), (u32::MAX - 1, 1), (2_048, 1 << 30)]
+        {
+            let what = format!("{length} at {pointer} in {encoding:?}");
+            breaks(answer("", &reject(pointer, length | mark)).await, &what);
+            let call = format!(
+                "(call $log (i32.const 0) (i32.const {pointer}) (i32.const {})) (i32.const 1024)",
+                length | mark
+            );
+            breaks(answer(LOG, &call).await, &what);
         }
     }
 }
