@@ -9,6 +9,7 @@ mod dial;
 mod facts;
 mod find;
 mod needed;
+mod place;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -19,20 +20,24 @@ use address::{Address, without_password};
 use dial::{Listener, Login, Manner};
 use facts::Told;
 use find::{Finder, Servers};
+use place::{Place, SILENCE};
 use redis::{
     RedisError, Value,
     aio::{AsyncPushSender, MultiplexedConnection},
 };
 use std::{
     fmt::{self, Debug},
+    io,
+    pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use trouble::Trouble;
 
 pub use address::Fault;
 pub use dial::FileFault;
 pub(crate) use needed::{Needed, is_full};
+pub use place::Since;
 pub(crate) use tokens::Tokens;
 
 /// A Redis that cannot be used.
@@ -120,6 +125,8 @@ pub struct Connector {
     shown: Arc<str>,
     /// What decides which server of a Cluster it is; any master without it.
     slot: Option<u16>,
+    /// Shared by all that talk to this server.
+    place: Arc<Place>,
 }
 
 /// Longer than any wait of ours on the server's side, and than a busy server's hiccups.
@@ -143,19 +150,20 @@ impl Connector {
             finder: Arc::new(Finder { servers, login, sentinel, tls: access.tls.clone() }),
             shown: shown.into(),
             slot: None,
+            place: Arc::default(),
         })
     }
 
     /// The same for the server that holds `key`, and with it all keys of the same hash tag.
     #[must_use]
     pub fn at(&self, key: &str) -> Self {
-        Self { slot: Some(crate::slot::of(key)), ..self.clone() }
+        self.at_slot(Some(crate::slot::of(key)))
     }
 
     /// The same for the server that holds `slot`; for any, if it does not matter which.
     #[must_use]
     pub fn at_slot(&self, slot: Option<u16>) -> Self {
-        Self { slot, ..self.clone() }
+        Self { slot, place: Arc::default(), ..self.clone() }
     }
 
     /// The address, without its password.
@@ -165,19 +173,82 @@ impl Connector {
 
     /// A connection for commands that answer at once; it may be cloned and shared.
     pub async fn shared(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.finder.find(self.slot, Manner { listener: None, connect: CONNECT, answer: Some(ANSWER) }).await
+        Ok(self.shared_since().await?.0)
+    }
+
+    /// The same, and which server it leads to.
+    pub(super) async fn shared_since(&self) -> Result<(MultiplexedConnection, Since), RedisError> {
+        self.open(Manner { listener: None, connect: CONNECT, answer: Some(ANSWER) }).await
     }
 
     /// A connection for commands that block on the server's side; the caller watches the time and drops the connection.
-    pub(super) async fn blocking(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.finder.find(self.slot, Manner { listener: None, connect: CONNECT, answer: None }).await
+    pub(super) async fn blocking(&self) -> Result<(MultiplexedConnection, Since), RedisError> {
+        self.open(Manner { listener: None, connect: CONNECT, answer: None }).await
     }
 
     /// A connection that hands what is published to `listener`, which must not block. It speaks RESP3: commands keep
     /// their answers while messages come, and sharded channels need it.
     pub(super) async fn listening(&self, listener: impl AsyncPushSender) -> Result<MultiplexedConnection, RedisError> {
         let listener = Some(Listener(Arc::new(listener)));
-        self.finder.find(self.slot, Manner { listener, connect: CONNECT, answer: Some(ANSWER) }).await
+        Ok(self.open(Manner { listener, connect: CONNECT, answer: Some(ANSWER) }).await?.0)
+    }
+
+    async fn open(&self, manner: Manner) -> Result<(MultiplexedConnection, Since), RedisError> {
+        let (connection, server) = self.finder.find(self.slot, manner).await?;
+        Ok((connection, self.place.found(&server)))
+    }
+
+    /// Whether a connection still leads to the server that is the right one, as far as is known.
+    pub(super) fn is_current(&self, since: Since) -> bool {
+        self.place.is_current(since)
+    }
+
+    /// A command that was sent at `sent` has been answered. Whether what it says can be relied on: after a silence in which
+    /// another server may have taken its place, who knows is asked.
+    pub(super) async fn is_answered_by(&self, since: Since, sent: Instant, wait: Duration) -> bool {
+        if sent.elapsed() <= wait + SILENCE {
+            self.heard();
+        }
+        self.assure().await;
+        self.is_current(since)
+    }
+
+    /// Waits for an answer, at most for so long; no longer once another server is known to have taken the place of this one,
+    /// after which is asked while it is silent.
+    pub(super) async fn answer<T>(
+        &self,
+        since: Since,
+        most: Duration,
+        answer: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, RedisError> {
+        let (mut answer, begun) = (pin!(answer), Instant::now());
+        let step = if self.may_have_moved() { SILENCE * 2 } else { most };
+        loop {
+            if let Ok(answered) = tokio::time::timeout(step, &mut answer).await {
+                return answered;
+            }
+            self.assure().await;
+            if !self.is_current(since) || begun.elapsed() >= most {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            }
+        }
+    }
+
+    /// Makes sure that the right server is known, where it was silent for long; where nobody answers, it is as it was.
+    pub(super) async fn assure(&self) {
+        if !self.may_have_moved() || !self.place.is_silent(Instant::now()) {
+            return;
+        }
+        if let Some(server) = self.finder.look(self.slot).await {
+            let _since = self.place.found(&server);
+        }
+        self.heard();
+    }
+
+    fn heard(&self) {
+        if self.may_have_moved() {
+            self.place.heard(Instant::now());
+        }
     }
 
     /// Whether a connection that gave `error` is of no more use, and the server is to be found anew.
@@ -187,7 +258,7 @@ impl Connector {
     }
 
     /// Whether another server can take the place of the one that a connection leads to.
-    pub(super) fn may_have_moved(&self) -> bool {
+    fn may_have_moved(&self) -> bool {
         !matches!(self.finder.servers, Servers::Single(_))
     }
 

@@ -74,10 +74,14 @@ impl Servers {
 }
 
 impl Finder {
-    /// A connection to the master of `slot`; to any master, if it does not matter which.
-    pub(super) async fn find(&self, slot: Option<u16>, manner: Manner) -> Result<MultiplexedConnection, RedisError> {
+    /// A connection to the master of `slot`, and which that is; to any master, if it does not matter which.
+    pub(super) async fn find(
+        &self,
+        slot: Option<u16>,
+        manner: Manner,
+    ) -> Result<(MultiplexedConnection, ConnectionAddr), RedisError> {
         let guides = match &self.servers {
-            Servers::Single(server) => return self.open(server, manner).await,
+            Servers::Single(server) => return Ok((self.open(server, manner).await?, server.clone())),
             Servers::Sentinel(guides, _) | Servers::Cluster(guides) => guides,
         };
         let mut failed: Vec<(ConnectionAddr, RedisError)> = Vec::new();
@@ -94,10 +98,10 @@ impl Finder {
             }
             let begun = Instant::now();
             match self.open_master(&master, manner.clone()).await {
-                Ok(connection) if begun.elapsed() < PROMPT => return Ok(connection),
+                Ok(connection) if begun.elapsed() < PROMPT => return Ok((connection, master)),
                 // One that was frozen for a while takes itself for the master still.
                 Ok(connection) if self.ask(guides, &guide, slot).await.is_ok_and(|now| now == master) => {
-                    return Ok(connection);
+                    return Ok((connection, master));
                 }
                 Ok(_) => failed.push((master, timed_out())),
                 Err(error) => failed.push((master, error)),
@@ -106,9 +110,20 @@ impl Finder {
         Err(Astray::Nowhere(failed).into())
     }
 
+    /// Where the master is, as the first of those says that answers; nothing where none does, or there is no other.
+    pub(super) async fn look(&self, slot: Option<u16>) -> Option<ConnectionAddr> {
+        let (Servers::Sentinel(guides, _) | Servers::Cluster(guides)) = &self.servers else { return None };
+        for guide in guides.all() {
+            if let Ok(master) = self.ask(guides, &guide, slot).await {
+                return Some(master);
+            }
+        }
+        None
+    }
+
     /// Connections to all masters that can be reached; at least one.
     pub(super) async fn find_all(&self, manner: Manner) -> Result<Vec<MultiplexedConnection>, RedisError> {
-        let mut found = vec![self.find(None, manner.clone()).await?];
+        let mut found = vec![self.find(None, manner.clone()).await?.0];
         let Servers::Cluster(guides) = &self.servers else { return Ok(found) };
         let Some(guide) = guides.all().into_iter().next() else { return Ok(found) };
         for master in self.view(guides, &guide).await?.masters().iter().skip(1) {

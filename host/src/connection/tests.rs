@@ -2,10 +2,10 @@
 
 mod servers;
 
-use super::{Access, Connector, Error, Tls, trouble::Trouble};
+use super::{Access, Connector, Error, SILENCE, Tls, trouble::Trouble};
 use redis::{aio::MultiplexedConnection, cmd};
 use servers::{Authority, Cluster, Process, eventually, free_port};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The port of the server at the other end.
 async fn port(connection: &mut MultiplexedConnection) -> u16 {
@@ -41,7 +41,7 @@ mod single {
         let url = format!("redis://app:s3cret@{}/3", server.host());
         let connector = Connector::new(&url).unwrap();
         eventually("the server answers", async || connector.check().await.is_ok()).await;
-        let mut connection = connector.at("jobs").blocking().await.unwrap();
+        let mut connection = connector.at("jobs").blocking().await.unwrap().0;
         let who: String = cmd("CLIENT").arg("INFO").query_async(&mut connection).await.unwrap();
         assert!(who.contains(" user=app ") && who.contains(" db=3 "), "{who}");
     }
@@ -72,7 +72,7 @@ mod single {
     async fn a_silent_connection_is_probed_within_seconds() {
         let server = Process::start("");
         drop(server.redis().await);
-        let _held = Connector::new(&server.url()).unwrap().blocking().await.unwrap();
+        let _held = Connector::new(&server.url()).unwrap().blocking().await.unwrap().0;
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let peer = format!(":{:04X}", server.port);
         // Source: proc(5): the third column is the peer, the sixth `02:` and centiseconds where probes are armed.
@@ -100,7 +100,7 @@ mod single {
         let server = Process::start("");
         drop(server.redis().await);
         let connector = Connector::new(&server.url()).unwrap();
-        let mut blocked = connector.blocking().await.unwrap();
+        let mut blocked = connector.blocking().await.unwrap().0;
         let mut wait = cmd("BLPOP");
         let wait = wait.arg("jobs").arg(20);
         let demote = async {
@@ -177,7 +177,7 @@ mod tls {
         for host in ["localhost", "127.0.0.1"] {
             let connector = by_tls(&server, host, trusting(&authority));
             eventually("the server answers", async || connector.check().await.is_ok()).await;
-            let mut connection = connector.blocking().await.unwrap();
+            let mut connection = connector.blocking().await.unwrap().0;
             cmd("PING").exec_async(&mut connection).await.unwrap();
         }
     }
@@ -244,17 +244,28 @@ mod sentinel {
         let url = format!("redis+sentinel://127.0.0.1:{},{}/mymaster", free_port(), sentinel.host());
         let connector = Connector::new(&url).unwrap();
         connector.check().await.unwrap();
-        assert_eq!(port(&mut connector.at("jobs").blocking().await.unwrap()).await, master.port);
+        let held = connector.at("jobs");
+        let (mut before, since) = held.blocking().await.unwrap();
+        assert_eq!(port(&mut before).await, master.port);
+        held.assure().await;
+        assert!(held.is_current(since));
 
         eventually("the failover begins", async || sentinel.try_say::<()>("SENTINEL FAILOVER mymaster").await.is_ok())
             .await;
-        eventually("a connection to the new master", async || match connector.blocking().await {
-            Ok(mut connection) => port(&mut connection).await == replica.port,
-            Err(_) => false,
+        eventually("a connection to the new master", async || {
+            match connector.blocking().await.map(|(connection, _)| connection) {
+                Ok(mut connection) => port(&mut connection).await == replica.port,
+                Err(_) => false,
+            }
         })
         .await;
         let mut connection = connector.shared().await.unwrap();
         cmd("SET").arg("x").arg(1).exec_async(&mut connection).await.unwrap();
+        // The old master may not know for a while; after a silence the connection to it is not trusted any more.
+        tokio::time::sleep(SILENCE + Duration::from_millis(100)).await;
+        assert!(!held.is_answered_by(since, Instant::now() - SILENCE * 2, Duration::ZERO).await);
+        let (_connection, since) = held.shared_since().await.unwrap();
+        assert!(held.is_answered_by(since, Instant::now(), Duration::ZERO).await);
         assert!(!sentinel.log().is_empty());
     }
 
@@ -322,7 +333,7 @@ mod cluster {
         cluster.move_slot(slot, to).await;
         let moved = cmd("SET").arg("elsewhere").arg(1).exec_async(&mut before).await.unwrap_err();
         assert!(held.is_lost(&moved), "{moved}");
-        assert_eq!(port(&mut held.blocking().await.unwrap()).await, to.port);
+        assert_eq!(port(&mut held.blocking().await.unwrap().0).await, to.port);
     }
 
     #[tokio::test]

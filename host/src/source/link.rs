@@ -2,7 +2,7 @@
 
 mod health;
 
-use super::connection::Connector;
+use super::connection::{Connector, Since};
 use crate::event;
 use health::Health;
 use redis::{RedisError, aio::MultiplexedConnection};
@@ -15,7 +15,7 @@ pub(super) struct Link {
     pub(super) connector: Connector,
     /// What it is for, as the log names it.
     source: Arc<str>,
-    redis: Mutex<Option<MultiplexedConnection>>,
+    redis: Mutex<Option<(MultiplexedConnection, Since)>>,
     health: Health,
 }
 
@@ -24,12 +24,18 @@ impl Link {
         Self { connector, source, redis: Mutex::new(None), health: Health::default() }
     }
 
-    /// The connection, opened if there is none.
+    /// The connection, opened if there is none that leads to the right server.
     pub(super) async fn redis(&self) -> Result<MultiplexedConnection, RedisError> {
+        Ok(self.redis_since().await?.0)
+    }
+
+    /// The same, and which server it leads to.
+    pub(super) async fn redis_since(&self) -> Result<(MultiplexedConnection, Since), RedisError> {
         let mut redis = self.redis.lock().await;
+        self.connector.assure().await;
         match &*redis {
-            Some(connection) => Ok(connection.clone()),
-            None => Ok(redis.insert(self.connector.shared().await?).clone()),
+            Some((connection, since)) if self.connector.is_current(*since) => Ok((connection.clone(), *since)),
+            _ => Ok(redis.insert(self.connector.shared_since().await?).clone()),
         }
     }
 

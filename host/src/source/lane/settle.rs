@@ -1,12 +1,19 @@
 //! Carries out what became of the messages of a lane: one call of the script for all that has gathered meanwhile.
 
-use super::{Content, Lane, Work, scripts, settlement::Settlement};
+use super::{
+    Content, Lane, Work, scripts,
+    settlement::Settlement,
+    take::{WATCHDOG, outlasted},
+};
 use crate::{
     event,
     source::{backoff::Backoff, keys, queue::shared::Shared, stream},
 };
 use redis::{RedisError, ScriptInvocation};
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Settles `lane`, which has begun to be cared for, until it is closed and empty, or lost.
 pub(in crate::source) async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
@@ -87,8 +94,13 @@ async fn send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Answer {
 }
 
 async fn try_to_send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Result<Answer, RedisError> {
-    let mut link = shared.link().await?;
-    let answer: u8 = scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation)).await?;
+    let (mut link, since) = shared.link.redis_since().await?;
+    let sent = Instant::now();
+    let answer = scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation));
+    let answer: u8 = shared.link.connector.answer(since, WATCHDOG, answer).await?;
+    if !shared.link.connector.is_answered_by(since, sent, Duration::ZERO).await {
+        return Err(outlasted());
+    }
     Ok(match answer {
         0 => Answer::Lost,
         2 => Answer::Damaged,

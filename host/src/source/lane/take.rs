@@ -6,7 +6,7 @@ use crate::{
     event,
     source::{
         backoff::Backoff,
-        connection::server_error,
+        connection::{Since, server_error},
         dialect::{Claim, Item},
         queue::{flow::Term, shared::Shared},
         script::is_full,
@@ -25,7 +25,7 @@ pub(in crate::source) const SHORT_BLOCK: f64 = 0.02;
 /// How often an item is looked for where the server does not let us wait for it.
 pub(in crate::source) const POLL: Duration = Duration::from_millis(50);
 /// A server that has not answered by then is taken for dead.
-const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
+pub(super) const WATCHDOG: Duration = Duration::from_secs(BLOCK + 9);
 /// After a round of more bytes than that, the next one asks for a single message: the next may be as long.
 const LARGE: usize = 4 << 20;
 
@@ -69,14 +69,38 @@ async fn take(shared: &Arc<Shared>, content: Content) {
 pub(in crate::source) struct Connection {
     pub(in crate::source) redis: MultiplexedConnection,
     pub(in crate::source) id: recover::ClientId,
+    since: Since,
+}
+
+impl Connection {
+    /// An answer to what was sent at `sent` has come. Whether the server may have been replaced before it gave it.
+    pub(in crate::source) async fn is_outlasted(&self, shared: &Shared, sent: Instant) -> bool {
+        !shared.link.connector.is_answered_by(self.since, sent, Duration::from_secs(BLOCK)).await
+    }
+
+    /// Sends commands of which one may wait for an item.
+    pub(in crate::source) async fn answer(
+        &mut self,
+        shared: &Shared,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, RedisError> {
+        let answer = commands.query_async(&mut self.redis);
+        shared.link.connector.answer(self.since, WATCHDOG, answer).await
+    }
+
+    /// Whether another server is known to have taken the place of the one that this leads to, after a silence, too.
+    pub(in crate::source) async fn leads_astray(&self, shared: &Shared) -> bool {
+        shared.link.connector.assure().await;
+        !shared.link.connector.is_current(self.since)
+    }
 }
 
 pub(in crate::source) async fn connect(shared: &Shared) -> Result<Connection, RedisError> {
-    let mut redis = shared.link.connector.blocking().await?;
+    let (mut redis, since) = shared.link.connector.blocking().await?;
     let name = format!("gristmill:{}:{:x}", shared.node, shared.next_lane());
     let named = redis::pipe().cmd("CLIENT").arg("SETNAME").arg(&name).ignore().cmd("CLIENT").arg("ID").to_owned();
     let (id,): (i64,) = within(named.query_async(&mut redis)).await?;
-    Ok(Connection { redis, id: recover::ClientId { id, name } })
+    Ok(Connection { redis, id: recover::ClientId { id, name }, since })
 }
 
 struct Taker<'a> {
@@ -174,12 +198,16 @@ impl<'a> Taker<'a> {
     /// One round trip: renews the lease, waits for a message unless there is a pace to keep, takes as many more as are there.
     /// Tells how many were taken.
     async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
+        if self.connection.leads_astray(self.shared).await {
+            self.shared.flow.unused(permits);
+            return Err(Trouble::Broken(outlasted()));
+        }
         let sent = Instant::now();
         let replied = self.ask(permits).await;
         // A frozen process may read an old reply long after others have taken its lane over.
         let stale = sent.elapsed() > self.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let replies = replied.inspect_err(|_| self.shared.flow.unused(permits)).map_err(Trouble::Broken)?;
-        if stale && self.shared.link.connector.may_have_moved() {
+        if self.connection.is_outlasted(self.shared, sent).await {
             self.shared.flow.unused(permits);
             return Err(Trouble::Broken(outlasted()));
         }
@@ -205,7 +233,7 @@ impl<'a> Taker<'a> {
             return self.ask_claiming(permits).await;
         }
         let pipe = self.pipeline(permits);
-        let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
+        let replies: Vec<Value> = self.connection.answer(self.shared, &pipe).await?;
         let full = server_error(&replies).filter(is_full);
         let Some(error) = full.filter(|_| !replies.iter().any(is_item)) else { return Ok(replies) };
         match self.take_at_once(permits).await {

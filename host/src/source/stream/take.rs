@@ -156,12 +156,16 @@ impl<'a> Taker<'a> {
     /// Tells how many were taken.
     async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
         let flow = Arc::clone(&self.member.shared.flow);
+        if self.connection.leads_astray(&self.member.shared).await {
+            flow.unused(permits);
+            return Err(Trouble::Broken(outlasted()));
+        }
         let sent = Instant::now();
         let replied = self.ask(permits).await;
         // A frozen process may read an old reply long after others have taken its entries over.
         let stale = sent.elapsed() > self.member.shared.lease.mul_f64(0.8) + Duration::from_secs(BLOCK);
         let (registered_anew, reply) = replied.inspect_err(|_| flow.unused(permits)).map_err(Trouble::Broken)?;
-        if stale && self.member.shared.link.connector.may_have_moved() {
+        if self.connection.is_outlasted(&self.member.shared, sent).await {
             flow.unused(permits);
             return Err(Trouble::Broken(outlasted()));
         }
@@ -185,7 +189,7 @@ impl<'a> Taker<'a> {
     /// Whether the consumer had to be registered anew, and the answer to the reading.
     async fn ask(&mut self, count: usize) -> Result<(bool, Value), RedisError> {
         let pipe = self.pipeline(count);
-        let replies: Vec<Value> = within(pipe.query_async(&mut self.connection.redis)).await?;
+        let replies = self.connection.answer(&self.member.shared, &pipe).await?;
         let mut replies = replies.into_iter();
         let registered_anew = match replies.next() {
             Some(Value::ServerError(error)) if is_full(&error.clone().into()) => self.register().await?,
