@@ -11,6 +11,9 @@ const MESSAGES: usize = 1_000;
 /// Bytes of the long message.
 const LONG: usize = 1 << 20;
 
+/// What most examples say of a config that does not name a field.
+const NO_FIELD: &str = "`private` is to be the name of a field";
+
 /// What does not depend on the language, with a filter that may wait its turn on a busy machine.
 const PIPELINE: &str = r#"
 [pipeline.notifications]
@@ -160,22 +163,26 @@ impl Bench {
     }
 
     #[track_caller]
-    fn says_why_it_refuses_a_config(&self) {
+    fn says_why_it_refuses_a_config(&self, words: &str) {
         let config = fs::read_to_string(self.mill.config_file()).unwrap();
         self.mill.write_raw_config(&config.replace("private = \"secret\"", "private = 7"));
         let checked = self.mill.run(&["check"]);
         assert_eq!(checked.code, 78, "{}", checked.stderr);
-        assert!(checked.stderr.contains("`private` is to be the name of a field"), "{}", checked.stderr);
+        assert!(checked.stderr.contains(words), "{}", checked.stderr);
     }
 
     /// The last command of the example's README, in a copy of the example that has the plugin already.
     #[track_caller]
     fn runs_as_its_readme_says(&self, language: &str) {
         let example = built::repository().join("examples/languages").join(language);
-        let dir = self.mill.dir().join("example");
-        fs::create_dir_all(dir.join("plugins")).unwrap();
+        let dir = self.mill.dir().join("examples/languages").join(language);
+        fs::create_dir_all(&dir).unwrap();
         fs::copy(example.join("gristmill.toml"), dir.join("gristmill.toml")).unwrap();
-        fs::copy(self.mill.plugin_file("notification"), dir.join("plugins/notification.wasm")).unwrap();
+        let config = fs::read_to_string(example.join("gristmill.toml")).unwrap();
+        let plugins = config.lines().find_map(|line| line.strip_prefix("plugins_dir = "));
+        let plugins = dir.join(plugins.unwrap_or("plugins").trim_matches('"'));
+        fs::create_dir_all(&plugins).unwrap();
+        fs::copy(self.mill.plugin_file("notification"), plugins.join("notification.wasm")).unwrap();
         // What has been compiled need not be compiled again.
         let copied =
             Command::new("cp").arg("-a").arg(self.mill.dir().join("data")).arg(dir.join(".gristmill")).status();
@@ -193,6 +200,30 @@ impl Bench {
 }
 
 #[test]
+fn the_table_of_languages_names_every_example_and_no_other() {
+    let dir = built::repository().join("examples/languages");
+    let table = fs::read_to_string(dir.join("README.md")).unwrap();
+    let mut named: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| [")?.split_once("](")?.1.split_once('/'))
+        .map(|it| it.0)
+        .collect();
+    named.sort_unstable();
+    let entries = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    let mut there: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    there.sort_unstable();
+    assert_eq!(named, there);
+}
+
+#[test]
+fn a_filter_in_rust_does_its_work() {
+    let Some(mut bench) = Bench::of("rust") else { return };
+    bench.keeps_its_promises("not JSON: ");
+    bench.runs_as_its_readme_says("rust");
+    bench.says_why_it_refuses_a_config("config.private: invalid type: integer `7`, expected a string");
+}
+
+#[test]
 fn a_filter_in_python_does_its_work() {
     let Some(mut bench) = Bench::of("python") else { return };
     bench.keeps_its_promises("not JSON: Unterminated string");
@@ -200,7 +231,7 @@ fn a_filter_in_python_does_its_work() {
     bench.tells_what_broke_it(r#"{"user": "\ud800", "text": ""}"#.to_owned(), "surrogates not allowed");
     bench.tells_what_broke_it("[".repeat(100_000), "call stack exhausted");
     bench.runs_as_its_readme_says("python");
-    bench.says_why_it_refuses_a_config();
+    bench.says_why_it_refuses_a_config(NO_FIELD);
 }
 
 #[test]
@@ -208,7 +239,7 @@ fn a_filter_in_javascript_does_its_work() {
     let Some(mut bench) = Bench::of("javascript") else { return };
     bench.keeps_its_promises("not JSON: JSON.parse: unterminated string");
     bench.runs_as_its_readme_says("javascript");
-    bench.says_why_it_refuses_a_config();
+    bench.says_why_it_refuses_a_config(NO_FIELD);
 }
 
 #[test]
@@ -218,7 +249,7 @@ fn a_filter_in_c_does_its_work() {
     bench.push(&["[".repeat(100_000)]);
     assert!(bench.letter().to_string().contains("nested too deeply"));
     bench.runs_as_its_readme_says("c");
-    bench.says_why_it_refuses_a_config();
+    bench.says_why_it_refuses_a_config(NO_FIELD);
 }
 
 #[test]
@@ -233,6 +264,15 @@ fn a_program_in_zig_does_its_work() {
     let Some(mut bench) = Bench::of("zig") else { return };
     bench.keeps_its_promises("not JSON: UnexpectedEndOfInput");
     bench.runs_as_its_readme_says("zig");
+}
+
+#[test]
+fn a_program_in_assemblyscript_does_its_work() {
+    let Some(mut bench) = Bench::of("assemblyscript") else { return };
+    bench.keeps_its_promises("not JSON: the string does not end at byte");
+    bench.push(&["[".repeat(100_000)]);
+    assert!(bench.letter().to_string().contains("nested too deeply"));
+    bench.runs_as_its_readme_says("assemblyscript");
 }
 
 /// What it does with messages is tested wherever plain programs are, without the tools that this needs.
