@@ -1,5 +1,6 @@
 //! What publishers ask for, carried out: the only place where a plugin's wish becomes traffic.
 
+mod file;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod http;
@@ -18,12 +19,14 @@ use std::sync::Arc;
 pub struct Effects {
     http: Arc<http::Http>,
     redis: Arc<Redis>,
+    files: Arc<file::Files>,
 }
 
 /// What one plugin may have carried out; built once from its table.
 pub struct Allowance {
     http: http::Allowance,
     redis: RedisAllowance,
+    files: file::Allowance,
 }
 
 /// Why a node cannot carry anything out.
@@ -54,7 +57,7 @@ impl Effects {
 
     /// Trusts the root certificates in `pem` beside the system's.
     pub fn with_roots(pem: &[u8]) -> Result<Self, Error> {
-        Ok(Self { http: Arc::new(http::Http::new(pem)?), redis: Arc::default() })
+        Ok(Self { http: Arc::new(http::Http::new(pem)?), redis: Arc::default(), files: Arc::default() })
     }
 
     /// The same with the Redis at the other end of `connector`, where commands of plugins are carried out; nothing is connected yet.
@@ -71,12 +74,23 @@ impl Effects {
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
     /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
-    /// It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
+    /// An HTTP exchange takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
     pub async fn carry_out(&self, allowance: &Allowance, idempotency_key: &str, request: Request) -> Reply {
         match request {
             Request::Http(request) => Reply::Http(self.http.exchange(&allowance.http, idempotency_key, request).await),
             Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).await),
+            Request::File(append) => Reply::File(self.files.append(&allowance.files, append).await),
         }
+    }
+
+    /// Does for ever what is due by itself: files are synced, and closed when they are not written to.
+    pub async fn tend(self) {
+        self.files.tend().await;
+    }
+
+    /// Syncs and closes files; nothing is asked for any more.
+    pub async fn finish(&self) {
+        self.files.finish().await;
     }
 }
 
@@ -89,6 +103,10 @@ impl std::fmt::Debug for Effects {
 impl Allowance {
     /// What the operator grants in `settings`.
     pub fn new(settings: &config::Plugin) -> Self {
-        Self { http: http::Allowance::new(settings), redis: RedisAllowance::new(settings) }
+        Self {
+            http: http::Allowance::new(settings),
+            redis: RedisAllowance::new(settings),
+            files: file::Allowance::new(settings),
+        }
     }
 }

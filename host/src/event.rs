@@ -302,6 +302,21 @@ pub(crate) fn database_back(database: &str) {
     info!(database, "the database answers again");
 }
 
+/// A file ended in half a line, which is of a crash or of somebody else.
+pub(crate) fn line_torn(file: &dyn Display, bytes: u64) {
+    warn!(%file, bytes, "the file ended in half a line, which is now in the file beside it whose name ends in `.torn`");
+}
+
+/// Lines that publishers were told are written may be lost in a power cut.
+pub(crate) fn file_not_synced(file: &dyn Display, cause: &(dyn Error + 'static)) {
+    error!(%file, error = cause, "what was written last may not be on the disk");
+}
+
+/// More old files are there than are to be kept.
+pub(crate) fn old_files_stay(file: &dyn Display, cause: &(dyn Error + 'static)) {
+    warn!(%file, error = cause, "old files beside this one cannot be removed, so there are more than `keep` says");
+}
+
 /// The private server answers; producers may push there.
 pub(crate) fn embedded_ready(port: u16) {
     info!(port, "embedded Redis ready: redis-cli -p {port}");

@@ -6,6 +6,7 @@ pub mod message;
 pub mod request;
 pub mod random;
 pub mod bucket;
+pub mod calendar;
 pub mod shutdown;
 pub mod metrics;
 pub mod event;

@@ -99,6 +99,7 @@ impl Node {
             embedded,
         };
         node.effects.reserve(Reserved::of(&node.config));
+        node.shutdown.track_until_stop(node.effects.clone().tend());
         node.start_pipelines();
         node.open_window();
         event::ready(&node.id, node.running.len());
@@ -147,6 +148,7 @@ impl Node {
         let grace = self.config.shutdown.grace;
         let running = std::mem::take(&mut self.running);
         let ended = join_all(running.into_values().map(|running| running.pipeline.end(grace))).await;
+        self.effects.finish().await;
         self.shutdown.end(Duration::ZERO).await;
         ended.into_iter().all(|finished| finished)
     }

@@ -10,6 +10,8 @@ pub enum Request {
     Http(HttpRequest),
     /// A command of Redis and its arguments; nothing in it has been checked yet.
     Redis(Vec<Bytes>),
+    /// A line for the end of a file.
+    File(FileAppend),
 }
 
 /// An HTTP exchange to carry out; nothing in it has been checked yet.
@@ -29,6 +31,43 @@ pub struct HttpRequest {
     pub timeout: Option<Duration>,
 }
 
+/// A line for the end of a file; nothing in it has been checked yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileAppend {
+    /// The name of a granted directory.
+    pub dir: String,
+    /// Where in it.
+    pub path: String,
+    /// Without the line feed behind it.
+    pub line: Bytes,
+    /// When another file is begun.
+    pub rotation: Rotation,
+    /// When it is made to outlast a power cut.
+    pub durability: Durability,
+}
+
+/// When a file is put aside and another one begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Before it would be longer than so many bytes.
+    pub bytes: Option<u64>,
+    /// At the first line of each such span of time, counted from 1970.
+    pub every: Option<Duration>,
+    /// How many that were put aside are kept; all if there is none.
+    pub keep: Option<u32>,
+}
+
+/// When what was written is made to outlast a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the system thinks fit.
+    Never,
+    /// At the latest so long after it was written.
+    Within(Duration),
+    /// Before it counts as written.
+    Always,
+}
+
 /// What came of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -36,6 +75,8 @@ pub enum Reply {
     Http(Result<HttpReply, Failure>),
     /// Of a command of Redis.
     Redis(Result<RedisValue, Failure>),
+    /// Of a line for a file.
+    File(Result<(), Failure>),
 }
 
 impl Reply {
@@ -44,15 +85,24 @@ impl Reply {
         match self {
             Self::Http(Ok(reply)) => reply.body.len(),
             Self::Redis(Ok(value)) => value.bytes(),
-            Self::Http(Err(_)) | Self::Redis(Err(_)) => 0,
+            Self::File(_) | Self::Http(Err(_)) | Self::Redis(Err(_)) => 0,
         }
     }
 
     /// Why the request was not granted, if it was not.
     pub fn denied(&self) -> Option<&str> {
-        match self {
-            Self::Http(Err(Failure::Denied(why))) | Self::Redis(Err(Failure::Denied(why))) => Some(why),
+        match self.failure() {
+            Some(Failure::Denied(why)) => Some(why),
             _ => None,
+        }
+    }
+
+    /// Why there is no reply, if there is none.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Http(reply) => reply.as_ref().err(),
+            Self::Redis(value) => value.as_ref().err(),
+            Self::File(done) => done.as_ref().err(),
         }
     }
 }
@@ -100,7 +150,7 @@ pub enum Failure {
     /// It cannot be sent or asked as it is.
     #[error("{0}")]
     Invalid(String),
-    /// No connection, a broken one, or no answer in time; another time there may be one.
+    /// No connection, a broken one, or no answer in time, or a file that cannot be written to; another time there may be one.
     #[error("{0}")]
     Unreachable(String),
     /// The answer, or the question, is longer than the operator allows.

@@ -2,8 +2,8 @@
 
 pub use crate::bindings::types as wire;
 use crate::{
-    Body, Change, Error, Failure, Filter, HttpReply, HttpRequest, Message, Publisher, RedisValue, Reply, Request,
-    Result, Verdict, config,
+    Body, Change, Durability, Error, Failure, FileAppend, Filter, HttpReply, HttpRequest, Message, Publisher,
+    RedisValue, Reply, Request, Result, Verdict, config,
 };
 use serde::de::DeserializeOwned;
 use std::{cell::RefCell, thread::LocalKey, time::Duration};
@@ -97,11 +97,31 @@ impl From<Change> for wire::Change {
 
 impl From<Request> for wire::Request {
     fn from(request: Request) -> Self {
-        let HttpRequest { method, url, headers, body, timeout } = match request {
-            Request::Http(request) => request,
-            Request::Redis(words) => return Self::Redis(words),
+        match request {
+            Request::Http(request) => Self::Http(request.into()),
+            Request::Redis(words) => Self::Redis(words),
+            Request::File(append) => Self::File(append.into()),
+        }
+    }
+}
+
+impl From<HttpRequest> for wire::HttpRequest {
+    fn from(HttpRequest { method, url, headers, body, timeout }: HttpRequest) -> Self {
+        Self { method, url, headers, body: body.into(), timeout_ms: timeout.map(millis) }
+    }
+}
+
+impl From<FileAppend> for wire::FileAppend {
+    fn from(FileAppend { dir, path, line, rotation, durability }: FileAppend) -> Self {
+        let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let rotation =
+            wire::Rotation { bytes: rotation.bytes, every_s: rotation.every.map(seconds), keep: rotation.keep };
+        let sync = match durability {
+            Durability::Never => wire::Sync::Never,
+            Durability::Within(time) => wire::Sync::WithinMs(millis(time)),
+            Durability::Always => wire::Sync::Always,
         };
-        Self::Http(wire::HttpRequest { method, url, headers, body: body.into(), timeout_ms: timeout.map(millis) })
+        Self { dir, path, line, rotation, sync }
     }
 }
 
@@ -125,6 +145,7 @@ impl From<wire::Reply> for Reply {
             wire::Reply::Http(Err(failure)) => Self::Http(Err(failure.into())),
             wire::Reply::Redis(Ok(values)) => Self::Redis(Ok(whole(&mut values.into_iter()))),
             wire::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
+            wire::Reply::File(written) => Self::File(written.map_err(Into::into)),
         }
     }
 }

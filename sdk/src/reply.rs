@@ -12,6 +12,8 @@ pub enum Reply {
     Http(Result<HttpReply, Failure>),
     /// Of a command of Redis.
     Redis(Result<RedisValue, Failure>),
+    /// Of a line for a file: whether it is there, whole.
+    File(Result<(), Failure>),
 }
 
 /// What Redis answered.
@@ -45,7 +47,7 @@ pub enum Failure {
     Denied(String),
     /// The request itself is wrong: a URL that does not parse, a header that is not one.
     Invalid(String),
-    /// No connection, a broken one, or no reply in time.
+    /// No connection, a broken one, or no reply in time; a file that cannot be written to.
     Unreachable(String),
     /// The reply is longer than the operator allows.
     TooLarge(String),
@@ -74,8 +76,8 @@ impl Reply {
     pub fn success(&self) -> Result<&HttpReply> {
         match self {
             Self::Http(Ok(reply)) => reply.success(),
-            Self::Redis(Ok(_)) => Err(Error::reject("an answer of Redis is no HTTP response")),
-            Self::Http(Err(failure)) | Self::Redis(Err(failure)) => Err(failure.judged()),
+            Self::Redis(Ok(_)) | Self::File(Ok(())) => Err(Error::reject("this is no HTTP response")),
+            Self::Http(Err(failure)) | Self::Redis(Err(failure)) | Self::File(Err(failure)) => Err(failure.judged()),
         }
     }
 
@@ -86,8 +88,8 @@ impl Reply {
     pub fn redis(&self) -> Result<&RedisValue> {
         match self {
             Self::Redis(Ok(value)) => Ok(value),
-            Self::Http(Ok(_)) => Err(Error::reject("an HTTP response is no answer of Redis")),
-            Self::Http(Err(failure)) | Self::Redis(Err(failure)) => Err(failure.judged()),
+            Self::Http(Ok(_)) | Self::File(Ok(())) => Err(Error::reject("this is no answer of Redis")),
+            Self::Http(Err(failure)) | Self::Redis(Err(failure)) | Self::File(Err(failure)) => Err(failure.judged()),
         }
     }
 
@@ -95,6 +97,7 @@ impl Reply {
         match self {
             Self::Http(_) => self.success().err(),
             Self::Redis(_) => self.redis().err(),
+            Self::File(written) => written.as_ref().err().map(Failure::judged),
         }
     }
 }
@@ -224,6 +227,9 @@ mod tests {
         assert!(judge(&[answer(RedisValue::Nil), away]).unwrap_err().is_retry());
         let denied = Reply::Redis(Err(Failure::Denied("`DEL` is not granted".into())));
         assert_eq!(judge(&[denied]), Err(Error::reject("`DEL` is not granted")));
+        assert_eq!(judge(&[Reply::File(Ok(())), answer(RedisValue::Nil)]), Ok(()));
+        let full = Reply::File(Err(Failure::Unreachable("`out/a.log`: no space is left".into())));
+        assert!(judge(&[full]).unwrap_err().is_retry());
         assert!(answer(RedisValue::Nil).success().is_err() && Reply::test(200, "").redis().is_err());
     }
 

@@ -1,6 +1,6 @@
 //! What a publisher asks the host for.
 
-use crate::Result;
+use crate::{FileAppend, Result};
 use std::time::Duration;
 
 /// Something for the host to carry out; the operator's grants and limits hold for it.
@@ -11,6 +11,8 @@ pub enum Request {
     Http(HttpRequest),
     /// A command of Redis and its arguments.
     Redis(Vec<Vec<u8>>),
+    /// A line for the end of a file.
+    File(FileAppend),
 }
 
 /// An HTTP request for the host to send.
@@ -77,11 +79,24 @@ impl Request {
         Self::Redis(words.into_iter().map(|word| word.as_ref().to_vec()).collect())
     }
 
+    /// A line for the end of the file at `path` in the directory that was granted as `dir`; the payload unless it is given another one.
+    pub fn append(dir: impl Into<String>, path: impl Into<String>) -> FileAppend {
+        FileAppend::new(dir.into(), path.into())
+    }
+
     /// The HTTP request, if it is one.
     pub fn http(&self) -> Option<&HttpRequest> {
         match self {
             Self::Http(request) => Some(request),
-            Self::Redis(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The line for a file, if it is one.
+    pub fn file(&self) -> Option<&FileAppend> {
+        match self {
+            Self::File(append) => Some(append),
+            _ => None,
         }
     }
 }

@@ -4,18 +4,23 @@ use crate::{
     Error, Message, Result,
     json::{Found, Paths},
 };
-use std::fmt::Write;
+use serde::{Deserialize, Deserializer, de};
+use std::{
+    fmt::Write,
+    time::{Duration, UNIX_EPOCH},
+};
 
-const KNOWN: &str =
-    "known are `{topic}`, `{id}`, `{source}`, `{header:NAME}` and `{json:PATH}`; a brace is written `{{` or `}}`";
+const KNOWN: &str = "known are `{topic}`, `{id}`, `{source}`, `{header:NAME}`, `{json:PATH}`, `{date}` and `{hour}`; a brace is \
+                     written `{{` or `}}`";
 
-/// A text with places, taken apart once, when the plugin starts.
+/// A text with places, taken apart once, when the plugin starts; as a field of its config it is a string.
 ///
 /// | place | stands for |
 /// |---|---|
 /// | `{topic}`, `{id}`, `{source}` | what the message has there |
 /// | `{header:NAME}` | the first value of this header |
 /// | `{json:PATH}` | what is at this path in the payload, see [`json`](crate::json): the text of a string, or a number, `true` or `false` |
+/// | `{date}`, `{hour}` | the day and the hour of UTC at which the message was first taken, such as `2026-11-21` and `22` |
 /// | `{{`, `}}` | braces |
 ///
 /// ```
@@ -25,6 +30,8 @@ const KNOWN: &str =
 /// let message = Message::test(r#"{"user": {"id": "a b"}}"#).with_topic("orders");
 /// assert_eq!(url.fill_url(&message)?, "https://example.com/orders/a%20b");
 /// assert_eq!(url.fill(&message)?, "https://example.com/orders/a b");
+/// let path = Template::parse("{topic}/{date}.log")?;
+/// assert_eq!(path.fill_path(&Message::test("").with_topic("../x"))?, "%2E.%2Fx/1970-01-01.log");
 /// # Ok::<(), gristmill_sdk::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -38,6 +45,8 @@ enum Part {
     Source,
     Header(String),
     Json(String, Paths),
+    Date,
+    Hour,
 }
 
 impl Template {
@@ -95,6 +104,21 @@ impl Template {
         self.filled(message, encode)
     }
 
+    /// The text for `message`, with the values as in a URL and without a dot at their beginnings: no value leaves its place in a
+    /// path.
+    ///
+    /// # Errors
+    /// As [`Template::fill`].
+    pub fn fill_path(&self, message: &Message) -> Result<String> {
+        self.filled(message, |value, path| match value.strip_prefix('.') {
+            Some(rest) => {
+                path.push_str("%2E");
+                encode(rest, path);
+            }
+            None => encode(value, path),
+        })
+    }
+
     fn filled(&self, message: &Message, add: impl Fn(&str, &mut String)) -> Result<String> {
         let mut text = String::new();
         for part in &self.0 {
@@ -114,6 +138,8 @@ impl Part {
             ("topic", _) => Ok(Self::Topic),
             ("id", _) => Ok(Self::Id),
             ("source", _) => Ok(Self::Source),
+            ("date", _) => Ok(Self::Date),
+            ("hour", _) => Ok(Self::Hour),
             (_, Some(("header", header))) if !header.is_empty() => Ok(Self::Header(header.into())),
             (_, Some(("json", path))) => Ok(Self::Json(path.into(), Paths::new([path])?)),
             _ => Err(unknown()),
@@ -130,8 +156,33 @@ impl Part {
                 .header(name)
                 .ok_or_else(|| Error::reject(format!("`{{header:{name}}}`: the message has no such header")))?,
             Self::Json(path, paths) => scalar(path, paths.find(message.payload())?.last())?,
+            Self::Date => date(taken(message)),
+            Self::Hour => format!("{:02}", taken(message) / 3_600 % 24),
         })
     }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| de::Error::custom(error.reason()))
+    }
+}
+
+/// When the message was first taken, in seconds since 1970.
+fn taken(message: &Message) -> u64 {
+    message.received().duration_since(UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs)
+}
+
+/// Years are counted from March, so that the leap day is the last of its year.
+fn date(epoch: u64) -> String {
+    let days = epoch / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year + u64::from(month <= 2))
 }
 
 /// What stands for a value of JSON that is no array or object.
@@ -182,6 +233,23 @@ mod tests {
     fn values_of_the_payload_fill_places() {
         let text = Template::parse("{json:user.id}-{json:user.name}-{json:user.on}").unwrap();
         assert_eq!(text.fill(&message()).unwrap(), "7-Jürg-true");
+    }
+
+    #[test]
+    fn the_day_and_the_hour_are_those_at_which_the_message_was_taken() {
+        let at = |epoch| {
+            let message = Message::test("").with_received(UNIX_EPOCH + Duration::from_secs(epoch));
+            Template::parse("{date}T{hour}").unwrap().fill(&message).unwrap()
+        };
+        assert_eq!([0, 1_795_298_442, 951_782_400].map(at), ["1970-01-01T00", "2026-11-21T22", "2000-02-29T00"]);
+        assert_eq!([4_107_542_399, 1_735_689_599].map(at), ["2100-02-28T23", "2024-12-31T23"]);
+    }
+
+    #[test]
+    fn no_value_leaves_its_place_in_a_path() {
+        let filled =
+            |topic| Template::parse("a/{topic}").unwrap().fill_path(&Message::test("").with_topic(topic)).unwrap();
+        assert_eq!(["..", ".", "a.b", "../x", "/x"].map(filled), ["a/%2E.", "a/%2E", "a/a.b", "a/%2E.%2Fx", "a/%2Fx"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod dead;
 mod delivery;
 mod demo;
 mod disk;
+mod file;
 mod filters;
 mod grants;
 mod harm;

@@ -138,12 +138,13 @@ fn change_bytes(change: &Change) -> usize {
 
 /// A body that is the payload of `message` is shared, however many requests have it.
 fn request_bytes(request: &Request, message: &Message) -> usize {
-    let http = match request {
-        Request::Http(http) => http,
-        Request::Redis(words) => return words.iter().map(Bytes::len).sum(),
-    };
-    let headers = http.headers.iter().map(|(name, value)| name.len() + value.len());
-    let shared = http.body.as_ptr() == message.payload.as_ptr();
-    let body = if shared { 0 } else { http.body.len() };
-    http.method.len() + http.url.len() + headers.sum::<usize>() + body
+    let own = |bytes: &Bytes| if bytes.as_ptr() == message.payload.as_ptr() { 0 } else { bytes.len() };
+    match request {
+        Request::Http(http) => {
+            let headers = http.headers.iter().map(|(name, value)| name.len() + value.len());
+            http.method.len() + http.url.len() + headers.sum::<usize>() + own(&http.body)
+        }
+        Request::Redis(words) => words.iter().map(Bytes::len).sum(),
+        Request::File(append) => append.dir.len() + append.path.len() + own(&append.line),
+    }
 }

@@ -29,6 +29,8 @@ fn every_plugin_takes_the_configuration_that_its_readme_shows() {
         assert!(!blocks.is_empty(), "the README of `{name}` shows no configuration");
         for block in blocks {
             let mill = mill(&name, &block);
+            // What the example of `file` grants.
+            fs::create_dir(mill.dir().join("spool")).unwrap();
             let kind = mill.run_bare(&["inspect", &mill.plugin_file(&name).display().to_string()]).stdout;
             let role = if kind.contains("publisher") { "publish" } else { "filters" };
             mill.write_config(&format!(

@@ -6,7 +6,7 @@ use crate::{
     config::Secrets,
     message::{Fault, Message, Verdict as Answer},
     plugin::{Heard, Kind, Lent, Plugins, Said, Version},
-    request::{HttpRequest, Reply, Request},
+    request::{FileAppend, HttpRequest, Reply, Request},
 };
 use bytes::Bytes;
 use std::{
@@ -259,6 +259,7 @@ fn hidden(request: Request, secrets: &Secrets) -> Request {
     let bytes = |bytes: Bytes| secrets.hide_bytes(&bytes).map_or(bytes, Bytes::from);
     match request {
         Request::Redis(words) => Request::Redis(words.into_iter().map(bytes).collect()),
+        Request::File(append) => Request::File(FileAppend { line: bytes(append.line), ..append }),
         Request::Http(HttpRequest { method, url, headers, body, template, timeout }) => Request::Http(HttpRequest {
             method,
             url: text(url),

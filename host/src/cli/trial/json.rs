@@ -101,6 +101,11 @@ fn request(request: &Request) -> Value {
             let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
             return json!({ "redis": words });
         }
+        Request::File(append) => {
+            let mut object = json!({ "file": format!("{}/{}", append.dir, append.path) });
+            put_body(&mut object, &append.line);
+            return object;
+        }
     };
     let mut object = json!({ "method": http.method, "url": http.url, "headers": http.headers });
     put_body(&mut object, &http.body);
@@ -112,15 +117,16 @@ fn request(request: &Request) -> Value {
 
 fn reply(reply: &Reply) -> Value {
     match reply {
-        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) => {
+        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) | Reply::File(Err(failure)) => {
             json!({ "failure": failure_name(failure), "reason": failure.to_string() })
         }
-        Reply::Redis(Ok(_)) => json!({ "redis": "OK" }),
         Reply::Http(Ok(HttpReply { status, headers, body })) => {
             let mut object = json!({ "status": status, "headers": headers });
             put_body(&mut object, body);
             object
         }
+        Reply::Redis(Ok(_)) => json!({ "redis": "OK" }),
+        Reply::File(Ok(())) => json!({ "file": "OK" }),
     }
 }
 

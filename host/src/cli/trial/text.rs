@@ -168,6 +168,10 @@ fn request(request: &Request, message: &Message, paint: Paint) -> Vec<String> {
     let HttpRequest { method, url, headers, body, timeout, .. } = match request {
         Request::Http(http) => http,
         Request::Redis(words) => return vec![paint.tone(Tone::Title, &format!("→ Redis {}", command(words)))],
+        Request::File(append) => {
+            let place = format!("→ file {}/{}", plain(&append.dir), short(&plain(&append.path)));
+            return [paint.tone(Tone::Title, &place)].into_iter().chain(carried(&append.line, message)).collect();
+        }
     };
     let within = timeout.map(|timeout| format!(" within {}", time(timeout))).unwrap_or_default();
     let title = format!("→ {} {}{within}", plain(method), short(&plain(url)));
@@ -176,19 +180,23 @@ fn request(request: &Request, message: &Message, paint: Paint) -> Vec<String> {
         headers.iter().take(ITEMS).map(|(name, value)| format!("    {}: {}", plain(name), short(&plain(value)))),
     );
     lines.extend(more(headers.len(), "headers"));
-    if !body.is_empty() && *body == message.payload {
-        lines.push(format!("    (the payload, {} bytes)", body.len()));
-    } else {
-        lines.extend(text(body).into_iter().map(|line| format!("    {line}")));
-    }
+    lines.extend(carried(body, message));
     lines
+}
+
+/// What a request carries.
+fn carried(body: &Bytes, message: &Message) -> Vec<String> {
+    if !body.is_empty() && *body == message.payload {
+        return vec![format!("    (the payload, {} bytes)", body.len())];
+    }
+    text(body).into_iter().map(|line| format!("    {line}")).collect()
 }
 
 fn answer(reply: &Reply) -> String {
     match reply {
         Reply::Http(Ok(reply)) => reply.status.to_string(),
-        Reply::Redis(Ok(_)) => "OK".to_owned(),
-        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) => {
+        Reply::Redis(Ok(_)) | Reply::File(Ok(())) => "OK".to_owned(),
+        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) | Reply::File(Err(failure)) => {
             format!("{}: {}", failure_name(failure), plain(&failure.to_string()))
         }
     }

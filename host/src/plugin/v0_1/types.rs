@@ -70,12 +70,44 @@ pub(super) struct HttpRequest {
 }
 
 #[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Rotation {
+    bytes: Option<u64>,
+    #[component(name = "every-s")]
+    every_s: Option<u32>,
+    keep: Option<u32>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(super) enum Sync {
+    #[component(name = "never")]
+    Never,
+    #[component(name = "within-ms")]
+    WithinMs(u32),
+    #[component(name = "always")]
+    Always,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct FileAppend {
+    dir: String,
+    path: String,
+    line: Option<Vec<u8>>,
+    rotation: Rotation,
+    sync: Sync,
+}
+
+#[derive(ComponentType, Lift)]
 #[component(variant)]
 pub(super) enum Request {
     #[component(name = "http")]
     Http(HttpRequest),
     #[component(name = "redis")]
     Redis(Vec<Vec<u8>>),
+    #[component(name = "file")]
+    File(FileAppend),
 }
 
 #[derive(ComponentType, Lower)]
@@ -119,6 +151,8 @@ pub(super) enum Reply<'a> {
     Http(Result<HttpReply<'a>, Failure<'a>>),
     #[component(name = "redis")]
     Redis(Result<Vec<RedisValue<'a>>, Failure<'a>>),
+    #[component(name = "file")]
+    File(Result<(), Failure<'a>>),
 }
 
 #[expect(dead_code, reason = "only ever made by lifting a number")]
@@ -168,25 +202,46 @@ impl Verdict {
 impl Request {
     /// The request as the host knows it; a body that is the payload shares the bytes of `message`.
     pub(super) fn into_host(self, message: &Message) -> request::Request {
-        let http = match self {
-            Self::Http(http) => http,
-            Self::Redis(words) => {
-                return request::Request::Redis(words.into_iter().map(Into::into).collect());
-            }
-        };
-        let template = matches!(http.body, Body::Template(_));
-        request::Request::Http(request::HttpRequest {
-            method: http.method,
-            url: http.url,
-            headers: http.headers,
-            body: match http.body {
+        match self {
+            Self::Http(http) => request::Request::Http(http.into_host(message)),
+            Self::Redis(words) => request::Request::Redis(words.into_iter().map(Into::into).collect()),
+            Self::File(append) => request::Request::File(append.into_host(message)),
+        }
+    }
+}
+
+impl HttpRequest {
+    fn into_host(self, message: &Message) -> request::HttpRequest {
+        let template = matches!(self.body, Body::Template(_));
+        request::HttpRequest {
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            body: match self.body {
                 Body::Payload => message.payload.clone(),
                 Body::Bytes(bytes) | Body::Template(bytes) => bytes.into(),
                 Body::Empty => bytes::Bytes::new(),
             },
             template,
-            timeout: http.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
-        })
+            timeout: self.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        }
+    }
+}
+
+impl FileAppend {
+    fn into_host(self, message: &Message) -> request::FileAppend {
+        let Rotation { bytes, every_s, keep } = self.rotation;
+        request::FileAppend {
+            dir: self.dir,
+            path: self.path,
+            line: self.line.map_or_else(|| message.payload.clone(), Into::into),
+            rotation: request::Rotation { bytes, every: every_s.map(|s| Duration::from_secs(s.into())), keep },
+            durability: match self.sync {
+                Sync::Never => request::Durability::Never,
+                Sync::WithinMs(ms) => request::Durability::Within(Duration::from_millis(ms.into())),
+                Sync::Always => request::Durability::Always,
+            },
+        }
     }
 }
 
@@ -199,6 +254,7 @@ impl<'a> From<&'a request::Reply> for Reply<'a> {
             request::Reply::Http(Err(failure)) => Self::Http(Err(failure.into())),
             request::Reply::Redis(Ok(value)) => Self::Redis(Ok(flat(value))),
             request::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
+            request::Reply::File(done) => Self::File(done.as_ref().copied().map_err(Into::into)),
         }
     }
 }
