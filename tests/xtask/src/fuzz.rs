@@ -54,7 +54,7 @@ fn make_wild(places: &Places, dir: &Path) -> Result<(), Trouble> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = wild::number("GRISTMILL_WILD_SEED", now);
     say(&format!("`{WILD}` begins with Wasm made from GRISTMILL_WILD_SEED={seed}"));
-    wild::make(places, dir, wild::number("GRISTMILL_WILD", 200), seed)
+    wild::make(places, dir, wild::number("GRISTMILL_WILD", 60), seed)
 }
 
 /// One target for so many seconds. What is found worth keeping stays in the target directory for the next time.

@@ -42,7 +42,7 @@ fn versions_that_come_and_go_leave_nothing_behind() {
         assert!(output.status.success() && told.contains("1 passed"), "{told}");
         return;
     }
-    let cycles: usize = env::var(CYCLES).map_or(400, |cycles| cycles.parse().expect("a number of cycles"));
+    let cycles: usize = env::var(CYCLES).map_or(2_000, |cycles| cycles.parse().expect("a number of cycles"));
     tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap().block_on(
         async {
             let bench = Bench::new();
