@@ -88,6 +88,7 @@ fn module(choices: &mut Unstructured<'_>, shape: Option<&Vec<u8>>) -> Result<Vec
     if choices.ratio(9, 10)? {
         config.memory64_enabled = false;
         config.gc_enabled = false;
+        config.reference_types_enabled = false;
         config.exceptions_enabled = false;
         config.threads_enabled = false;
         config.custom_page_sizes_enabled = false;
