@@ -10,8 +10,11 @@ use gristmill_tests::{
 use std::fs;
 
 /// First-party plugins whose README has one configuration, and what that reads from the environment.
-const PLUGINS: [(&str, &[(&str, &str)]); 3] =
-    [("anonymize", &[]), ("http", &[("TOKEN", "t")]), ("pusher", &[("PUSHER_SECRET", "s")])];
+const PLUGINS: [(&str, &[(&str, &str)]); 3] = [
+    ("anonymize", &[("ANONYMIZE_KEY", "0123456789abcdef0123456789abcdef")]),
+    ("http", &[("TOKEN", "t")]),
+    ("pusher", &[("PUSHER_SECRET", "s")]),
+];
 
 fn read(path: &str) -> String {
     fs::read_to_string(built::repository().join(path)).unwrap()
