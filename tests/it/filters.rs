@@ -3,6 +3,7 @@
 mod chain;
 mod readmes;
 mod seal;
+mod seen;
 
 use crate::jobs::{PATIENT, SOON, pipeline};
 use gristmill_tests::{Dead, Mill, Received, eventually};
