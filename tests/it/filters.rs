@@ -2,6 +2,7 @@
 
 mod chain;
 mod readmes;
+mod route;
 mod seal;
 mod seen;
 
