@@ -1,6 +1,7 @@
 //! The filters that come with Gristmill, in real nodes: alone, one behind the other, and over two pipelines.
 
 mod chain;
+mod gzip;
 mod readmes;
 mod route;
 mod seal;
