@@ -187,6 +187,8 @@ pub struct Plugin {
     pub isolation: Isolation,
     /// How much of everything else.
     pub limits: Limits,
+    /// How many messages it is given at once, if it is a publisher that takes batches.
+    pub batch: Batch,
     /// How it is run if it is a plain WASI program.
     pub mode: Mode,
     /// Where it may send HTTP requests.
@@ -230,6 +232,17 @@ pub struct Limits {
     pub handles: usize,
     /// That live at once, 1 to 1,000.
     pub instances: usize,
+}
+
+/// How many messages a publisher of batches is given at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// 1 to 10,000.
+    pub size: usize,
+    /// How long the first message of a batch that is not full waits for others; zero for those at hand.
+    pub linger: Duration,
+    /// Of all payloads together, in bytes; one message alone may be longer.
+    pub bytes: usize,
 }
 
 /// Whether an instance sees more than one message.

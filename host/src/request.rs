@@ -1,5 +1,9 @@
 //! What publishers ask the host to carry out, and what came of it. Knows neither Wasm nor a network.
 
+mod batch;
+
+pub use batch::{BatchAnswer, Batched};
+
 use bytes::Bytes;
 use std::time::Duration;
 

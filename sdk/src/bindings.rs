@@ -61,6 +61,24 @@ pub mod publishing {
     });
 }
 
+/// What publishers of batches export beside.
+pub mod batching {
+    wit_bindgen::generate!({
+        path: "wit/v0.1",
+        inline: "
+            package gristmill:sdk;
+            world batch-publishers {
+                export gristmill:plugin/batching@0.1.0;
+            }
+        ",
+        pub_export_macro: true,
+        export_macro_name: "export_batching",
+        with: { "gristmill:plugin/types@0.1.0": super::types },
+        generate_all,
+    });
+}
+
+pub use batching::exports::gristmill::plugin::batching::Guest as Batching;
 pub use filtering::exports::gristmill::plugin::filtering::Guest as Filtering;
 pub use publishing::exports::gristmill::plugin::publishing::Guest as Publishing;
 pub use setup::exports::gristmill::plugin::setup::Guest as Setup;

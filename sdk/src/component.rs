@@ -2,8 +2,8 @@
 
 pub use crate::bindings::types as wire;
 use crate::{
-    Body, Change, Durability, Error, Failure, FileAppend, Filter, HttpReply, HttpRequest, Message, Publisher,
-    RedisValue, Reply, Request, Result, Verdict, config,
+    BatchPublisher, BatchedReply, Body, Change, Durability, Error, Failure, FileAppend, Filter, HttpReply, HttpRequest,
+    Message, Plan, Publisher, RedisValue, Reply, Request, Result, Verdict, bindings, config,
 };
 use serde::de::DeserializeOwned;
 use std::{cell::RefCell, thread::LocalKey, time::Duration};
@@ -55,6 +55,67 @@ pub fn answered<P: Publisher>(slot: &'static LocalKey<Slot<P>>, payload: Vec<u8>
     let replies: Vec<Reply> = replies.into_iter().map(Into::into).collect();
     let requests = with(slot, |plugin| plugin.answered(&Message::of_call(payload), &replies))?;
     Ok(requests.into_iter().map(Into::into).collect())
+}
+
+/// What a publisher of batches answers.
+pub type Planned = Result<wire::BatchAnswer, wire::Fault>;
+
+/// The first call of a publisher for a batch.
+///
+/// # Errors
+/// As the plugin says.
+pub fn publish_batch<P: BatchPublisher>(
+    slot: &'static LocalKey<Slot<P>>,
+    messages: Vec<wire::BatchedMessage>,
+) -> Planned {
+    let messages = batch(messages, 0);
+    let plan = with(slot, |plugin| plugin.publish_batch(&messages))?;
+    Ok(plan.into())
+}
+
+/// The further calls of a publisher for a batch.
+///
+/// # Errors
+/// As the plugin says.
+pub fn answered_batch<P: BatchPublisher>(
+    slot: &'static LocalKey<Slot<P>>,
+    messages: Vec<wire::BatchedMessage>,
+    replies: Vec<wire::BatchedReply>,
+) -> Planned {
+    let messages = batch(messages, bindings::envelope::round());
+    let replies: Vec<BatchedReply> = replies.into_iter().map(Into::into).collect();
+    let plan = with(slot, |plugin| plugin.answered_batch(&messages, &replies))?;
+    Ok(plan.into())
+}
+
+fn batch(messages: Vec<wire::BatchedMessage>, round: u32) -> Vec<Message> {
+    messages.into_iter().map(|message| Message::of_batch(message, round)).collect()
+}
+
+impl From<Plan> for wire::BatchAnswer {
+    fn from(plan: Plan) -> Self {
+        let Plan { requests, faults } = plan;
+        let request = |(request, carries): (Request, Vec<usize>)| wire::BatchedRequest {
+            request: request.into(),
+            carries: carries.into_iter().map(place).collect(),
+        };
+        Self {
+            requests: requests.into_iter().map(request).collect(),
+            faults: faults.into_iter().map(|(index, error)| (place(index), error.into())).collect(),
+        }
+    }
+}
+
+/// What is no place in any batch stays none.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+impl From<wire::BatchedReply> for BatchedReply {
+    fn from(reply: wire::BatchedReply) -> Self {
+        let carries = reply.carries.into_iter().filter_map(|place| usize::try_from(place).ok());
+        Self::new(reply.reply.into(), carries)
+    }
 }
 
 fn with<P, T>(slot: &'static LocalKey<Slot<P>>, call: impl FnOnce(&mut P) -> Result<T>) -> Result<T> {

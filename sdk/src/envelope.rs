@@ -12,7 +12,7 @@ pub(crate) enum Envelope {
     Sample(Box<Sample>),
 }
 
-/// An envelope made up by a test.
+/// An envelope that came with its message: one of a batch, or made up by a test.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) id: String,

@@ -55,6 +55,17 @@ macro_rules! __export_publisher {
     };
 }
 
+/// Exports a type that implements `BatchPublisher`. Natively nothing is exported, but what the plugin consists of counts as used.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(target_family = "wasm"))]
+macro_rules! __export_batch_publisher {
+    ($plugin:ty) => {
+        const _: fn(<$plugin as $crate::BatchPublisher>::Config) -> $crate::Result<$plugin> =
+            <$plugin as $crate::BatchPublisher>::new;
+    };
+}
+
 /// Exports a type that implements `Filter`.
 #[doc(hidden)]
 #[macro_export]
@@ -92,6 +103,31 @@ macro_rules! __export_publisher {
         }
 
         $crate::bindings::publishing::export_publishing!(Component with_types_in $crate::bindings::publishing);
+    };
+}
+
+/// Exports a type that implements `BatchPublisher`.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(target_family = "wasm")]
+macro_rules! __export_batch_publisher {
+    ($plugin:ty) => {
+        $crate::__export_setup!($plugin, $crate::BatchPublisher);
+
+        impl $crate::bindings::Batching for Component {
+            fn publish_batch(messages: ::std::vec::Vec<$crate::component::wire::BatchedMessage>) -> $crate::component::Planned {
+                $crate::component::publish_batch(&PLUGIN, messages)
+            }
+
+            fn answered_batch(
+                messages: ::std::vec::Vec<$crate::component::wire::BatchedMessage>,
+                replies: ::std::vec::Vec<$crate::component::wire::BatchedReply>,
+            ) -> $crate::component::Planned {
+                $crate::component::answered_batch(&PLUGIN, messages, replies)
+            }
+        }
+
+        $crate::bindings::batching::export_batching!(Component with_types_in $crate::bindings::batching);
     };
 }
 

@@ -101,6 +101,8 @@
 //! # Ok::<(), gristmill_sdk::Error>(())
 //! ```
 //!
+//! Where the other side takes many messages in one request, a publisher can take many at once, too: see [`BatchPublisher`].
+//!
 //! # Grants
 //! A plugin reaches nothing but what the operator granted it in its table. What it cannot work without it declares by [`needs!`], so
 //! that a missing grant is told when the plugin is loaded.
@@ -128,6 +130,7 @@
 
 #![warn(missing_docs)]
 
+pub mod batch;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
@@ -156,6 +159,7 @@ pub mod store;
 mod template;
 mod verdict;
 
+pub use batch::{BatchedReply, Plan};
 pub use config::NoConfig;
 pub use error::{Error, OrRetry, Result};
 pub use file::{Durability, FileAppend, Rotation};
@@ -163,7 +167,7 @@ pub use gristmill_sdk_macros::{filter, publisher};
 pub use job::Job;
 pub use lookup::LookupFailure;
 pub use message::Message;
-pub use plugin::{Filter, Publisher};
+pub use plugin::{BatchPublisher, Filter, Publisher};
 pub use reply::{Failure, HttpReply, RedisValue, Reply};
 pub use request::{Body, HttpRequest, Request};
 pub use span::Span;

@@ -28,6 +28,16 @@ impl Message {
         Self { payload, new_payload: false, change: Change::default(), envelope: Envelope::Host }
     }
 
+    /// A message of the batch that the call is about, after so many answered rounds.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn of_batch(message: crate::component::wire::BatchedMessage, round: u32) -> Self {
+        let crate::component::wire::BatchedMessage { id, source, topic, attempt, received_ms, headers, payload } =
+            message;
+        let sample = Sample { id, source, topic, attempt, round, received_ms, headers };
+        let envelope = Envelope::Sample(Box::new(sample));
+        Self { payload, new_payload: false, change: Change::default(), envelope }
+    }
+
     /// A message for a test of a plugin, with a plain envelope that the `with_…` methods fill in.
     pub fn test(payload: impl Into<Vec<u8>>) -> Self {
         Self {

@@ -192,8 +192,12 @@ impl Failure {
 /// # Errors
 /// As [`Reply::success`] says.
 pub fn judge(replies: &[Reply]) -> Result<()> {
+    judge_all(replies)
+}
+
+pub(crate) fn judge_all<'r>(replies: impl IntoIterator<Item = &'r Reply>) -> Result<()> {
     let mut worst: Option<Error> = None;
-    for error in replies.iter().filter_map(Reply::fault) {
+    for error in replies.into_iter().filter_map(Reply::fault) {
         if !error.is_retry() {
             return Err(error);
         }

@@ -3,6 +3,7 @@
 
 mod access;
 mod author;
+mod batches;
 mod chaos;
 mod clocks;
 mod cluster;

@@ -112,6 +112,9 @@ impl Findings<'_> {
         if let Some(version) = exported("gristmill:plugin/filtering") {
             return ("filter", version);
         }
+        if let Some(version) = exported("gristmill:plugin/batching") {
+            return ("publisher of batches", version);
+        }
         exported("gristmill:plugin/publishing").map_or(("plugin", "unknown"), |version| ("publisher", version))
     }
 }

@@ -128,6 +128,11 @@ pub(crate) fn lookup_denied(plugin: &str, id: Option<&str>, why: &str) {
     debug!(plugin, id = id.map(short), why, "a lookup was not granted");
 }
 
+/// A plugin broke over a batch, whose `messages` are now tried one by one.
+pub(crate) fn batch_broke(plugin: &str, digest: &str, messages: usize, reason: &str) {
+    debug!(plugin, digest, messages, reason, "a batch broke the plugin; its messages are tried one by one");
+}
+
 /// A plugin asked for a request that the operator has not granted it.
 pub(crate) fn request_denied(plugin: &str, message: &Message, why: &str) {
     COUNTERS.denied.with_label_values(&[plugin]).inc();

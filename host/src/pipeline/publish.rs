@@ -1,5 +1,8 @@
 //! Publishing: every publisher of a pipeline, for every message that the filters made of one delivery, side by side.
 
+mod batch;
+mod gather;
+
 use super::Failed;
 use crate::{
     effect::{Allowance, Effects},
@@ -10,6 +13,7 @@ use crate::{
     source::Delivery,
 };
 use futures_util::future::join_all;
+use gather::Gather;
 use std::{sync::Arc, time::Instant};
 
 /// One publisher of a pipeline.
@@ -17,16 +21,21 @@ pub(super) struct Publisher {
     name: String,
     slot: Arc<Slot>,
     allowance: Allowance,
+    /// Where messages wait for others, if it takes batches.
+    gather: Gather,
 }
 
 impl Publisher {
     pub(super) fn new(name: &str, slot: Arc<Slot>, allowance: Allowance) -> Self {
-        Self { name: name.to_owned(), slot, allowance }
+        Self { name: name.to_owned(), slot, allowance, gather: Gather::default() }
     }
 
     /// Publishes `message`: asks for requests, has them carried out, has the replies judged, until nothing more is asked.
     async fn publish(&self, effects: &Effects, message: &Message) -> Result<(), Failed> {
         let version = self.slot.current();
+        if let Some(terms) = version.batch() {
+            return self.publish_gathered(&self.gather, &terms, effects, message).await;
+        }
         self.rounds(&version, effects, message).await.map_err(|fault| Failed::new(&version, message, fault))
     }
 

@@ -4,7 +4,7 @@ use super::{console::prefix, fault::beyond};
 use crate::{
     config::Limits,
     message::{Change, Fault, Limit, Message, Verdict},
-    request::Request,
+    request::{BatchAnswer, Batched, Request},
 };
 use bytes::Bytes;
 
@@ -51,6 +51,15 @@ pub(super) fn requests(limits: &Limits, message: &Message, requests: Vec<Request
     }
     allowed_bytes(limits, requests_bytes(&requests, message))?;
     Ok(requests)
+}
+
+/// The answer for a batch, if it is within `limits`.
+pub(super) fn batch(limits: &Limits, messages: &[&Message], answer: BatchAnswer) -> Result<BatchAnswer, Fault> {
+    if answer.requests.len() > limits.requests {
+        return Err(too_many_requests(limits, answer.requests.len()));
+    }
+    allowed_bytes(limits, batch_bytes(&answer, messages))?;
+    Ok(answer)
 }
 
 /// `fault` with no more words than anybody reads.
@@ -123,6 +132,14 @@ pub(super) fn verdict_bytes(verdict: &Verdict) -> usize {
         Verdict::Split(changes) => changes.iter().map(change_bytes).sum(),
         Verdict::Pass | Verdict::Drop(_) => 0,
     }
+}
+
+/// Bytes that the answer for a batch brought back.
+pub(super) fn batch_bytes(answer: &BatchAnswer, messages: &[&Message]) -> usize {
+    let bytes = |Batched { what, carries }: &Batched<Request>| {
+        carries.first().and_then(|first| messages.get(*first)).map_or(0, |message| request_bytes(what, message))
+    };
+    answer.requests.iter().map(bytes).sum()
 }
 
 /// Bytes that the requests made for `message` brought back.

@@ -10,7 +10,11 @@ use wit_parser::Resolve;
 
 const WIT: &str = include_str!("../../../sdk/wit/v0.1/plugin.wit");
 /// What a plugin exports, and its largest world, of which only what it imports is asked for.
-const WORLDS: [(&str, &str); 2] = [("filtering", "filter-with-lookups"), ("publishing", "publisher-with-lookups")];
+const WORLDS: [(&str, &str); 3] = [
+    ("filtering", "filter-with-lookups"),
+    ("publishing", "publisher-with-lookups"),
+    ("batching", "batch-publisher-with-lookups"),
+];
 /// The section by which a module says itself what it is.
 const DESCRIBED: &str = "component-type";
 

@@ -15,7 +15,7 @@ use crate::{
     config::Isolation,
     lookup::{Access, Tally, Turn},
     message::{Fault, Message, Verdict},
-    request::{Reply, Request},
+    request::{BatchAnswer, Batched, Reply, Request},
 };
 use std::{
     sync::Arc,
@@ -205,6 +205,54 @@ impl Guest {
         let call = self.calls.answered(&mut self.store, message, replies);
         let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
         self.end(plan, answer).and_then(|requests| answer::requests(&plan.terms.limits, message, requests))
+    }
+
+    pub(super) async fn publish_batch(
+        &mut self,
+        plan: &Blueprint,
+        messages: &[&Message],
+    ) -> Result<BatchAnswer, Fault> {
+        self.begin_batch(plan, messages)?;
+        let call = self.calls.publish_batch(&mut self.store, messages);
+        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
+        self.end_batch(plan, messages, answer)
+    }
+
+    pub(super) async fn answered_batch(
+        &mut self,
+        plan: &Blueprint,
+        messages: &[&Message],
+        replies: &[Batched<Reply>],
+        round: u32,
+    ) -> Result<BatchAnswer, Fault> {
+        self.begin_batch(plan, messages)?;
+        self.store.data_mut().envelope.round = round;
+        let call = self.calls.answered_batch(&mut self.store, messages, replies);
+        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
+        self.end_batch(plan, messages, answer)
+    }
+
+    /// Readies the instance for a call about `messages`, which is as one about the first as far as the call has only one envelope.
+    fn begin_batch(&mut self, plan: &Blueprint, messages: &[&Message]) -> Result<(), Fault> {
+        plan.terms.fit_together(messages)?;
+        match messages.first() {
+            Some(first) => self.begin(plan, first),
+            None => Err(Fault::Reject { reason: "a batch of nothing".to_owned() }),
+        }
+    }
+
+    fn end_batch(
+        &mut self,
+        plan: &Blueprint,
+        messages: &[&Message],
+        answer: Result<Result<BatchAnswer, Fault>, Stop>,
+    ) -> Result<BatchAnswer, Fault> {
+        let mut answer = self.end(plan, answer)?;
+        for (_, fault) in &mut answer.faults {
+            let own = std::mem::replace(fault, Fault::Reject { reason: String::new() });
+            *fault = plan.terms.own_words(own);
+        }
+        answer::batch(&plan.terms.limits, messages, answer)
     }
 
     /// Readies the instance for a call about `message`.

@@ -99,7 +99,7 @@ pub enum Cause {
     Invalid(String),
     /// A component that is something else.
     #[error(
-        "it is a component but no plugin: it exports neither `gristmill:plugin/filtering@{spoken}` nor `gristmill:plugin/publishing@{spoken}`, and it is no WASI program, as it exports no `wasi:cli/run`"
+        "it is a component but no plugin: it exports neither `gristmill:plugin/filtering@{spoken}` nor `gristmill:plugin/publishing@{spoken}` nor `gristmill:plugin/batching@{spoken}`, and it is no WASI program, as it exports no `wasi:cli/run`"
     )]
     NoPlugin {
         /// The version this host speaks.
@@ -107,7 +107,7 @@ pub enum Cause {
     },
     /// Filter and publisher at once.
     #[error(
-        "it exports both `filtering` and `publishing`; a plugin is either a filter or a publisher, so make two of it"
+        "it exports more than one of `filtering`, `publishing` and `batching`; a plugin is either a filter or a publisher, of single messages or of batches, so make several of it"
     )]
     TwoKinds,
     /// A pipeline wants the other kind.

@@ -73,6 +73,17 @@ impl Terms {
         Err(Fault::Reject { reason: format!("a payload of {bytes} bytes does not fit into memory_mib = {mib}") })
     }
 
+    /// Refuses payloads that cannot fit at once: each alone may.
+    pub(super) fn fit_together(&self, messages: &[&Message]) -> Result<(), Fault> {
+        let bytes: usize = messages.iter().map(|message| message.payload.len()).sum();
+        if messages.len() < 2 || bytes <= self.memory_bytes() {
+            return Ok(());
+        }
+        let (count, mib) = (messages.len(), self.memory_mib);
+        let reason = format!("{count} payloads of {bytes} bytes do not fit into memory_mib = {mib}");
+        Err(super::fault::beyond(Limit::Memory, reason))
+    }
+
     /// What to tell about a call in `store`, which may have taken `timeout` and did not return.
     pub(super) fn fault_in(&self, store: &Store<State>, stop: &Stop, timeout: Duration) -> Fault {
         let State { memory, console, .. } = store.data();

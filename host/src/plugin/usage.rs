@@ -66,6 +66,20 @@ impl Usage {
         }
     }
 
+    /// Adds one call for all of `messages`, and what came of it.
+    pub(super) fn batch_call<T>(
+        &mut self,
+        messages: &[&Message],
+        spent: Spent,
+        answer: &Result<T, Fault>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) {
+        if let Some((first, others)) = messages.split_first() {
+            self.call(first, spent, answer, bytes);
+            self.bytes_in += others.iter().map(|message| message.payload.len() as u64).sum::<u64>();
+        }
+    }
+
     /// Adds what something took of time.
     pub(super) fn time(&mut self, spent: Spent) {
         self.cpu += spent.cpu;

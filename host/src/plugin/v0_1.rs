@@ -1,5 +1,6 @@
 //! Version 0.1 of the plugin API: the only place that knows `gristmill:plugin@0.1.0` and the types of its functions.
 
+mod batches;
 mod lookups;
 mod types;
 
@@ -7,7 +8,7 @@ use super::{refusal::Cause, state::State};
 use crate::{
     event::Loudness,
     message::{Fault, Message, Verdict},
-    request::{Reply, Request},
+    request::{BatchAnswer, Batched, Reply, Request},
 };
 use std::sync::Arc;
 use wasmtime::{
@@ -57,6 +58,15 @@ pub(super) struct Exports {
 enum Indices {
     Filter(ComponentExportIndex),
     Publisher { publish: ComponentExportIndex, answered: ComponentExportIndex },
+    Batches(batches::Indices),
+}
+
+/// What a component exports of the API to be called for messages.
+#[derive(PartialEq)]
+enum Interface {
+    Filtering,
+    Publishing,
+    Batching,
 }
 
 impl Exports {
@@ -65,13 +75,14 @@ impl Exports {
     /// # Errors
     /// A component that is no plugin, is two at once, or speaks another version of the API is refused.
     pub(super) fn of(component: &Component, engine: &Engine) -> Result<Self, Cause> {
-        let kind = kind(component, engine)?;
+        let exported = exported(component, engine)?;
         let function = |interface: &'static str, function: &'static str| {
             find(component, interface, function).ok_or(Cause::Missing { interface, function })
         };
-        let calls = match kind {
-            Kind::Filter => Indices::Filter(function("filtering", "filter")?),
-            Kind::Publisher => Indices::Publisher {
+        let calls = match exported {
+            Interface::Filtering => Indices::Filter(function("filtering", "filter")?),
+            Interface::Batching => Indices::Batches(batches::Indices::of(component)?),
+            Interface::Publishing => Indices::Publisher {
                 publish: function("publishing", "publish")?,
                 answered: function("publishing", "answered")?,
             },
@@ -89,8 +100,13 @@ impl Exports {
     pub(super) fn kind(&self) -> Kind {
         match self.calls {
             Indices::Filter(_) => Kind::Filter,
-            Indices::Publisher { .. } => Kind::Publisher,
+            Indices::Publisher { .. } | Indices::Batches(_) => Kind::Publisher,
         }
+    }
+
+    /// Whether it is a publisher that takes many messages at once.
+    pub(super) fn takes_batches(&self) -> bool {
+        matches!(self.calls, Indices::Batches(_))
     }
 }
 
@@ -99,23 +115,24 @@ pub(super) fn is_plugin(component: &Component, engine: &Engine) -> bool {
     component.component_type().exports(engine).any(|(name, _)| name.starts_with(PACKAGE))
 }
 
-fn kind(component: &Component, engine: &Engine) -> Result<Kind, Cause> {
+fn exported(component: &Component, engine: &Engine) -> Result<Interface, Cause> {
     let ty = component.component_type();
     for (name, _) in ty.imports(engine) {
         interface(name)?;
     }
-    let (mut filters, mut publishes) = (false, false);
+    let mut found = None;
     for (name, _) in ty.exports(engine) {
-        let interface = interface(name)?;
-        filters |= interface == Some("filtering");
-        publishes |= interface == Some("publishing");
+        let interface = match interface(name)? {
+            Some("filtering") => Interface::Filtering,
+            Some("publishing") => Interface::Publishing,
+            Some("batching") => Interface::Batching,
+            _ => continue,
+        };
+        if found.replace(interface).is_some() {
+            return Err(Cause::TwoKinds);
+        }
     }
-    match (filters, publishes) {
-        (true, false) => Ok(Kind::Filter),
-        (false, true) => Ok(Kind::Publisher),
-        (true, true) => Err(Cause::TwoKinds),
-        (false, false) => Err(Cause::NoPlugin { spoken: VERSION }),
-    }
+    found.ok_or(Cause::NoPlugin { spoken: VERSION })
 }
 
 /// Which interface of the API `name` is, if it is one of a version that is spoken here.
@@ -200,6 +217,7 @@ pub(super) struct Calls {
 enum OfKind {
     Filter(Filter),
     Publisher { publish: Publish, answered: Answered },
+    Batches(batches::Calls),
 }
 
 impl Calls {
@@ -208,6 +226,7 @@ impl Calls {
         let init = instance.get_typed_func(&mut *store, exports.init)?;
         let of_kind = match &exports.calls {
             Indices::Filter(filter) => OfKind::Filter(instance.get_typed_func(store, filter)?),
+            Indices::Batches(indices) => OfKind::Batches(batches::Calls::of(indices, instance, store)?),
             Indices::Publisher { publish, answered } => OfKind::Publisher {
                 publish: instance.get_typed_func(&mut *store, publish)?,
                 answered: instance.get_typed_func(store, answered)?,
@@ -237,14 +256,16 @@ impl Calls {
         Ok(answer.map(types::Verdict::into_host).map_err(types::Fault::into_host))
     }
 
-    /// What to send for `message`.
+    /// What to send for `message`, which is a batch of its own where the plugin takes batches.
     pub(super) async fn publish(
         &self,
         store: &mut Store<State>,
         message: &Message,
     ) -> wasmtime::Result<Result<Vec<Request>, Fault>> {
-        let OfKind::Publisher { publish, .. } = self.of_kind else {
-            return Ok(Err(not_a(Kind::Publisher)));
+        let publish = match &self.of_kind {
+            OfKind::Publisher { publish, .. } => *publish,
+            OfKind::Batches(calls) => return Ok(calls.publish(store, &[message]).await?.and_then(BatchAnswer::of_one)),
+            OfKind::Filter(_) => return Ok(Err(not_a(Kind::Publisher))),
         };
         let publish: TypedFunc<(&[u8],), _> = publish;
         let (answer,) = publish.call_async(store, (&message.payload,)).await?;
@@ -258,13 +279,45 @@ impl Calls {
         message: &Message,
         replies: &[Reply],
     ) -> wasmtime::Result<Result<Vec<Request>, Fault>> {
-        let OfKind::Publisher { answered, .. } = self.of_kind else {
-            return Ok(Err(not_a(Kind::Publisher)));
+        let answered = match &self.of_kind {
+            OfKind::Publisher { answered, .. } => *answered,
+            OfKind::Batches(calls) => {
+                let replies: Vec<_> = replies.iter().map(Batched::alone).collect();
+                return Ok(calls.answered(store, &[message], &replies).await?.and_then(BatchAnswer::of_one));
+            }
+            OfKind::Filter(_) => return Ok(Err(not_a(Kind::Publisher))),
         };
         let answered: TypedFunc<(&[u8], Vec<types::Reply<'_>>), _> = answered;
         let replies = replies.iter().map(types::Reply::from).collect();
         let (answer,) = answered.call_async(store, (&message.payload, replies)).await?;
         Ok(requests(answer, message))
+    }
+}
+
+impl Calls {
+    /// What to send for `messages`.
+    pub(super) async fn publish_batch(
+        &self,
+        store: &mut Store<State>,
+        messages: &[&Message],
+    ) -> wasmtime::Result<Result<BatchAnswer, Fault>> {
+        match &self.of_kind {
+            OfKind::Batches(calls) => calls.publish(store, messages).await,
+            _ => Ok(Err(not_a(Kind::Publisher))),
+        }
+    }
+
+    /// What to send for `messages` after `replies`.
+    pub(super) async fn answered_batch(
+        &self,
+        store: &mut Store<State>,
+        messages: &[&Message],
+        replies: &[Batched<Reply>],
+    ) -> wasmtime::Result<Result<BatchAnswer, Fault>> {
+        match &self.of_kind {
+            OfKind::Batches(calls) => calls.answered(store, messages, replies).await,
+            _ => Ok(Err(not_a(Kind::Publisher))),
+        }
     }
 }
 

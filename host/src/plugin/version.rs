@@ -12,10 +12,11 @@ use super::{
     v0_1::{self, Kind},
 };
 use crate::{
-    config, event,
+    config::{self, Isolation},
+    event,
     lookup::Turn,
     message::{Fault, Message, Verdict},
-    request::{Reply, Request},
+    request::{BatchAnswer, Batched, Reply, Request},
 };
 use std::{
     path::PathBuf,
@@ -107,8 +108,20 @@ impl Version {
         match (&self.body, self.kind()) {
             (Body::Program(_), _) => "filter (WASI program)",
             (Body::Plugin { .. }, Kind::Filter) => "filter",
+            (Body::Plugin { plan, .. }, Kind::Publisher) if plan.exports.takes_batches() => "publisher of batches",
             (Body::Plugin { .. }, Kind::Publisher) => "publisher",
         }
+    }
+
+    /// Whether it takes many messages at once.
+    pub fn takes_batches(&self) -> bool {
+        matches!(&self.body, Body::Plugin { plan, .. } if plan.exports.takes_batches())
+    }
+
+    /// How many it is given at once, if that may be more than one: an instance that sees one message only sees it alone.
+    pub fn batch(&self) -> Option<config::Batch> {
+        let many = self.settings.batch.size > 1 && self.settings.isolation == Isolation::Reuse;
+        (many && self.takes_batches()).then_some(self.settings.batch)
     }
 
     /// The version of the plugin API that it speaks; a plain program speaks none.
@@ -309,6 +322,43 @@ impl Lent {
         used.call(message, spent, &requests, |requests| answer::requests_bytes(requests, message));
         used.bytes_in += replies.iter().map(|reply| reply.bytes() as u64).sum::<u64>();
         requests
+    }
+
+    /// What to send for `messages`, of which there is at least one.
+    ///
+    /// # Errors
+    /// As [`Lent::filter`], for all of them.
+    pub async fn publish_batch(&mut self, messages: &[&Message]) -> Result<BatchAnswer, Fault> {
+        let (plan, guest, used) = self.ready_for(messages).await?;
+        let mut spent = Spent::for_call(guest.served() + 1);
+        let answer = spent.over(guest.publish_batch(plan, messages)).await;
+        used.batch_call(messages, spent, &answer, |answer| answer::batch_bytes(answer, messages));
+        answer
+    }
+
+    /// As [`Lent::answered`], for `messages`, of which there is at least one.
+    ///
+    /// # Errors
+    /// As [`Lent::filter`], for all of them.
+    pub async fn answered_batch(
+        &mut self,
+        messages: &[&Message],
+        replies: &[Batched<Reply>],
+        round: u32,
+    ) -> Result<BatchAnswer, Fault> {
+        let (plan, guest, used) = self.ready_for(messages).await?;
+        let mut spent = Spent::for_call(guest.served() + 1);
+        let answer = spent.over(guest.answered_batch(plan, messages, replies, round)).await;
+        used.batch_call(messages, spent, &answer, |answer| answer::batch_bytes(answer, messages));
+        used.bytes_in += replies.iter().map(|reply| reply.what.bytes() as u64).sum::<u64>();
+        answer
+    }
+
+    async fn ready_for(&mut self, messages: &[&Message]) -> Result<(&Blueprint, &mut Guest, &mut Usage), Fault> {
+        match messages.first() {
+            Some(first) => self.ready(first).await,
+            None => Err(Fault::Reject { reason: "a batch of nothing".to_owned() }),
+        }
     }
 
     /// An instance that may take `message`; the one at hand stays where it is if it is fit, moving it would cost.

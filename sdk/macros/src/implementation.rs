@@ -8,7 +8,7 @@ use syn::{Error, Ident, ItemImpl};
 /// What exports the plugin that `block` implements; what is inside the block the compiler checks against the trait.
 pub(crate) fn glue(kind: Kind, block: &ItemImpl) -> syn::Result<TokenStream> {
     let name = trait_name(kind, block)?;
-    if name != kind.trait_name() {
+    if !kind.traits().iter().any(|known| name == known) {
         return Err(Error::new_spanned(name, misplaced(kind, name)));
     }
     if let Some(parameter) = block.generics.params.first() {
@@ -17,6 +17,9 @@ pub(crate) fn glue(kind: Kind, block: &ItemImpl) -> syn::Result<TokenStream> {
     let plugin = &block.self_ty;
     Ok(match kind {
         Kind::Filter => quote! { const _: () = { ::gristmill_sdk::__export_filter!(#plugin); }; },
+        Kind::Publisher if name == "BatchPublisher" => {
+            quote! { const _: () = { ::gristmill_sdk::__export_batch_publisher!(#plugin); }; }
+        }
         Kind::Publisher => {
             quote! { const _: () = { ::gristmill_sdk::__export_publisher!(#plugin); }; }
         }
@@ -31,7 +34,8 @@ fn trait_name(kind: Kind, block: &ItemImpl) -> syn::Result<&Ident> {
 }
 
 fn misplaced(kind: Kind, name: &Ident) -> String {
-    let right = [Kind::Filter, Kind::Publisher].into_iter().find(|other| name == other.trait_name());
+    let right =
+        [Kind::Filter, Kind::Publisher].into_iter().find(|other| other.traits().iter().any(|known| name == known));
     match right {
         Some(right) => format!("this is an `impl {name}`: write `#[{}]`", right.attribute()),
         None => kind.place().to_owned(),

@@ -20,7 +20,7 @@ pub fn filter(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream)
     expand(Kind::Filter, arguments.into(), item.into()).into()
 }
 
-/// Makes a publisher out of an `impl Publisher for …`.
+/// Makes a publisher out of an `impl Publisher for …` or an `impl BatchPublisher for …`.
 #[proc_macro_attribute]
 pub fn publisher(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand(Kind::Publisher, arguments.into(), item.into()).into()
@@ -64,10 +64,11 @@ impl Kind {
         }
     }
 
-    fn trait_name(self) -> &'static str {
+    /// The traits that a plugin of this kind can have.
+    fn traits(self) -> &'static [&'static str] {
         match self {
-            Self::Filter => "Filter",
-            Self::Publisher => "Publisher",
+            Self::Filter => &["Filter"],
+            Self::Publisher => &["Publisher", "BatchPublisher"],
         }
     }
 
@@ -75,7 +76,7 @@ impl Kind {
     fn place(self) -> &'static str {
         match self {
             Self::Filter => "`#[filter]` goes on a `fn(Message) -> Result<Verdict>` or on an `impl Filter for …`",
-            Self::Publisher => "`#[publisher]` goes on an `impl Publisher for …`",
+            Self::Publisher => "`#[publisher]` goes on an `impl Publisher for …` or an `impl BatchPublisher for …`",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a plugin is granted, what it says it needs, and what of the one the other leaves out.
 
 use crate::{
-    config::{self, DirAccess, DirGrant, Plugin},
+    config::{self, DirAccess, DirGrant, Isolation, Plugin},
     plugin::{Kind, Means, Need, Needs, Version},
 };
 
@@ -17,7 +17,26 @@ pub(super) fn of(version: &Version) -> Vec<String> {
     if version.kind() == Kind::Filter && settings.secrets.names().next().is_some() {
         lines.push("warning: a filter sends nothing, so its `secrets` go nowhere".to_owned());
     }
+    lines.extend(batch(version));
     lines
+}
+
+/// What is said of batches: how they are made, or that what is set about them is idle.
+fn batch(version: &Version) -> Option<String> {
+    let settings = version.settings();
+    let config::Batch { size, linger, bytes } = settings.batch;
+    if !version.takes_batches() {
+        let set = settings.batch != Plugin::default().batch;
+        return set.then(|| "warning: takes no batches, so `batch` changes nothing".to_owned());
+    }
+    if version.batch().is_none() {
+        return Some(match settings.isolation {
+            Isolation::Message => "takes one message at a time, as `isolation` is \"message\"".to_owned(),
+            Isolation::Reuse => "takes one message at a time".to_owned(),
+        });
+    }
+    let wait = if linger.is_zero() { "of those at hand".to_owned() } else { format!("waiting {linger:?} for them") };
+    Some(format!("takes up to {size} messages or {} KiB at once, {wait}", bytes >> 10))
 }
 
 fn granted(settings: &Plugin) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Ambient, DirGrant, Isolation, Limits, Mode, Plugin, Secrets, check,
+        Ambient, Batch, DirGrant, Isolation, Limits, Mode, Plugin, Secrets, check,
         document::Entry,
         expand::SECRET,
         fields::Fields,
@@ -32,6 +32,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
     let isolations = [("reuse", Isolation::Reuse), ("message", Isolation::Message)];
     let isolation = reading.one_of(fields.item("isolation"), &isolations);
     let limits = limits(reading, fields);
+    let batch = batch(reading, fields);
     let modes = [("auto", Mode::Auto), ("cgi", Mode::Cgi), ("lines", Mode::Lines)];
     let mode = reading.one_of(fields.item("mode"), &modes);
     let allow_http = reading.list(fields.item("allow_http"), |reading, item| {
@@ -59,6 +60,7 @@ pub(in crate::config) fn plugin(reading: &mut Reading<'_>, fields: &Fields<'_>, 
         memory_mib: memory_mib?,
         isolation: isolation?,
         limits: limits?,
+        batch: batch?,
         mode: mode?,
         allow_http: allow_http?,
         http_timeout: http_timeout?,
@@ -107,6 +109,14 @@ fn limits(reading: &mut Reading<'_>, plugin: &Fields<'_>) -> Option<Limits> {
         handles: handles?,
         instances: instances?,
     })
+}
+
+fn batch(reading: &mut Reading<'_>, plugin: &Fields<'_>) -> Option<Batch> {
+    let fields = plugin.table(reading, "batch");
+    let size = reading.number(fields.item("size"), 1..=10_000);
+    let linger = reading.duration(fields.item("linger"), "0ms");
+    let kib = reading.number(fields.item("kib"), 1..=1_048_576);
+    Some(Batch { size: size?, linger: linger?, bytes: lookups::bytes(kib?) })
 }
 
 /// The plugin's own table, with the stand-ins of its secrets where it names them.

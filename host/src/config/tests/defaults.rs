@@ -63,6 +63,7 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
             handles: 10_000,
             instances: 256,
         },
+        batch: Batch { size: 10, linger: Duration::ZERO, bytes: 1 << 20 },
         mode: Mode::Auto,
         allow_http: Vec::new(),
         http_timeout: Duration::from_secs(10),

@@ -69,7 +69,7 @@ async fn two_kinds_at_once_and_missing_functions_are_refused() {
              (export "gristmill:plugin/filtering@0.1.0" (instance $i))
              (export "gristmill:plugin/publishing@0.1.0" (instance $i)))"#,
     );
-    assert!(bench.refusal(&both.unwrap()).await.contains("exports both"));
+    assert!(bench.refusal(&both.unwrap()).await.contains("exports more than one"));
     let empty =
         wat::parse_str(r#"(component (instance $i) (export "gristmill:plugin/filtering@0.1.0" (instance $i)))"#);
     assert!(bench.refusal(&empty.unwrap()).await.contains("does not export `filter`"));

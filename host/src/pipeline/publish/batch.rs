@@ -1,0 +1,194 @@
+//! One batch: its requests, their replies, and each message told as soon as it is known what becomes of it.
+
+use super::{
+    Failed, Publisher,
+    gather::{Gather, Joined, Member},
+};
+use crate::{
+    config,
+    effect::Effects,
+    event,
+    message::{Fault, Message},
+    plugin::Version,
+    request::{BatchAnswer, Batched, Reply, Request},
+};
+use futures_util::future::{Either, join, join_all, select};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
+
+/// A batch under way.
+struct Batch<'a> {
+    version: &'a Arc<Version>,
+    /// Those that have not been told yet.
+    open: Vec<Member>,
+}
+
+impl Publisher {
+    /// Publishes `message` together with others.
+    pub(super) async fn publish_gathered(
+        &self,
+        gather: &Gather,
+        terms: &config::Batch,
+        effects: &Effects,
+        message: &Message,
+    ) -> Result<(), Failed> {
+        let Joined { told, full, lead } = gather.join(message, terms);
+        let own = async {
+            let Some(lead) = lead else {
+                return told.await;
+            };
+            // Where the batch fills up, somebody else sees to it and tells.
+            match select(told, pin!(lead.batch())).await {
+                Either::Left((told, _)) => told,
+                Either::Right((members, told)) => {
+                    self.see_to(effects, members.unwrap_or_default()).await;
+                    told.await
+                }
+            }
+        };
+        let full = join_all(full.into_iter().map(|members| self.see_to(effects, members)));
+        let (told, _) = join(own, full).await;
+        told.unwrap_or_else(|_| {
+            let fault = Fault::Retry { after: None, reason: "the batch that it was in was interrupted".to_owned() };
+            Err(Failed::new(&self.slot.current(), message, fault))
+        })
+    }
+
+    /// Publishes all of `members` and tells each what became of it.
+    async fn see_to(&self, effects: &Effects, members: Vec<Member>) {
+        let version = self.slot.current();
+        let mut batch = Batch { version: &version, open: members };
+        let together = version.takes_batches() && batch.open.len() > 1;
+        let ended = if together { self.batch_rounds(effects, &mut batch).await } else { Ok(false) };
+        match ended {
+            Ok(true) => {}
+            Ok(false) => self.singly(effects, &mut batch).await,
+            // One of them may be what broke it; alone each shows.
+            Err(Fault::Broken { reason, .. }) => {
+                event::batch_broke(version.name(), version.digest(), batch.open.len(), &reason);
+                self.singly(effects, &mut batch).await;
+            }
+            Err(fault) => batch.tell_all(&fault),
+        }
+    }
+
+    /// Each by itself, side by side.
+    async fn singly(&self, effects: &Effects, batch: &mut Batch<'_>) {
+        let version = batch.version;
+        join_all(batch.open.drain(..).map(|member| async move {
+            let outcome = self.rounds(version, effects, &member.message).await;
+            tell(version, member, outcome);
+        }))
+        .await;
+    }
+
+    /// Together, until nothing more is asked for any of them; true when all have been told.
+    async fn batch_rounds(&self, effects: &Effects, batch: &mut Batch<'_>) -> Result<bool, Fault> {
+        let version = batch.version;
+        let mut requests = batch.take(version.lend().await?.publish_batch(&batch.messages()).await?);
+        let (mut round, mut asked) = (1, 0);
+        while !requests.is_empty() {
+            asked += requests.len();
+            version.allows_requests(asked, round)?;
+            let (count, start) = (requests.len(), Instant::now());
+            let replies = self.carry_out_batch(effects, batch, round, requests).await;
+            version.carried_out(count, start.elapsed());
+            let answer = version.lend().await?.answered_batch(&batch.messages(), &replies, round).await?;
+            requests = batch.take(answer);
+            round += 1;
+        }
+        Ok(true)
+    }
+
+    async fn carry_out_batch(
+        &self,
+        effects: &Effects,
+        batch: &Batch<'_>,
+        round: u32,
+        requests: Vec<Batched<Request>>,
+    ) -> Vec<Batched<Reply>> {
+        let keys = batch.keys(&self.name, round, &requests);
+        join_all(requests.into_iter().zip(keys).map(|(Batched { what, carries }, key)| async move {
+            let what = effects.carry_out(&self.allowance, &key, what).await;
+            let first = carries.first().and_then(|place| batch.open.get(*place));
+            if let (Some(why), Some(first)) = (what.denied(), first) {
+                event::request_denied(&self.name, &first.message, why);
+            }
+            Batched { what, carries }
+        }))
+        .await
+    }
+}
+
+impl Batch<'_> {
+    fn messages(&self) -> Vec<&Message> {
+        self.open.iter().map(|member| &member.message).collect()
+    }
+
+    /// Tells those of whom `answer` says that they have failed or are done; returns the requests for the others, by their places
+    /// among these.
+    fn take(&mut self, answer: BatchAnswer) -> Vec<Batched<Request>> {
+        let mut faults: HashMap<usize, Fault> = HashMap::new();
+        for (place, fault) in answer.faults {
+            faults.entry(place).or_insert(fault);
+        }
+        let mut places = vec![None; self.open.len()];
+        for place in answer.requests.iter().flat_map(|request| &request.carries) {
+            if let Some(found) = places.get_mut(*place)
+                && !faults.contains_key(place)
+            {
+                *found = Some(0);
+            }
+        }
+        let mut left = Vec::new();
+        for (index, member) in self.open.drain(..).enumerate() {
+            match places.get_mut(index) {
+                Some(Some(place)) => {
+                    *place = left.len();
+                    left.push(member);
+                }
+                _ => tell(self.version, member, faults.remove(&index).map_or(Ok(()), Err)),
+            }
+        }
+        self.open = left;
+        let renumbered = answer.requests.into_iter().map(|Batched { what, carries }| {
+            let carries = carries.into_iter().filter_map(|place| places.get(place).copied().flatten()).collect();
+            Batched { what, carries }
+        });
+        renumbered.filter(|request| !request.carries.is_empty()).collect()
+    }
+
+    fn tell_all(&mut self, fault: &Fault) {
+        for member in self.open.drain(..) {
+            tell(self.version, member, Err(fault.clone()));
+        }
+    }
+
+    /// An idempotency key for each request: that of a message alone where it carries one, else one of all that it carries, which comes
+    /// again only where these come together again.
+    fn keys(&self, publisher: &str, round: u32, requests: &[Batched<Request>]) -> Vec<String> {
+        let mut counts: HashMap<&[usize], usize> = HashMap::new();
+        for request in requests {
+            *counts.entry(&request.carries).or_default() += 1;
+        }
+        let mut numbers: HashMap<&[usize], usize> = HashMap::new();
+        let key = |request: &Batched<Request>, number: usize, count: usize| {
+            let ids = request.carries.iter().filter_map(|place| self.open.get(*place));
+            let ids: Vec<&str> = ids.map(|member| &*member.message.id).collect();
+            let first = format!("{}/{publisher}", ids.join(","));
+            if round == 1 && count == 1 { first } else { format!("{first}/{round}.{number}") }
+        };
+        let mut keys = Vec::with_capacity(requests.len());
+        for request in requests {
+            let number = numbers.entry(&request.carries).or_default();
+            keys.push(key(request, *number, counts.get(&*request.carries).copied().unwrap_or_default()));
+            *number += 1;
+        }
+        keys
+    }
+}
+
+/// Whoever waited for that may have been told to end.
+fn tell(version: &Version, member: Member, outcome: Result<(), Fault>) {
+    let outcome = outcome.map_err(|fault| Failed::new(version, &member.message, fault));
+    drop(member.tell.send(outcome));
+}
