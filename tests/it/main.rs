@@ -34,6 +34,7 @@ mod programs;
 mod pusher;
 mod rate;
 mod readme;
+mod redis;
 mod refusals;
 mod reload;
 mod retry;
