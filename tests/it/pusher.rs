@@ -125,6 +125,39 @@ timeout = "20s"
 }
 
 #[test]
+fn ten_events_go_in_one_request_and_all_are_heard() {
+    let Some(soketi) = Soketi::start() else { return };
+    let listener = soketi.listen(&["gauge-0", "gauge-1", "gauge-2"]);
+    let mill = mill(&soketi, "", "");
+    let event = |number: u64| {
+        let channel = format!("gauge-{}", number % 3);
+        json!({"channel": channel, "event": "hit", "data": {"n": number}}).to_string()
+    };
+    let wrong = json!({"channel": "a b", "event": "hit"}).to_string();
+    mill.redis.push("jobs", (0..200).map(event).chain([wrong]));
+    let node = mill.node();
+    let mut numbers: Vec<u64> = listener.hears(200).iter().filter_map(|heard| heard.data["n"].as_u64()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "each is heard once");
+    letters(&mill, 1);
+    let status: Value = serde_json::from_str(&mill.run(&["status", "--json"]).stdout).expect("a status");
+    let text = status.to_string();
+    let requests = requests(&status).unwrap_or_else(|| panic!("{text}"));
+    assert!((20..100).contains(&requests), "{requests} requests for 200 events: {}", node.log());
+}
+
+/// How many requests a node has carried out for its plugins, wherever its status has that.
+fn requests(status: &Value) -> Option<u64> {
+    match status {
+        Value::Object(members) => {
+            members.get("requests").and_then(Value::as_u64).or_else(|| members.values().find_map(requests))
+        }
+        Value::Array(items) => items.iter().find_map(requests),
+        _ => None,
+    }
+}
+
+#[test]
 fn a_wrong_secret_is_told_and_not_tried_again() {
     let Some(soketi) = Soketi::start() else { return };
     let mill = mill(&soketi, "", "").env("PUSHER_SECRET", "another");

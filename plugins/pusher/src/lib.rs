@@ -6,7 +6,7 @@ mod settings;
 mod sign;
 
 use event::{Event, Reader};
-use gristmill_sdk::{HttpReply, Message, Publisher, Reply, Request, Result, publisher, reply};
+use gristmill_sdk::{BatchPublisher, BatchedReply, HttpReply, Message, Plan, Reply, Result, batch, publisher};
 use serde::{Deserialize, Serialize};
 use settings::Config;
 use sign::App;
@@ -15,6 +15,8 @@ gristmill_sdk::needs!("http", "clock");
 
 /// How many channels one request may name.
 const CHANNELS: usize = 100;
+/// How many events one request may hold.
+const EVENTS: usize = 10;
 
 /// The publisher.
 pub struct Pusher {
@@ -22,7 +24,7 @@ pub struct Pusher {
     reader: Reader,
 }
 
-/// The body of one request.
+/// The body of a request for one event.
 #[derive(Serialize)]
 struct Trigger<'e> {
     name: &'e str,
@@ -32,8 +34,24 @@ struct Trigger<'e> {
     socket_id: Option<&'e str>,
 }
 
+/// The body of a request for several.
+#[derive(Serialize)]
+struct Batch<'e> {
+    batch: Vec<Single<'e>>,
+}
+
+/// One event on one channel.
+#[derive(Serialize)]
+struct Single<'e> {
+    channel: &'e str,
+    name: &'e str,
+    data: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket_id: Option<&'e str>,
+}
+
 #[publisher]
-impl Publisher for Pusher {
+impl BatchPublisher for Pusher {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self> {
@@ -41,23 +59,56 @@ impl Publisher for Pusher {
         Ok(Self { app, reader })
     }
 
-    fn publish(&mut self, message: &Message) -> Result<Vec<Request>> {
-        let event = self.reader.read(message)?;
-        event.channels.chunks(CHANNELS).map(|channels| self.trigger(&event, channels)).collect()
+    fn publish_batch(&mut self, messages: &[Message]) -> Result<Plan> {
+        let mut plan = Plan::new();
+        let mut single = Vec::new();
+        for (place, message) in messages.iter().enumerate() {
+            match self.reader.read(message) {
+                // A batch has one channel for each event, so an event for several is a request of its own.
+                Ok(event) if event.channels.len() > 1 => self.trigger(&mut plan, place, &event)?,
+                Ok(event) => single.push((place, event)),
+                Err(error) => plan.fail(place, error),
+            }
+        }
+        for some in single.chunks(EVENTS) {
+            match some {
+                [(place, event)] => self.trigger(&mut plan, *place, event)?,
+                some => self.trigger_all(&mut plan, some)?,
+            }
+        }
+        Ok(plan)
     }
 
-    fn answered(&mut self, _: &Message, replies: &[Reply]) -> Result<Vec<Request>> {
-        let meant: Vec<Reply> = replies.iter().map(meant).collect();
-        reply::judge(&meant)?;
-        Ok(Vec::new())
+    fn answered_batch(&mut self, _: &[Message], replies: &[BatchedReply]) -> Result<Plan> {
+        let meant = |reply: &BatchedReply| BatchedReply::new(meant(&reply.reply), reply.carries.clone());
+        Ok(batch::judge(&replies.iter().map(meant).collect::<Vec<_>>()))
     }
 }
 
 impl Pusher {
-    fn trigger(&self, event: &Event, channels: &[String]) -> Result<Request> {
-        let Event { name, data, socket_id, .. } = event;
-        let body = serde_json::to_vec(&Trigger { name, channels, data, socket_id: socket_id.as_deref() })?;
-        Ok(self.app.post("events", body, sign::now()).into())
+    /// One event, in as many requests as it has hundreds of channels.
+    fn trigger(&self, plan: &mut Plan, place: usize, event: &Event) -> Result<()> {
+        let Event { name, data, socket_id, channels } = event;
+        for channels in channels.chunks(CHANNELS) {
+            let body = serde_json::to_vec(&Trigger { name, channels, data, socket_id: socket_id.as_deref() })?;
+            plan.send(self.app.post("events", body, sign::now()), [place]);
+        }
+        Ok(())
+    }
+
+    /// Several events in one request, in their order.
+    fn trigger_all(&self, plan: &mut Plan, events: &[(usize, Event)]) -> Result<()> {
+        let batch = events.iter().flat_map(|(_, event)| event.singles()).collect();
+        let body = serde_json::to_vec(&Batch { batch })?;
+        plan.send(self.app.post("batch_events", body, sign::now()), events.iter().map(|(place, _)| *place));
+        Ok(())
+    }
+}
+
+impl Event {
+    fn singles(&self) -> impl Iterator<Item = Single<'_>> {
+        let Self { name, data, socket_id, channels } = self;
+        channels.iter().map(move |channel| Single { channel, name, data, socket_id: socket_id.as_deref() })
     }
 }
 
@@ -79,70 +130,4 @@ fn meant(reply: &Reply) -> Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gristmill_sdk::{Body, config};
-    use serde_json::{Value, json};
-
-    fn plugin(more: &str) -> Pusher {
-        let config = format!(r#"{{"app_id": "3", "key": "k", "secret": "s", "url": "http://127.0.0.1:6001"{more}}}"#);
-        Pusher::new(config::parse(&config).unwrap()).unwrap()
-    }
-
-    fn bodies(plugin: &mut Pusher, payload: &str) -> Vec<Value> {
-        let requests = plugin.publish(&Message::test(payload)).unwrap();
-        let body = |request: &Request| match &request.http().unwrap().body {
-            Body::Bytes(bytes) => serde_json::from_slice(bytes).unwrap(),
-            other => panic!("{other:?}"),
-        };
-        requests.iter().map(body).collect()
-    }
-
-    #[test]
-    fn a_message_becomes_one_signed_request() {
-        let requests = plugin("").publish(&Message::test(r#"{"channel":"a","event":"hit","data":{"n":1}}"#)).unwrap();
-        let [Request::Http(http)] = &requests[..] else { panic!("{requests:?}") };
-        assert_eq!(http.method, "POST");
-        assert!(http.url.starts_with("http://127.0.0.1:6001/apps/3/events?auth_key=k&auth_timestamp="), "{}", http.url);
-        assert_eq!(http.headers, [("content-type".to_owned(), "application/json".to_owned())]);
-        let body = br#"{"name":"hit","channels":["a"],"data":"{\"n\":1}"}"#;
-        assert_eq!(http.body, Body::Bytes(body.to_vec()));
-    }
-
-    #[test]
-    fn more_than_a_hundred_channels_are_split() {
-        let channels: Vec<String> = (0..201).map(|number| format!("c{number}")).collect();
-        let payload = json!({"channels": channels, "event": "e", "data": "x"}).to_string();
-        let bodies = bodies(&mut plugin(""), &payload);
-        let counts: Vec<usize> = bodies.iter().map(|body| body["channels"].as_array().unwrap().len()).collect();
-        assert_eq!(counts, [100, 100, 1]);
-        assert!(bodies.iter().all(|body| body["name"] == "e" && body["data"] == "x"));
-        let sent: Vec<&str> =
-            bodies.iter().flat_map(|body| body["channels"].as_array().unwrap()).filter_map(Value::as_str).collect();
-        assert_eq!(sent, channels);
-    }
-
-    #[test]
-    fn a_connection_is_left_out() {
-        let payload = r#"{"channel":"a","event":"e","data":"x","socket_id":"12.34"}"#;
-        assert_eq!(bodies(&mut plugin(""), payload)[0]["socket_id"], "12.34");
-    }
-
-    #[test]
-    fn refusals_are_judged_by_what_they_mean() {
-        let mut plugin = plugin("");
-        let mut judge = |status, body: &str| plugin.answered(&Message::test(""), &[Reply::test(status, body)]);
-        assert_eq!(judge(200, "{}"), Ok(Vec::new()));
-        assert_eq!(judge(200, r#"{"ok":true}"#), Ok(Vec::new()));
-        assert_eq!(judge(202, "queued"), Ok(Vec::new()));
-        let wrong = judge(200, r#"{"error":"The secret authentication failed","code":401}"#).unwrap_err();
-        assert!(!wrong.is_retry() && wrong.reason().contains("401") && wrong.reason().contains("authentication"));
-        assert!(judge(200, r#"{"error":"busy","code":503}"#).unwrap_err().is_retry());
-        for status in [400, 401, 403, 404, 413] {
-            assert!(!judge(status, "").unwrap_err().is_retry(), "{status}");
-        }
-        for status in [408, 429, 500, 503] {
-            assert!(judge(status, "").unwrap_err().is_retry(), "{status}");
-        }
-    }
-}
+mod tests;
