@@ -18,6 +18,7 @@ mod file;
 mod filters;
 mod grants;
 mod harm;
+mod http;
 mod jobs;
 mod kinds;
 mod languages;

@@ -1,7 +1,12 @@
 //! A publisher that delivers each message over HTTP.
 
-use gristmill_sdk::{Body, Error, Message, Publisher, Request, Result, Template, publisher};
+mod policy;
+mod sign;
+
+use gristmill_sdk::{Body, Error, Message, Publisher, Reply, Request, Result, Template, publisher};
+use policy::{Policy, Statuses};
 use serde::Deserialize;
+use sign::Sign;
 use std::collections::BTreeMap;
 
 gristmill_sdk::needs!("http");
@@ -17,6 +22,14 @@ pub struct Config {
     headers: BTreeMap<String, String>,
     /// Instead of the one that the payload looks like.
     content_type: Option<String>,
+    /// Of the body.
+    sign: Option<Sign>,
+    #[serde(default)]
+    done: Vec<Statuses>,
+    #[serde(default)]
+    retry: Vec<Statuses>,
+    #[serde(default)]
+    reject: Vec<Statuses>,
 }
 
 fn post() -> String {
@@ -26,10 +39,12 @@ fn post() -> String {
 /// The publisher.
 pub struct Http {
     url: Template,
-    method: String,
-    headers: BTreeMap<String, String>,
+    method: Template,
+    headers: Vec<(String, Template)>,
     /// The configured one, or none if the payload decides.
-    content_type: Option<String>,
+    content_type: Option<Template>,
+    sign: Option<Sign>,
+    policy: Policy,
 }
 
 #[publisher]
@@ -37,29 +52,58 @@ impl Publisher for Http {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self> {
-        let Config { url, method, mut headers, mut content_type } = config;
+        let Config { url, method, mut headers, mut content_type, sign, done, retry, reject } = config;
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::reject(format!("config.url: `{url}` does not begin with `http://` or `https://`")));
         }
-        let url = Template::parse(&url).map_err(|error| Error::reject(format!("config.url: {error}")))?;
+        let url = template("url", &url)?;
+        sign.as_ref().map_or(Ok(()), Sign::check)?;
         if let Some(name) = headers.keys().find(|name| name.eq_ignore_ascii_case("content-type")).cloned() {
             let header = headers.remove(&name);
             content_type = content_type.or(header);
         }
-        Ok(Self { url, method: method.to_ascii_uppercase(), headers, content_type })
+        let headers = headers.into_iter().map(|(name, value)| {
+            let value = template(&format!("headers.{name}"), &value)?;
+            Ok((name, value))
+        });
+        Ok(Self {
+            url,
+            method: template("method", &method)?,
+            headers: headers.collect::<Result<_>>()?,
+            content_type: content_type.map(|text| template("content_type", &text)).transpose()?,
+            sign,
+            policy: Policy::new(&done, &retry, &reject)?,
+        })
     }
 
     fn publish(&mut self, message: &Message) -> Result<Vec<Request>> {
-        let mut request = Request::new(&self.method, self.url.fill_url(message)?);
+        let mut request = Request::new(self.method.fill(message)?.to_ascii_uppercase(), self.url.fill_url(message)?);
         for (name, value) in &self.headers {
-            request = request.header(name, value);
+            request = request.header(name, value.fill(message)?);
         }
         if request.body == Body::Payload {
-            let content_type = self.content_type.as_deref().unwrap_or_else(|| looks_like(message.payload()));
+            let content_type = match &self.content_type {
+                Some(template) => template.fill(message)?,
+                None => looks_like(message.payload()).to_owned(),
+            };
             request = request.header("content-type", content_type);
+        }
+        if let Some(sign) = &self.sign {
+            let body = if request.body == Body::Payload { message.payload() } else { b"" };
+            let (name, value) = sign.header(body);
+            request = request.header(name, value);
         }
         Ok(request.into())
     }
+
+    fn answered(&mut self, _: &Message, replies: &[Reply]) -> Result<Vec<Request>> {
+        replies.iter().try_for_each(|reply| self.policy.judge(reply))?;
+        Ok(Vec::new())
+    }
+}
+
+fn template(field: &str, text: &str) -> Result<Template> {
+    Template::parse(text).map_err(|error| Error::reject(format!("config.{field}: {error}")))
 }
 
 /// Judged by the first byte: reading the whole payload would cost more than sending it.
@@ -73,7 +117,7 @@ fn looks_like(payload: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gristmill_sdk::{HttpRequest, Reply, config};
+    use gristmill_sdk::{HttpRequest, config};
 
     fn plugin(json: &str) -> Result<Http> {
         Http::new(config::parse(json)?)
@@ -107,6 +151,28 @@ mod tests {
         assert_eq!(header(&request(set, &message), "content-type"), ["text/plain"]);
         let header_set = r#"{"url": "http://x/", "headers": {"Content-Type": "text/css"}}"#;
         assert_eq!(header(&request(header_set, &message), "content-type"), ["text/css"]);
+    }
+
+    #[test]
+    fn method_and_headers_are_filled_and_the_body_is_signed() {
+        let config = r#"{"url": "http://x/", "method": "{header:verb}", "headers": {"x-user": "{json:user.id}"},
+                         "sign": {"key": "k", "header": "x-hub-signature-256"}}"#;
+        let request = request(config, &Message::test(r#"{"user":{"id":7}}"#).with_header("verb", "put"));
+        assert_eq!((request.method.as_str(), header(&request, "x-user")), ("PUT", vec!["7".to_owned()]));
+        let signature = header(&request, "x-hub-signature-256");
+        assert!(
+            signature.len() == 1 && signature[0].starts_with("sha256=") && signature[0].len() == 71,
+            "{signature:?}"
+        );
+    }
+
+    #[test]
+    fn statuses_mean_what_the_config_says() {
+        let mut plugin = plugin(r#"{"url": "http://x/", "done": [409], "retry": ["404"], "reject": ["5xx"]}"#).unwrap();
+        let mut judge = |status| plugin.answered(&Message::test(""), &[Reply::test(status, "")]);
+        assert_eq!(judge(409), Ok(Vec::new()));
+        assert!(judge(404).unwrap_err().is_retry() && !judge(503).unwrap_err().is_retry());
+        assert!(judge(429).unwrap_err().is_retry());
     }
 
     #[test]
