@@ -6,10 +6,11 @@ mod route;
 mod status;
 
 pub use listen::Unusable;
-pub use status::{PipelineStatus, PluginStatus, Status};
+pub use status::{EndpointStatus, PipelineStatus, PluginStatus, Status};
 
 use crate::{
     config::{Listen, Rate},
+    effect::Effects,
     plugin::Plugins,
     shutdown::Shutdown,
 };
@@ -24,6 +25,7 @@ pub struct Window {
     node: String,
     started: SystemTime,
     plugins: Arc<Plugins>,
+    effects: Effects,
     /// The pipelines that run; whoever starts and ends them says so.
     pipelines: RwLock<Vec<Shown>>,
 }
@@ -39,9 +41,9 @@ pub struct Shown {
 
 impl Window {
     /// Looks into the node `node`, which starts now.
-    pub fn new(node: &str, plugins: Arc<Plugins>) -> Arc<Self> {
+    pub fn new(node: &str, plugins: Arc<Plugins>, effects: Effects) -> Arc<Self> {
         let pipelines = RwLock::default();
-        Arc::new(Self { node: node.to_owned(), started: SystemTime::now(), plugins, pipelines })
+        Arc::new(Self { node: node.to_owned(), started: SystemTime::now(), plugins, effects, pipelines })
     }
 
     /// These pipelines run now.

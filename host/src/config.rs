@@ -4,6 +4,7 @@ mod check;
 mod decode;
 mod document;
 mod effective;
+mod endpoints;
 mod expand;
 mod fault;
 mod fields;
@@ -25,6 +26,7 @@ mod secrets;
 mod tests;
 
 pub use effective::effective;
+pub use endpoints::{Breaker, Endpoint};
 pub use expand::{Environment, process_environment};
 pub use fault::{Fault, Faults, Severity, did_you_mean};
 pub use from::{
@@ -75,6 +77,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, Plugin>,
     /// How plugins are compiled.
     pub compile: Compile,
+    /// By `host`, `host:port`, or `*` for all that are not named.
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// By the name that `allow_sql` calls them.
     pub databases: BTreeMap<String, Database>,
     /// Where the node can be looked at.

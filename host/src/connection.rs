@@ -38,7 +38,7 @@ pub use address::Fault;
 pub use dial::FileFault;
 pub(crate) use needed::{Needed, is_full};
 pub use place::Since;
-pub(crate) use tokens::Tokens;
+pub(crate) use tokens::{Leases, Tokens};
 
 /// A Redis that cannot be used.
 #[derive(Debug, thiserror::Error)]

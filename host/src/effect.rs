@@ -4,15 +4,18 @@ mod file;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod http;
+pub mod limit;
 mod redis;
 
 use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
     config::{self, Reserved},
     connection::Connector,
-    request::{Reply, Request},
+    request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
-use std::sync::Arc;
+use limit::{Admitted, Held, Limits, Pass, Share, Shown};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio_util::sync::CancellationToken;
 
 /// Carries requests out; one for the whole node, cheap to clone.
 #[derive(Clone)]
@@ -20,6 +23,7 @@ pub struct Effects {
     http: Arc<http::Http>,
     redis: Arc<Redis>,
     files: Arc<file::Files>,
+    limits: Arc<Limits>,
 }
 
 /// What one plugin may have carried out; built once from its table.
@@ -57,13 +61,18 @@ impl Effects {
 
     /// Trusts the root certificates in `pem` beside the system's.
     pub fn with_roots(pem: &[u8]) -> Result<Self, Error> {
-        Ok(Self { http: Arc::new(http::Http::new(pem)?), redis: Arc::default(), files: Arc::default() })
+        Ok(Self {
+            http: Arc::new(http::Http::new(pem)?),
+            redis: Arc::default(),
+            files: Arc::default(),
+            limits: Arc::default(),
+        })
     }
 
     /// The same with the Redis at the other end of `connector`, where commands of plugins are carried out; nothing is connected yet.
     #[must_use]
     pub fn with_redis(self, connector: Connector) -> Self {
-        Self { redis: Arc::new(Redis::at(connector)), ..self }
+        Self { limits: Arc::new(Limits::with(connector.clone())), redis: Arc::new(Redis::at(connector)), ..self }
     }
 
     /// From now on `reserved` are the keys that patterns in grants do not reach.
@@ -71,13 +80,48 @@ impl Effects {
         self.redis.reserve(reserved);
     }
 
+    /// From now on this is said of the servers that requests go to.
+    pub fn configure(&self, endpoints: &BTreeMap<String, config::Endpoint>) {
+        self.limits.configure(endpoints);
+    }
+
+    /// The endpoints that are most worth a look.
+    pub fn endpoints(&self) -> Vec<Shown> {
+        self.limits.shown()
+    }
+
+    /// What the endpoints of one pipeline with so many messages in flight share.
+    pub fn share(&self, in_flight: usize) -> Arc<Share> {
+        Limits::share(in_flight)
+    }
+
+    /// Lets a message of which nothing was sent yet send the first of `requests`.
+    ///
+    /// # Errors
+    /// Where its endpoint is not to be sent to for some time: then nothing is, and the message comes again. Once `quiet` is cancelled
+    /// that is not waited for.
+    pub async fn admit(
+        &self,
+        share: &Arc<Share>,
+        requests: impl IntoIterator<Item = &Request>,
+        quiet: &CancellationToken,
+    ) -> Result<Admitted, Held> {
+        self.limits.admit(share, requests, quiet).await
+    }
+
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
     /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
-    /// An HTTP exchange takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
-    pub async fn carry_out(&self, allowance: &Allowance, idempotency_key: &str, request: Request) -> Reply {
+    /// An HTTP request without a pass waits for one first. It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
+    pub async fn carry_out(
+        &self,
+        allowance: &Allowance,
+        idempotency_key: &str,
+        request: Request,
+        pass: Option<Pass>,
+    ) -> Reply {
         match request {
-            Request::Http(request) => Reply::Http(self.http.exchange(&allowance.http, idempotency_key, request).await),
+            Request::Http(request) => Reply::Http(self.exchange(allowance, idempotency_key, request, pass).await),
             Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).await),
             Request::File(append) => Reply::File(self.files.append(&allowance.files, append).await),
         }
@@ -94,9 +138,38 @@ impl Effects {
     }
 }
 
+impl Effects {
+    async fn exchange(
+        &self,
+        allowance: &Allowance,
+        idempotency_key: &str,
+        request: HttpRequest,
+        pass: Option<Pass>,
+    ) -> Result<HttpReply, Failure> {
+        let pass = match pass {
+            Some(pass) => Some(pass),
+            None => self.limits.pass(&request).await.map_err(|Held { after }| {
+                Failure::Unreachable(format!("not sent: nothing is sent to that server for another {after:.1?}"))
+            })?,
+        };
+        let reply = self.http.exchange(&allowance.http, idempotency_key, request).await;
+        if let Some(pass) = pass {
+            pass.answered(&reply);
+        }
+        reply
+    }
+}
+
 impl std::fmt::Debug for Effects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Effects").finish_non_exhaustive()
+    }
+}
+
+impl Admitted {
+    /// The pass for the first HTTP request; later ones wait for their own.
+    pub fn take_pass(&mut self) -> Option<Pass> {
+        self.pass.take()
     }
 }
 

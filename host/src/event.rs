@@ -2,10 +2,12 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
+mod endpoint;
 mod loudness;
 mod plugin;
 mod rate;
 
+pub(crate) use endpoint::*;
 pub use loudness::Loudness;
 pub(crate) use plugin::*;
 pub(crate) use rate::*;
@@ -220,7 +222,7 @@ pub(crate) fn settled(story: &Story, pipeline: &str, message: &Message, outcome:
             story.counted.done.inc();
             debug!(pipeline, id, attempt, "done");
         }
-        Outcome::Again { after } => {
+        Outcome::Again { after, .. } => {
             story.counted.put_back.inc();
             debug!(pipeline, id, attempt, ?after, "put back untried");
         }

@@ -149,6 +149,8 @@ pub enum Outcome {
     Again {
         /// From now, by the clock of Redis.
         after: Duration,
+        /// Publishers that have succeeded besides those that had before, as for `Retry`.
+        succeeded: Vec<String>,
     },
     /// Once more, after a pause.
     Retry {

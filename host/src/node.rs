@@ -86,13 +86,14 @@ impl Node {
         lookups.configure(&config.databases);
         plugins.commit(prepared);
         let id = node_id();
+        let effects = Effects::new()?.with_redis(connector.clone());
         let mut node = Self {
-            window: Window::new(&id, Arc::clone(&plugins)),
+            window: Window::new(&id, Arc::clone(&plugins), effects.clone()),
             id,
             config: config.clone(),
             plugins,
             lookups,
-            effects: Effects::new()?.with_redis(connector.clone()),
+            effects,
             connector,
             running: BTreeMap::new(),
             shutdown,
@@ -100,6 +101,7 @@ impl Node {
         };
         node.effects.reserve(Reserved::of(&node.config));
         node.shutdown.track_until_stop(node.effects.clone().tend());
+        node.effects.configure(&node.config.endpoints);
         node.start_pipelines();
         node.open_window();
         event::ready(&node.id, node.running.len());
@@ -125,6 +127,7 @@ impl Node {
         let access = Config { redis, sentinel_user, sentinel_password, tls, admin, ..loaded.config.clone() };
         self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
         self.effects.reserve(Reserved::of(&self.config));
+        self.effects.configure(&self.config.endpoints);
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());

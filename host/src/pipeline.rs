@@ -9,7 +9,7 @@ mod retry;
 use crate::{
     config::{self, Retry},
     connection::Connector,
-    effect::{Allowance, Effects},
+    effect::{Allowance, Effects, limit::Share},
     event,
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
@@ -19,8 +19,9 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use order::Order;
-use publish::Publisher;
+use publish::{Publisher, Stop};
 use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 
 /// A running pipeline.
 #[derive(Debug)]
@@ -60,7 +61,9 @@ impl Pipeline {
             name: parts.name.to_owned(),
             filters: parts.filters,
             publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
+            share: parts.effects.share(parts.config.in_flight),
             effects: parts.effects,
+            quiet: shutdown.quiet().clone(),
             retry: parts.config.retry.clone(),
             order: parts.config.order.as_ref().map(Order::new),
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
@@ -114,6 +117,10 @@ struct Line {
     filters: Vec<Arc<Slot>>,
     publishers: Vec<Publisher>,
     effects: Effects,
+    /// What its endpoints share.
+    share: Arc<Share>,
+    /// When nothing is waited for any more that takes long.
+    quiet: CancellationToken,
     retry: Retry,
     order: Option<Order>,
     /// Whether the source wants to know what the filters made of the payload.
@@ -172,7 +179,8 @@ impl Line {
         let outcome = match self.run(&delivery).await {
             Ok(None) => Outcome::Done,
             Ok(Some(result)) => Outcome::Finished { result },
-            Err((failed, succeeded)) => {
+            Err(Stop::Held(after, succeeded)) => Outcome::Again { after, succeeded },
+            Err(Stop::Failed(failed, succeeded)) => {
                 let trouble = failed.trouble(delivery.message.attempt);
                 retry::decide(&self.retry, &failed.fault, trouble, succeeded, delivery.broken())
             }
@@ -184,11 +192,15 @@ impl Line {
     }
 
     /// Filters and publishes; tells the result, where one is wanted and the filters left the message whole.
-    async fn run(&self, delivery: &Delivery) -> Result<Option<Bytes>, (Failed, Vec<String>)> {
+    async fn run(&self, delivery: &Delivery) -> Result<Option<Bytes>, Stop> {
         let filtered = self.filter(delivery.message.clone()).await;
-        let messages = filtered.map_err(|failed| (failed, delivery.succeeded().to_vec()))?;
-        publish::all(&self.publishers, &self.effects, &messages, delivery).await?;
+        let messages = filtered.map_err(|failed| Stop::Failed(failed, delivery.succeeded().to_vec()))?;
+        publish::all(&self.publishers, &self.out(), &messages, delivery).await?;
         Ok(if self.result { result(&messages, &delivery.message.id) } else { None })
+    }
+
+    fn out(&self) -> publish::Out<'_> {
+        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet }
     }
 
     /// What the filters make of `message`: none, one, or many.

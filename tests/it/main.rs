@@ -4,6 +4,7 @@
 mod access;
 mod author;
 mod batches;
+mod breaker;
 mod chaos;
 mod clocks;
 mod cluster;

@@ -61,10 +61,9 @@ fn what_the_rate_does_not_let_through_waits_in_redis_for_other_nodes() {
 
 #[test]
 fn retries_count_as_first_attempts_do() {
-    let mill = direct(
-        Redis::start(),
-        "rate = \"50/s\"\nburst = 1\nretry = { first = \"10ms\", longest = \"20ms\", attempts = 4 }",
-    );
+    let keys = "rate = \"50/s\"\nburst = 1\nretry = { first = \"10ms\", longest = \"20ms\", attempts = 4 }";
+    let config = pipeline(keys, "\n[endpoint.\"*\"]\nbreaker.failures = \"never\"\n");
+    let mill = Mill::new().plugins(&["http"]).config(&config);
     mill.sink.answer(Answer::Status(503));
     let start = Instant::now();
     let _node = mill.node();

@@ -43,6 +43,8 @@ pub enum Answer {
     Body(u16, Bytes),
     /// This status with `Retry-After` in seconds.
     RetryAfter(u16, u32),
+    /// This status with this header.
+    With(u16, &'static str, String),
     /// This status with `Location`.
     Moved(u16, String),
     /// 200, after a pause.

@@ -1,7 +1,8 @@
-//! What plugins have used, as metrics.
+//! What plugins have used, and what is known of servers, as metrics.
 
 use super::Window;
 use crate::{
+    effect::limit::{Circuit, Shown as Endpoint},
     metrics::{self, Family},
     plugin::{Usage, Version},
 };
@@ -51,6 +52,51 @@ fn lookup_failures(versions: &[Arc<Version>]) -> Family {
     family
 }
 
+type Look = fn(&Endpoint) -> f64;
+
+const ENDPOINT_COUNTERS: [(&str, &str, Look); 3] = [
+    ("gristmill_endpoint_requests_total", "Requests sent to a server.", |endpoint| endpoint.requests as f64),
+    ("gristmill_endpoint_failures_total", "Requests that a server did not answer, or with 408 or 5xx.", |endpoint| {
+        endpoint.failures as f64
+    }),
+    ("gristmill_endpoint_put_back_total", "Messages put back untried because of a server.", |endpoint| {
+        endpoint.put_back as f64
+    }),
+];
+
+const ENDPOINT_GAUGES: [(&str, &str, Look); 5] = [
+    (
+        "gristmill_endpoint_breaker",
+        "0 while requests are sent, 1 while one is tried, 2 while none is sent.",
+        |endpoint| match endpoint.circuit {
+            Circuit::Closed => 0.0,
+            Circuit::HalfOpen => 1.0,
+            Circuit::Open => 2.0,
+        },
+    ),
+    ("gristmill_endpoint_held_seconds", "For how long a server has asked to be left alone.", |endpoint| {
+        endpoint.held.as_secs_f64()
+    }),
+    ("gristmill_endpoint_limit", "How many requests a server gets at once.", |endpoint| endpoint.limit as f64),
+    ("gristmill_endpoint_in_flight", "Requests under way to a server.", |endpoint| endpoint.in_flight as f64),
+    ("gristmill_endpoint_reply_seconds", "How long a server takes to reply, averaged.", |endpoint| {
+        endpoint.takes.as_secs_f64()
+    }),
+];
+
+/// What is known of servers; at most a hundred of them are shown, so that labels stay few.
+fn of_endpoints(window: &Window) -> impl Iterator<Item = Family> {
+    let endpoints = window.effects.endpoints();
+    let counters = ENDPOINT_COUNTERS.into_iter().map(|(name, help, look)| (Family::counter(name, help), look));
+    let gauges = ENDPOINT_GAUGES.into_iter().map(|(name, help, look)| (Family::gauge(name, help), look));
+    counters.chain(gauges).map(move |(mut family, look)| {
+        for endpoint in &endpoints {
+            family.add(&[("endpoint", &endpoint.name)], look(endpoint));
+        }
+        family
+    })
+}
+
 /// Everything there is to scrape.
 pub(super) fn exposition(window: &Window) -> Vec<u8> {
     let versions = window.plugins.current();
@@ -62,6 +108,6 @@ pub(super) fn exposition(window: &Window) -> Vec<u8> {
     };
     let counters = COUNTERS.into_iter().map(|(name, help, read)| fill(Family::counter(name, help), read));
     let gauges = GAUGES.into_iter().map(|(name, help, read)| fill(Family::gauge(name, help), read));
-    let more = [lookup_failures(&versions)];
+    let more = std::iter::once(lookup_failures(&versions)).chain(of_endpoints(window));
     metrics::exposition(counters.chain(gauges).chain(more).collect())
 }

@@ -2,6 +2,7 @@
 
 use super::{Shown, Window};
 use crate::{
+    effect::limit::Shown as Endpoint,
     metrics,
     plugin::{Usage, Version},
 };
@@ -24,6 +25,9 @@ pub struct Status {
     pub pipelines: Vec<PipelineStatus>,
     /// By name.
     pub plugins: Vec<PluginStatus>,
+    /// Servers that requests go to, by name; at most a hundred of them.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointStatus>,
 }
 
 /// What became of the messages of one pipeline since the node started.
@@ -88,6 +92,45 @@ pub struct PluginStatus {
     pub lookup_failures: BTreeMap<String, u64>,
 }
 
+/// A server that requests go to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointStatus {
+    /// Host and port.
+    pub name: String,
+    /// `closed` while requests are sent, `half-open` while one is tried, `open` while none is sent.
+    pub breaker: String,
+    /// For how many seconds it has asked to be left alone, from now.
+    pub held_seconds: f64,
+    /// How many requests it gets at once.
+    pub limit: usize,
+    /// How many are under way.
+    pub in_flight: usize,
+    /// How long a reply takes, in seconds.
+    pub reply_seconds: f64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Of those, the ones that failed.
+    pub failures: u64,
+    /// Messages that were put back untried because of it.
+    pub put_back: u64,
+}
+
+impl EndpointStatus {
+    fn of(endpoint: Endpoint) -> Self {
+        Self {
+            breaker: endpoint.circuit.name().to_owned(),
+            held_seconds: endpoint.held.as_secs_f64(),
+            limit: endpoint.limit,
+            in_flight: endpoint.in_flight,
+            reply_seconds: endpoint.takes.as_secs_f64(),
+            requests: endpoint.requests,
+            failures: endpoint.failures,
+            put_back: endpoint.put_back,
+            name: endpoint.name,
+        }
+    }
+}
+
 impl Status {
     pub(super) fn of(window: &Window) -> Self {
         Self {
@@ -96,6 +139,7 @@ impl Status {
             started: seconds(window.started),
             pipelines: window.pipelines().into_iter().map(PipelineStatus::of).collect(),
             plugins: window.plugins.current().iter().map(|version| PluginStatus::of(version)).collect(),
+            endpoints: window.effects.endpoints().into_iter().map(EndpointStatus::of).collect(),
         }
     }
 }

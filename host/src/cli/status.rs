@@ -2,7 +2,7 @@
 
 use super::{ConfigFile, talk};
 use crate::{
-    admin::{PipelineStatus, PluginStatus, Status},
+    admin::{EndpointStatus, PipelineStatus, PluginStatus, Status},
     config::Listen,
 };
 use anyhow::{Context, bail};
@@ -83,7 +83,24 @@ fn describe(status: &Status, now: SystemTime) -> String {
     for plugin in &status.plugins {
         said += &describe_plugin(plugin, now);
     }
+    for endpoint in &status.endpoints {
+        said += &describe_endpoint(endpoint);
+    }
     said
+}
+
+fn describe_endpoint(endpoint: &EndpointStatus) -> String {
+    let EndpointStatus { name, breaker, held_seconds, limit, in_flight, requests, failures, put_back, .. } = endpoint;
+    let stage = match breaker.as_str() {
+        "closed" if *held_seconds > 0.0 => format!("asked to be left alone for {held_seconds:.1} s"),
+        "closed" => "sending".to_owned(),
+        _ => format!("failing, breaker {breaker}"),
+    };
+    format!(
+        "endpoint  {name}: {stage}, {requests} requests, {failures} failed, {put_back} put back\n          \
+         {in_flight} of {limit} under way, {:.1} ms for a reply\n",
+        endpoint.reply_seconds * 1e3,
+    )
 }
 
 fn describe_pipeline(pipeline: &PipelineStatus) -> String {
@@ -191,6 +208,17 @@ mod tests {
             started: 100,
             pipelines,
             plugins: vec![plugin()],
+            endpoints: vec![EndpointStatus {
+                name: "a.b:80".to_owned(),
+                breaker: "open".to_owned(),
+                held_seconds: 0.0,
+                limit: 100,
+                in_flight: 3,
+                reply_seconds: 0.0504,
+                requests: 70,
+                failures: 20,
+                put_back: 5,
+            }],
         };
         let now = UNIX_EPOCH + Duration::from_secs(100 + 65);
         assert_eq!(
@@ -200,7 +228,9 @@ mod tests {
              at most 500/s, 1.2 s waiting for that\n\
              plugin    anonymize: filter 0123456789ab, 1000 calls, 3 faults, 1 broken\n          \
              0.013 s of processor (12.5 µs each), 0.000 s waiting, 3.0 MiB in, 1.0 MiB out\n          \
-             2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n"
+             2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n\
+             endpoint  a.b:80: failing, breaker open, 70 requests, 20 failed, 5 put back\n          \
+             3 of 100 under way, 50.4 ms for a reply\n"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Turns the tables of a file into the types: the top of the file here, what stands in its tables below.
 
 mod database;
+mod endpoint;
 mod from;
 mod lookups;
 mod named;
@@ -47,6 +48,11 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .into_iter()
         .map(|(entry, fields)| database::database(reading, entry, &fields, directory))
         .collect();
+    let endpoints: Vec<_> = named_tables(reading, &top, "endpoint")
+        .into_iter()
+        .map(|(entry, fields)| endpoint::endpoint(reading, entry, &fields))
+        .collect();
+    let endpoints = endpoint::finish(reading, endpoints);
     check::together(reading, root, &server, &pipelines, &plugins);
     check::databases(reading, &plugins, &databases);
     Some(Config {
@@ -60,6 +66,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         pipelines: pipelines.into_iter().map(Draft::finish).collect::<Option<_>>()?,
         plugins: plugins.into_iter().map(PluginDraft::finish).collect::<Option<_>>()?,
         compile: compile?,
+        endpoints: endpoints?,
         databases: databases.into_iter().map(DatabaseDraft::finish).collect::<Option<_>>()?,
         admin: admin?,
         shutdown: shutdown?,
@@ -99,6 +106,12 @@ fn named_tables<'a>(reading: &mut Reading<'_>, top: &Fields<'a>, kind: &'static 
 fn is_inline(reading: &Reading<'_>, value: &Value) -> bool {
     let written = reading.text.get(value.span.clone());
     written.is_some_and(|text| text.starts_with('{'))
+}
+
+/// A server without a table.
+pub(super) fn usual_endpoint(reading: &mut Reading<'_>) -> Option<super::Endpoint> {
+    let fields = Fields::new(reading, String::new(), &[], named_defaults("endpoint"));
+    endpoint::settings(reading, &fields)
 }
 
 pub(super) fn compile(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Compile> {

@@ -1,7 +1,7 @@
 //! From a file to the types: the one way for start, reload and every command that reads a configuration.
 
 use super::{
-    Compile, Config, Plugin, decode,
+    Compile, Config, Endpoint, Plugin, decode,
     document::Document,
     expand::{Environment, SECRET},
     fault::{Fault, Faults, Source},
@@ -82,6 +82,14 @@ impl Default for Compile {
         let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
         let fields = Fields::new(&mut reading, String::new(), &[], defaults());
         decode::compile(&mut reading, &fields).expect("`default.toml` is part of the program, and a test reads it")
+    }
+}
+
+/// What a server without a table has.
+impl Default for Endpoint {
+    fn default() -> Self {
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
+        decode::usual_endpoint(&mut reading).expect("`default.toml` is part of the program, and a test reads it")
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod database;
+mod endpoint;
 mod grants;
 mod listen;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 pub(super) use address::{Address, Servers, redis_address};
 pub(super) use database::{database_address, sql_grant};
+pub(super) use endpoint::endpoint;
 pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
 pub(super) use listen::listen;
 

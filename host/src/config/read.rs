@@ -181,6 +181,20 @@ impl Reading<'_> {
         }
     }
 
+    /// A part of a whole, above 0 and at most 1.
+    pub(super) fn share(&mut self, item: Item<'_>) -> Option<f64> {
+        const HELP: &str = "write a number above 0 and at most 1, such as 0.5 for a half";
+        let share = match item.value.kind {
+            Kind::Float(share) => share,
+            Kind::Integer(share) => share as f64,
+            _ => return self.mistyped(item, "a number", HELP),
+        };
+        if share > 0.0 && share <= 1.0 {
+            return Some(share);
+        }
+        self.refuse(Fault::error(format!("`{}` is out of range", item.name)).at(&item.value.span).help(HELP))
+    }
+
     /// A duration from `shortest`, which is spelled as in a file, to a year.
     pub(super) fn duration(&mut self, item: Item<'_>, shortest: &str) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(365 * 86_400);

@@ -9,6 +9,7 @@ mod circles;
 mod cluster;
 mod defaults;
 mod effective_file;
+mod endpoints;
 mod faults;
 mod grants;
 mod hostile_files;

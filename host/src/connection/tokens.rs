@@ -3,7 +3,7 @@
 //! What is kept is one moment: the one at which the bucket was empty, had nobody taken anything since. Once that lies so far
 //! back that the bucket is full, the key expires.
 
-use super::needed::Needed;
+use super::{Connector, needed::Needed};
 use crate::config::Rate;
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{
@@ -105,6 +105,58 @@ impl Tokens {
 
     fn unused(&self) -> MutexGuard<'_, Unused> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many tokens are leased at a time: those of so long.
+const TOGETHER: Duration = Duration::from_millis(10);
+/// What was leased and not used by then is let go.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// A shared bucket with a connection of its own, from which tokens are taken one by one.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    tokens: Tokens,
+    connector: Connector,
+    redis: Option<MultiplexedConnection>,
+    together: usize,
+    left: usize,
+    since: Instant,
+}
+
+impl Leases {
+    /// Of the bucket under `key`; nothing is connected yet.
+    pub(crate) fn new(connector: &Connector, key: String, rate: &Rate) -> Self {
+        let together = (rate.per_second * TOGETHER.as_secs_f64()) as usize;
+        Self {
+            connector: connector.at(&key),
+            tokens: Tokens::new(key, rate),
+            redis: None,
+            together: together.clamp(1, rate.burst as usize),
+            left: 0,
+            since: Instant::now(),
+        }
+    }
+
+    /// One token, or how long to wait before asking again.
+    pub(crate) async fn one(&mut self) -> Result<Result<(), Duration>, RedisError> {
+        if self.left == 0 || self.since.elapsed() > FRESH {
+            self.left = 0;
+            match self.lease().await.inspect_err(|_| self.redis = None)? {
+                Ok(leased) => (self.left, self.since) = (leased, Instant::now()),
+                Err(wait) => return Ok(Err(wait)),
+            }
+        }
+        self.left -= 1;
+        Ok(Ok(()))
+    }
+
+    async fn lease(&mut self) -> Result<Result<usize, Duration>, RedisError> {
+        let redis = match &mut self.redis {
+            Some(redis) => redis,
+            none => none.insert(self.connector.shared().await?),
+        };
+        self.tokens.lease(redis, 1, self.together).await
     }
 }
 

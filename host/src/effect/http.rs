@@ -35,6 +35,7 @@ use hyper_util::{
 use incoming::Unusable;
 use lookup::Lookups;
 use outgoing::Outgoing;
+pub(super) use outgoing::port;
 use place::Place;
 use reach::Reach;
 use room::{Room, Usage};

@@ -45,7 +45,7 @@ impl Order {
     pub(super) fn finished(&self, message: &Message, outcome: &Outcome) -> Option<Delivery> {
         let key = self.key(message)?;
         let again = match outcome {
-            Outcome::Retry { after, .. } | Outcome::Again { after } if self.hold => Some(*after),
+            Outcome::Retry { after, .. } | Outcome::Again { after, .. } if self.hold => Some(*after),
             _ => None,
         };
         let steps = self.lines().finished(&key, again, Instant::now());
@@ -94,7 +94,7 @@ fn run(step: Step<Delivery>) -> Option<Delivery> {
     match step {
         Step::Run(delivery) => Some(delivery),
         Step::Away(delivery, after) => {
-            delivery.settle(Outcome::Again { after });
+            delivery.settle(Outcome::Again { after, succeeded: Vec::new() });
             None
         }
     }

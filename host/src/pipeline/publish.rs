@@ -5,7 +5,10 @@ mod gather;
 
 use super::Failed;
 use crate::{
-    effect::{Allowance, Effects},
+    effect::{
+        Allowance, Effects,
+        limit::{Admitted, Held, Share},
+    },
     event,
     message::{Fault, Message},
     plugin::{Slot, Version},
@@ -14,7 +17,11 @@ use crate::{
 };
 use futures_util::future::join_all;
 use gather::Gather;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
 
 /// One publisher of a pipeline.
 pub(super) struct Publisher {
@@ -25,28 +32,77 @@ pub(super) struct Publisher {
     gather: Gather,
 }
 
+/// The way out of a pipeline.
+pub(super) struct Out<'a> {
+    pub(super) effects: &'a Effects,
+    pub(super) share: &'a Arc<Share>,
+    pub(super) quiet: &'a CancellationToken,
+}
+
+/// Why a message is not through, and which publishers have succeeded so far.
+pub(super) enum Stop {
+    /// It was not sent, as where it goes nothing is to be sent for so long.
+    Held(Duration, Vec<String>),
+    /// Something went wrong.
+    Failed(Failed, Vec<String>),
+}
+
+/// Why one publisher has not succeeded.
+enum Why {
+    Held(Held),
+    Failed(Failed),
+}
+
+/// The same before it is known whose it was.
+#[derive(Clone)]
+enum Halt {
+    Held(Held),
+    Fault(Fault),
+}
+
+impl Halt {
+    /// That of `version`, over `message`.
+    fn of(self, version: &Version, message: &Message) -> Why {
+        match self {
+            Self::Held(held) => Why::Held(held),
+            Self::Fault(fault) => Why::Failed(Failed::new(version, message, fault)),
+        }
+    }
+}
+
+impl From<Fault> for Halt {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 impl Publisher {
     pub(super) fn new(name: &str, slot: Arc<Slot>, allowance: Allowance) -> Self {
         Self { name: name.to_owned(), slot, allowance, gather: Gather::default() }
     }
 
     /// Publishes `message`: asks for requests, has them carried out, has the replies judged, until nothing more is asked.
-    async fn publish(&self, effects: &Effects, message: &Message) -> Result<(), Failed> {
+    async fn publish(&self, out: &Out<'_>, message: &Message) -> Result<(), Why> {
         let version = self.slot.current();
         if let Some(terms) = version.batch() {
-            return self.publish_gathered(&self.gather, &terms, effects, message).await;
+            return self.publish_gathered(&self.gather, &terms, out, message).await;
         }
-        self.rounds(&version, effects, message).await.map_err(|fault| Failed::new(&version, message, fault))
+        self.rounds(&version, out, message).await.map_err(|halt| halt.of(&version, message))
     }
 
-    async fn rounds(&self, version: &Arc<Version>, effects: &Effects, message: &Message) -> Result<(), Fault> {
+    async fn rounds(&self, version: &Arc<Version>, out: &Out<'_>, message: &Message) -> Result<(), Halt> {
         let mut requests = version.lend().await?.publish(message).await?;
         let (mut round, mut asked) = (1, 0);
+        let mut admitted = Admitted::default();
         while !requests.is_empty() {
             asked += requests.len();
             version.allows_requests(asked, round)?;
+            if round == 1 {
+                // Only now nothing of it was sent yet.
+                admitted = out.effects.admit(out.share, &requests, out.quiet).await.map_err(Halt::Held)?;
+            }
             let (count, start) = (requests.len(), Instant::now());
-            let replies = self.carry_out(effects, message, round, requests).await;
+            let replies = self.carry_out(out.effects, message, round, requests, &mut admitted).await;
             version.carried_out(count, start.elapsed());
             replies.iter().filter_map(Reply::denied).for_each(|why| event::request_denied(&self.name, message, why));
             requests = version.lend().await?.answered(message, &replies, round).await?;
@@ -61,43 +117,66 @@ impl Publisher {
         message: &Message,
         round: u32,
         mut requests: Vec<Request>,
+        admitted: &mut Admitted,
     ) -> Vec<Reply> {
         let first = format!("{}/{}", message.id, self.name);
         if round == 1 && requests.len() == 1 {
-            return join_all(requests.pop().map(|only| effects.carry_out(&self.allowance, &first, only))).await;
+            let pass = admitted.take_pass();
+            let only = requests.pop().map(|only| effects.carry_out(&self.allowance, &first, only, pass));
+            return join_all(only).await;
         }
         let numbered = requests.into_iter().enumerate();
         join_all(numbered.map(|(index, request)| {
             let key = format!("{first}/{round}.{index}");
-            async move { effects.carry_out(&self.allowance, &key, request).await }
+            let pass = if matches!(request, Request::Http(_)) { admitted.take_pass() } else { None };
+            async move { effects.carry_out(&self.allowance, &key, request, pass).await }
         }))
         .await
     }
 }
 
-/// Publishes all that is not yet published; the error tells what went wrong and which have succeeded so far.
+/// Publishes all that is not yet published.
 pub(super) async fn all(
     publishers: &[Publisher],
-    effects: &Effects,
+    out: &Out<'_>,
     messages: &[Message],
     delivery: &Delivery,
-) -> Result<(), (Failed, Vec<String>)> {
-    if let ([publisher], [message], []) = (publishers, messages, delivery.succeeded()) {
-        return publisher.publish(effects, message).await.map_err(|failed| (failed, Vec::new()));
+) -> Result<(), Stop> {
+    let before = delivery.succeeded();
+    if let ([publisher], [message], []) = (publishers, messages, before) {
+        return publisher.publish(out, message).await.map_err(|why| match why {
+            Why::Held(held) => Stop::Held(held.after, Vec::new()),
+            Why::Failed(failed) => Stop::Failed(failed, Vec::new()),
+        });
     }
-    let mut succeeded = delivery.succeeded().to_vec();
     let pairs = messages.iter().flat_map(|message| publishers.iter().map(move |publisher| (message, publisher)));
     let due = pairs.map(|(message, publisher)| (mark(delivery, message, publisher), message, publisher));
-    let due: Vec<_> = due.filter(|(mark, ..)| !succeeded.contains(mark)).collect();
-    let results = join_all(due.iter().map(|(_, message, publisher)| publisher.publish(effects, message))).await;
-    let mut worst: Option<Failed> = None;
+    let due: Vec<_> = due.filter(|(mark, ..)| !before.contains(mark)).collect();
+    let results = join_all(due.iter().map(|(_, message, publisher)| publisher.publish(out, message))).await;
+    let (mut worst, mut held, mut now): (Option<Failed>, Option<Duration>, _) = (None, None, Vec::new());
     for ((mark, ..), result) in due.into_iter().zip(results) {
         match result {
-            Ok(()) => succeeded.push(mark),
-            Err(failed) => worst = Some(graver(worst, failed)),
+            Ok(()) => now.push(mark),
+            Err(Why::Held(Held { after })) => held = held.max(Some(after)),
+            Err(Why::Failed(failed)) => worst = Some(graver(worst, failed)),
         }
     }
-    worst.map_or(Ok(()), |failed| Err((failed, succeeded)))
+    match (worst, held) {
+        (None, None) => Ok(()),
+        (None, Some(after)) => Err(Stop::Held(after, now)),
+        (Some(failed), held) => Err(Stop::Failed(waiting_for(failed, held), [before, &now].concat())),
+    }
+}
+
+/// `failed`, beside a publisher that has to be run again after `held`.
+fn waiting_for(mut failed: Failed, held: Option<Duration>) -> Failed {
+    let Some(held) = held else { return failed };
+    failed.fault = match failed.fault {
+        Fault::Reject { reason } => Fault::Retry { after: Some(held), reason },
+        Fault::Retry { after: Some(after), reason } => Fault::Retry { after: Some(after.max(held)), reason },
+        fault => fault,
+    };
+    failed
 }
 
 /// What is remembered of a success: the publisher, behind the child's place for a child of a split.

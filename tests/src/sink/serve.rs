@@ -98,6 +98,11 @@ async fn carry_out(answer: Answer) -> io::Result<Response<Full<Bytes>>> {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             Ok(response)
         }
+        Answer::With(status, name, value) => {
+            let mut response = response(status, Bytes::new());
+            response.headers_mut().insert(name, value.parse().expect("a test gives a real value"));
+            Ok(response)
+        }
         Answer::Moved(status, location) => {
             let mut response = response(status, Bytes::new());
             let location = location.parse().expect("a test names a real place");

@@ -16,6 +16,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
         pipelines: BTreeMap::new(),
         plugins: BTreeMap::new(),
         compile: Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 },
+        endpoints: BTreeMap::new(),
         databases: BTreeMap::new(),
         admin: Admin { listen: Some(Listen::Socket(PathBuf::from(".gristmill/admin.sock"))) },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
@@ -94,7 +95,7 @@ fn a_plugin_without_a_table_is_like_one_with_an_empty_table() {
 fn the_reference_file_says_what_a_file_without_its_keys_means() {
     let reference = good(DEFAULT).config;
     let mut bare = good(
-        "[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n\
+        "[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n[endpoint.NAME]\n\
                          [database.NAME]\nurl = \"sqlite:NAME.db\"\n",
     )
     .config;

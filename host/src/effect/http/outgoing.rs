@@ -54,7 +54,7 @@ pub(super) fn prepare(
 }
 
 /// The port that a connection for `uri` goes to.
-pub(super) fn port(uri: &Uri) -> u16 {
+pub(in crate::effect) fn port(uri: &Uri) -> u16 {
     let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     uri.port_u16().unwrap_or(usual)
 }

@@ -1,12 +1,12 @@
 //! One batch: its requests, their replies, and each message told as soon as it is known what becomes of it.
 
 use super::{
-    Failed, Publisher,
+    Halt, Out, Publisher, Why,
     gather::{Gather, Joined, Member},
 };
 use crate::{
     config,
-    effect::Effects,
+    effect::limit::Admitted,
     event,
     message::{Fault, Message},
     plugin::Version,
@@ -28,9 +28,9 @@ impl Publisher {
         &self,
         gather: &Gather,
         terms: &config::Batch,
-        effects: &Effects,
+        out: &Out<'_>,
         message: &Message,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), Why> {
         let Joined { told, full, lead } = gather.join(message, terms);
         let own = async {
             let Some(lead) = lead else {
@@ -40,57 +40,62 @@ impl Publisher {
             match select(told, pin!(lead.batch())).await {
                 Either::Left((told, _)) => told,
                 Either::Right((members, told)) => {
-                    self.see_to(effects, members.unwrap_or_default()).await;
+                    self.see_to(out, members.unwrap_or_default()).await;
                     told.await
                 }
             }
         };
-        let full = join_all(full.into_iter().map(|members| self.see_to(effects, members)));
+        let full = join_all(full.into_iter().map(|members| self.see_to(out, members)));
         let (told, _) = join(own, full).await;
         told.unwrap_or_else(|_| {
             let fault = Fault::Retry { after: None, reason: "the batch that it was in was interrupted".to_owned() };
-            Err(Failed::new(&self.slot.current(), message, fault))
+            Err(Halt::Fault(fault).of(&self.slot.current(), message))
         })
     }
 
     /// Publishes all of `members` and tells each what became of it.
-    async fn see_to(&self, effects: &Effects, members: Vec<Member>) {
+    async fn see_to(&self, out: &Out<'_>, members: Vec<Member>) {
         let version = self.slot.current();
         let mut batch = Batch { version: &version, open: members };
         let together = version.takes_batches() && batch.open.len() > 1;
-        let ended = if together { self.batch_rounds(effects, &mut batch).await } else { Ok(false) };
+        let ended = if together { self.batch_rounds(out, &mut batch).await } else { Ok(false) };
         match ended {
             Ok(true) => {}
-            Ok(false) => self.singly(effects, &mut batch).await,
+            Ok(false) => self.singly(out, &mut batch).await,
             // One of them may be what broke it; alone each shows.
-            Err(Fault::Broken { reason, .. }) => {
+            Err(Halt::Fault(Fault::Broken { reason, .. })) => {
                 event::batch_broke(version.name(), version.digest(), batch.open.len(), &reason);
-                self.singly(effects, &mut batch).await;
+                self.singly(out, &mut batch).await;
             }
-            Err(fault) => batch.tell_all(&fault),
+            Err(halt) => batch.tell_all(&halt),
         }
     }
 
     /// Each by itself, side by side.
-    async fn singly(&self, effects: &Effects, batch: &mut Batch<'_>) {
+    async fn singly(&self, out: &Out<'_>, batch: &mut Batch<'_>) {
         let version = batch.version;
         join_all(batch.open.drain(..).map(|member| async move {
-            let outcome = self.rounds(version, effects, &member.message).await;
+            let outcome = self.rounds(version, out, &member.message).await;
             tell(version, member, outcome);
         }))
         .await;
     }
 
     /// Together, until nothing more is asked for any of them; true when all have been told.
-    async fn batch_rounds(&self, effects: &Effects, batch: &mut Batch<'_>) -> Result<bool, Fault> {
+    async fn batch_rounds(&self, out: &Out<'_>, batch: &mut Batch<'_>) -> Result<bool, Halt> {
         let version = batch.version;
         let mut requests = batch.take(version.lend().await?.publish_batch(&batch.messages()).await?);
         let (mut round, mut asked) = (1, 0);
+        let mut admitted = Admitted::default();
         while !requests.is_empty() {
             asked += requests.len();
             version.allows_requests(asked, round)?;
+            if round == 1 {
+                let first = requests.iter().map(|request| &request.what);
+                admitted = out.effects.admit(out.share, first, out.quiet).await.map_err(Halt::Held)?;
+            }
             let (count, start) = (requests.len(), Instant::now());
-            let replies = self.carry_out_batch(effects, batch, round, requests).await;
+            let replies = self.carry_out_batch(out, batch, round, requests, &mut admitted).await;
             version.carried_out(count, start.elapsed());
             let answer = version.lend().await?.answered_batch(&batch.messages(), &replies, round).await?;
             requests = batch.take(answer);
@@ -101,19 +106,23 @@ impl Publisher {
 
     async fn carry_out_batch(
         &self,
-        effects: &Effects,
+        out: &Out<'_>,
         batch: &Batch<'_>,
         round: u32,
         requests: Vec<Batched<Request>>,
+        admitted: &mut Admitted,
     ) -> Vec<Batched<Reply>> {
         let keys = batch.keys(&self.name, round, &requests);
-        join_all(requests.into_iter().zip(keys).map(|(Batched { what, carries }, key)| async move {
-            let what = effects.carry_out(&self.allowance, &key, what).await;
-            let first = carries.first().and_then(|place| batch.open.get(*place));
-            if let (Some(why), Some(first)) = (what.denied(), first) {
-                event::request_denied(&self.name, &first.message, why);
+        join_all(requests.into_iter().zip(keys).map(|(Batched { what, carries }, key)| {
+            let pass = if matches!(what, Request::Http(_)) { admitted.take_pass() } else { None };
+            async move {
+                let what = out.effects.carry_out(&self.allowance, &key, what, pass).await;
+                let first = carries.first().and_then(|place| batch.open.get(*place));
+                if let (Some(why), Some(first)) = (what.denied(), first) {
+                    event::request_denied(&self.name, &first.message, why);
+                }
+                Batched { what, carries }
             }
-            Batched { what, carries }
         }))
         .await
     }
@@ -146,7 +155,7 @@ impl Batch<'_> {
                     *place = left.len();
                     left.push(member);
                 }
-                _ => tell(self.version, member, faults.remove(&index).map_or(Ok(()), Err)),
+                _ => tell(self.version, member, faults.remove(&index).map_or(Ok(()), |fault| Err(fault.into()))),
             }
         }
         self.open = left;
@@ -157,9 +166,9 @@ impl Batch<'_> {
         renumbered.filter(|request| !request.carries.is_empty()).collect()
     }
 
-    fn tell_all(&mut self, fault: &Fault) {
+    fn tell_all(&mut self, halt: &Halt) {
         for member in self.open.drain(..) {
-            tell(self.version, member, Err(fault.clone()));
+            tell(self.version, member, Err(halt.clone()));
         }
     }
 
@@ -188,7 +197,7 @@ impl Batch<'_> {
 }
 
 /// Whoever waited for that may have been told to end.
-fn tell(version: &Version, member: Member, outcome: Result<(), Fault>) {
-    let outcome = outcome.map_err(|fault| Failed::new(version, &member.message, fault));
+fn tell(version: &Version, member: Member, outcome: Result<(), Halt>) {
+    let outcome = outcome.map_err(|halt| halt.of(version, &member.message));
     drop(member.tell.send(outcome));
 }

@@ -2,7 +2,7 @@
 //!
 //! No task carries a batch: of those whose messages are in it, one sees to it, and the others wait to be told.
 
-use super::Failed;
+use super::Why;
 use crate::{config::Batch, message::Message};
 use std::{
     mem,
@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 /// What one message is told.
-pub(super) type Outcome = Result<(), Failed>;
+pub(super) type Outcome = Result<(), Why>;
 
 /// Where messages wait until their batch is full or has waited long enough.
 #[derive(Default)]

@@ -310,9 +310,11 @@ impl Loan {
                 event::channel_lost(&intake.losses, &intake.source, message, &trouble);
                 intake.permits.add_permits(1);
             }
-            Outcome::Again { after } => {
+            Outcome::Again { after, succeeded } => {
                 intake.pace.put_back(1);
-                intake.retry(message.clone(), self.past.take().unwrap_or_default(), after);
+                let mut past = self.past.take().unwrap_or_default();
+                past.succeeded.extend(succeeded);
+                intake.retry(message.clone(), past, after);
             }
             Outcome::Retry { after, trouble, succeeded } => {
                 let mut past = self.past.take().unwrap_or_default();

@@ -24,7 +24,10 @@ impl Lane {
         }
         match outcome {
             Outcome::Done | Outcome::Finished { .. } => None,
-            Outcome::Again { after } => Some(later(*after, &envelope, entry)),
+            Outcome::Again { after, succeeded } => {
+                envelope.succeeded.extend_from_slice(succeeded);
+                Some(later(*after, &envelope, entry))
+            }
             Outcome::Retry { after, trouble, succeeded } => {
                 envelope.failed(trouble, succeeded);
                 Some(later(*after, &envelope, entry))

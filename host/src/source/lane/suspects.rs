@@ -89,7 +89,7 @@ pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>)
 pub(in crate::source) fn put_back(deliveries: Vec<Delivery>) {
     for (place, delivery) in (0..).zip(deliveries) {
         let step = if delivery.crashes() > 1 { APART } else { BEHIND };
-        delivery.settle(Outcome::Again { after: step * place });
+        delivery.settle(Outcome::Again { after: step * place, succeeded: Vec::new() });
     }
 }
 
@@ -124,5 +124,5 @@ async fn count_once(shared: &Shared, deliveries: &[Delivery]) -> Result<(), Redi
 
 /// The node ends before these were begun with.
 fn untried() -> Outcome {
-    Outcome::Again { after: Duration::ZERO }
+    Outcome::Again { after: Duration::ZERO, succeeded: Vec::new() }
 }

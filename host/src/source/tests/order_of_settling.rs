@@ -84,7 +84,7 @@ async fn what_is_put_back_untried_comes_again_as_if_nothing_had_been() {
     let server = Server::start().await;
     let mut node = Node::start(&server, "a", 8);
     server.push(["x".to_owned()]).await;
-    node.next().await.settle(Outcome::Again { after: Duration::from_millis(50) });
+    node.next().await.settle(Outcome::Again { after: Duration::from_millis(50), succeeded: Vec::new() });
     let again = node.next().await;
     assert_eq!((again.message.attempt, again.troubles().len()), (1, 0));
     again.settle(Outcome::Done);

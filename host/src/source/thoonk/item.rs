@@ -82,7 +82,7 @@ impl Feed {
         let mut steps = match outcome {
             None | Some(Outcome::Done) => self.finish(id, None),
             Some(Outcome::Finished { result }) => self.finish(id, Some(result)),
-            Some(Outcome::Again { after } | Outcome::Retry { after, .. }) => self.stay_claimed(id, *after),
+            Some(Outcome::Again { after, .. } | Outcome::Retry { after, .. }) => self.stay_claimed(id, *after),
             Some(Outcome::Dead { .. }) => self.stall(id),
         };
         steps.extend(kept);

@@ -111,7 +111,7 @@ async fn groups_of_one_stream_keep_their_retries_apart() {
     let from = config::Stream { group: "h".into(), ..stream() };
     let mut other = Node::with(&server, "a", &pipeline_of(config::From::Stream(from), 8));
     add(&server, ["x".to_owned()]).await;
-    one.next().await.settle(Outcome::Again { after: Duration::ZERO });
+    one.next().await.settle(Outcome::Again { after: Duration::ZERO, succeeded: Vec::new() });
     other.next().await.settle(Outcome::Done);
     let again = one.next().await;
     assert_eq!((again.message.payload.as_ref(), again.message.attempt), (&b"x"[..], 1));

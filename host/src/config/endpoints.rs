@@ -1,0 +1,28 @@
+//! What an operator says of the servers that requests go to, as types.
+
+use super::Rate;
+use std::time::Duration;
+
+/// How one server is to be treated, by all pipelines together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// How fast requests are sent to it; as fast as it goes when absent.
+    pub rate: Option<Rate>,
+    /// Requests under way at once, 1 to 100,000.
+    pub in_flight: usize,
+    /// When it is left alone for failing; never when absent.
+    pub breaker: Option<Breaker>,
+}
+
+/// When a server that fails is left alone, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    /// At least so many requests failed within the window; 1 to 1,000,000.
+    pub failures: u32,
+    /// And at least this share of all, above 0, at most 1.
+    pub share: f64,
+    /// The time that is looked back.
+    pub window: Duration,
+    /// How long until one request is tried; doubles with each that fails, up to twelve times as long.
+    pub pause: Duration,
+}

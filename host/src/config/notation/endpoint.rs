@@ -1,0 +1,17 @@
+//! How servers are named that requests go to.
+
+use super::{
+    super::{HostPattern, HttpGrant},
+    Wrong, http_grant, wrong,
+};
+
+/// A host, with its port or without, or `*` for all that are not named.
+pub(in crate::config) fn endpoint(text: &str) -> Result<HttpGrant, Wrong> {
+    const HELP: &str =
+        "name one host, such as \"api.example.com\" or \"api.example.com:8443\", or \"*\" for all that have no table";
+    match http_grant(text)? {
+        HttpGrant { host: HostPattern::Below(_), .. } => Err(wrong("stands for many hosts", HELP)),
+        HttpGrant { host: HostPattern::Any, port: Some(_) } => Err(wrong("has a port for all hosts", HELP)),
+        grant => Ok(grant),
+    }
+}

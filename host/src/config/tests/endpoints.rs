@@ -1,0 +1,88 @@
+//! What is said of servers, and what is said of what makes no sense.
+
+use super::*;
+
+fn endpoint(name: &str, lines: &str) -> Endpoint {
+    let config = good(&format!("{MINIMAL}[endpoint.\"{name}\"]\n{lines}\n")).config;
+    let [endpoint] = &config.endpoints.values().collect::<Vec<_>>()[..] else { panic!("one") };
+    (*endpoint).clone()
+}
+
+fn endpoint_refused(name: &str, lines: &str) -> Vec<String> {
+    refused(&format!("{MINIMAL}[endpoint.\"{name}\"]\n{lines}\n"))
+}
+
+#[test]
+fn a_server_without_a_table_is_like_one_with_an_empty_table() {
+    let expected = Endpoint { rate: None, in_flight: 100_000, breaker: None };
+    assert_eq!(Endpoint::default(), expected);
+    assert_eq!(endpoint("a.b", ""), expected);
+}
+
+#[test]
+fn what_is_written_holds() {
+    let read = endpoint(
+        "a.b:1",
+        "rate = \"30/min\"\nburst = 7\nrate_scope = \"cluster\"\nin_flight = 9\nbreaker = { failures = 1, share = 1, pause = \"1m\" }",
+    );
+    let rate = Rate { per_second: 0.5, burst: 7, ramp: Duration::ZERO, scope: Scope::Cluster };
+    assert_eq!((read.rate, read.in_flight), (Some(rate), 9));
+    let (window, pause) = (Duration::from_secs(10), Duration::from_secs(60));
+    assert_eq!(read.breaker, Some(Breaker { failures: 1, share: 1.0, window, pause }));
+    let (window, pause) = (Duration::from_secs(10), Duration::from_secs(5));
+    let breaker = Some(Breaker { failures: 20, share: 0.5, window, pause });
+    assert_eq!(endpoint("a.b", "breaker.failures = 20").breaker, breaker);
+    assert_eq!(endpoint("*", "breaker.failures = \"never\"").breaker, None);
+}
+
+#[test]
+fn servers_are_found_however_they_are_spelled() {
+    for (written, found) in [
+        ("API.Example.com", "api.example.com"),
+        ("a:80", "a:80"),
+        ("*", "*"),
+        ("::1", "[::1]"),
+        ("[::1]:8080", "[::1]:8080"),
+    ] {
+        let config = good(&format!("{MINIMAL}[endpoint.\"{written}\"]\n")).config;
+        assert_eq!(config.endpoints.keys().collect::<Vec<_>>(), [found]);
+    }
+}
+
+#[test]
+fn a_name_that_is_no_server_is_refused() {
+    for (name, what) in [
+        ("*.example.com", "`endpoint` stands for many hosts"),
+        ("*:80", "`endpoint` has a port for all hosts"),
+        ("https://a.b/", "`endpoint` names a URL"),
+        ("10.0.0.0/8", "`endpoint` names a range of addresses"),
+        ("a:99999", "`endpoint` has a port that is not from 1 to 65535"),
+        ("", "`endpoint` holds an empty entry"),
+    ] {
+        assert_eq!(endpoint_refused(name, ""), [what], "{name}");
+    }
+    let twice = refused(&format!("{MINIMAL}[endpoint.\"a.b\"]\n[endpoint.\"A.B\"]\n"));
+    assert_eq!(twice, ["[endpoint.\"A.B\"] stands here twice"]);
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    for (lines, what) in [
+        ("rate = \"5\"", "`rate` does not say in which time"),
+        ("in_flight = 0", "`in_flight` is out of range"),
+        ("in_flight = 100001", "`in_flight` is out of range"),
+        ("breaker = 5", "`breaker` is a whole number, not a table"),
+        ("breaker.failures = 0", "`failures` is out of range"),
+        ("breaker.failures = \"none\"", "`failures` is a string, not a whole number"),
+        ("breaker.share = 0", "`share` is out of range"),
+        ("breaker.share = 1.01", "`share` is out of range"),
+        ("breaker.share = nan", "`share` is out of range"),
+        ("breaker.share = \"50%\"", "`share` is a string, not a number"),
+        ("breaker.window = \"99ms\"", "`window` is out of range"),
+        ("breaker.pause = 5", "`pause` has no unit"),
+        ("breaker.paus = \"5s\"", "unknown key `paus` in `breaker`"),
+        ("ramp = \"5s\"", "unknown key `ramp` in [endpoint.a]"),
+    ] {
+        assert_eq!(endpoint_refused("a", lines), [what], "{lines}");
+    }
+}

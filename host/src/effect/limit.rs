@@ -1,0 +1,192 @@
+//! How much the servers get that requests go to: what the operator says, what they say themselves, and what they can take.
+//!
+//! A request waits a moment for its turn. Where it would have to wait long, nothing is sent, and its message is put back to come
+//! again without having lost an attempt (`Held`), so that messages to others have its place.
+
+mod breaker;
+mod crowd;
+mod endpoint;
+mod parked;
+mod share;
+mod tokens;
+mod word;
+
+pub use breaker::Circuit;
+pub use endpoint::{Held, Pass};
+pub use share::Share;
+
+use crate::{
+    config,
+    connection::Connector,
+    request::{HttpRequest, Request},
+};
+use endpoint::{Endpoint, View};
+use hyper::Uri;
+use share::Seat;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Endpoints of which something is remembered; beyond, the ones that are not in use are forgotten first.
+const MOST: usize = 10_000;
+/// One that was not used for so long may be forgotten.
+const IDLE: Duration = Duration::from_secs(60);
+/// How many are shown.
+const SHOWN: usize = 100;
+
+/// All endpoints of a node.
+#[derive(Default)]
+pub(super) struct Limits {
+    known: RwLock<Known>,
+    connector: Option<Connector>,
+}
+
+#[derive(Default)]
+struct Known {
+    settings: BTreeMap<String, config::Endpoint>,
+    endpoints: HashMap<String, Arc<Endpoint>>,
+}
+
+/// What a message has that may send its first request.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    pub(super) pass: Option<Pass>,
+    #[expect(dead_code, reason = "held for its drop, when the message is through")]
+    seat: Option<Seat>,
+}
+
+/// An endpoint, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Host and port.
+    pub name: String,
+    /// Whether anything is sent to it.
+    pub circuit: Circuit,
+    /// How many requests it gets at once.
+    pub limit: usize,
+    /// How many are under way.
+    pub in_flight: usize,
+    /// For how long it has asked to be left alone, from now.
+    pub held: Duration,
+    /// How long replies take.
+    pub takes: Duration,
+    /// Sent since the node knows it.
+    pub requests: u64,
+    /// Of those, the ones that failed.
+    pub failures: u64,
+    /// Messages that were put back untried because of it.
+    pub put_back: u64,
+}
+
+impl Limits {
+    pub(super) fn with(connector: Connector) -> Self {
+        Self { connector: Some(connector), ..Self::default() }
+    }
+
+    /// From now on this is said of endpoints. Those of which something else was said begin anew.
+    pub(super) fn configure(&self, settings: &BTreeMap<String, config::Endpoint>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let Known { settings: old, endpoints } = &mut *known;
+        endpoints.retain(|name, _| said_of(old, name) == said_of(settings, name));
+        *old = settings.clone();
+    }
+
+    pub(super) fn share(in_flight: usize) -> Arc<Share> {
+        Share::new(in_flight)
+    }
+
+    /// Lets a message of the pipeline with this share send the first of `requests`, or says when to come again.
+    pub(super) async fn admit(
+        &self,
+        share: &Arc<Share>,
+        requests: impl IntoIterator<Item = &Request>,
+        quiet: &CancellationToken,
+    ) -> Result<Admitted, Held> {
+        let http = |request: &Request| match request {
+            Request::Http(http) => self.endpoint(http),
+            _ => None,
+        };
+        let Some(endpoint) = requests.into_iter().find_map(http) else { return Ok(Admitted::default()) };
+        let seat = share.enter(&endpoint, quiet.is_cancelled())?;
+        let pass = endpoint.pass(quiet).await?;
+        Ok(Admitted { pass: Some(pass), seat: Some(seat) })
+    }
+
+    /// The right to send `request` for a message of which something was sent already.
+    pub(super) async fn pass(&self, request: &HttpRequest) -> Result<Option<Pass>, Held> {
+        match self.endpoint(request) {
+            Some(endpoint) => endpoint.pass_of_begun().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Those that are most worth a look: first what is left alone, then what has most requests.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut shown: Vec<Shown> = known.endpoints.values().map(|endpoint| Shown::of(endpoint)).collect();
+        drop(known);
+        shown
+            .sort_by_key(|one| (one.circuit == Circuit::Closed && one.held.is_zero(), std::cmp::Reverse(one.requests)));
+        shown.truncate(SHOWN);
+        shown.sort_by(|one, other| one.name.cmp(&other.name));
+        shown
+    }
+
+    /// Where `request` goes; none where it cannot be sent anyway.
+    fn endpoint(&self, request: &HttpRequest) -> Option<Arc<Endpoint>> {
+        let name = name(&request.url)?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = known.endpoints.get(&name) {
+            return Some(Arc::clone(endpoint));
+        }
+        drop(known);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let Known { settings, endpoints } = &mut *known;
+        if endpoints.len() >= MOST {
+            let long_ago = Instant::now().checked_sub(IDLE);
+            endpoints.retain(|_, endpoint| long_ago.is_none_or(|when| endpoint.is_used_since(when)));
+        }
+        let new = || Endpoint::new(&name, &said_of(settings, &name), self.connector.as_ref());
+        if endpoints.len() >= MOST {
+            return Some(new());
+        }
+        Some(Arc::clone(endpoints.entry(name.clone()).or_insert_with(new)))
+    }
+}
+
+/// `host:port`, in small letters.
+fn name(url: &str) -> Option<String> {
+    let uri = Uri::try_from(url).ok()?;
+    let port = super::http::port(&uri);
+    let mut name = uri.host()?.to_ascii_lowercase();
+    name.push(':');
+    name.push_str(&port.to_string());
+    Some(name)
+}
+
+/// What the operator says of `host:port`.
+fn said_of(settings: &BTreeMap<String, config::Endpoint>, name: &str) -> config::Endpoint {
+    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+    let said = [name, host, "*"].into_iter().find_map(|name| settings.get(name));
+    said.cloned().unwrap_or_default()
+}
+
+impl Shown {
+    fn of(endpoint: &Endpoint) -> Self {
+        let View { circuit, limit, under_way, held, takes, seen } = endpoint.view();
+        Self {
+            name: endpoint.name.clone(),
+            circuit,
+            limit,
+            in_flight: under_way,
+            held,
+            takes,
+            requests: seen.requests,
+            failures: seen.failures,
+            put_back: seen.put_back,
+        }
+    }
+}
