@@ -33,6 +33,7 @@ mod order;
 mod peers;
 mod process;
 mod programs;
+mod push_stream;
 mod pusher;
 mod rate;
 mod readme;
