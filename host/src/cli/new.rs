@@ -25,7 +25,7 @@ pub(super) struct New {
     /// It delivers messages
     #[arg(long)]
     publisher: bool,
-    /// What it is written in; a publisher only in Rust so far
+    /// What it is written in
     #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
     lang: Language,
 }

@@ -100,6 +100,11 @@ impl Name {
         }
         Ok(Self { plain: ident.replace('_', "-"), ident })
     }
+
+    /// `text` with this name wherever one is left open: `NAME` with `-` between its words, `IDENT` with `_`.
+    pub(super) fn filled(&self, text: &str) -> String {
+        text.replace("NAME", &self.plain).replace("IDENT", &self.ident)
+    }
 }
 
 #[cfg(test)]

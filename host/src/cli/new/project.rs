@@ -1,7 +1,6 @@
 //! The files of a new project: those of an example of the same language, under another name.
 
 use super::{Language, name::Name, sdk};
-use anyhow::bail;
 use std::fmt;
 
 /// Files of the repository, by their paths in it.
@@ -36,9 +35,8 @@ impl Project {
             (Language::Rust, kind) => rust(name, kind),
             (Language::Python, Kind::Filter) => Ok(foreign(name, "examples/languages/python/", &PYTHON)),
             (Language::JavaScript, Kind::Filter) => Ok(foreign(name, "examples/languages/javascript/", &JAVASCRIPT)),
-            (Language::Python | Language::JavaScript, Kind::Publisher) => bail!(
-                "there is an example of a publisher in Rust alone so far; begin with a filter and build it for the world `publisher` of its `wit`"
-            ),
+            (Language::Python, Kind::Publisher) => Ok(template(name, "host/templates/python-publisher/")),
+            (Language::JavaScript, Kind::Publisher) => Ok(template(name, "host/templates/javascript-publisher/")),
         }
     }
 
@@ -55,12 +53,11 @@ fn rust(name: &Name, kind: Kind) -> anyhow::Result<Project> {
         Kind::Publisher => ("host/templates/rust-publisher/", "examples/first-publisher/"),
     };
     let old = example.trim_start_matches("examples/").trim_end_matches('/').replace('-', "_");
-    let renamed = |text: &str| text.replace("NAME", &name.plain).replace("IDENT", &name.ident);
     let mut files: Vec<(String, String)> = Vec::new();
     files.extend(
-        below("host/templates/rust/").map(|(path, text)| (path.replace("gitignore", ".gitignore"), renamed(text))),
+        below("host/templates/rust/").map(|(path, text)| (path.replace("gitignore", ".gitignore"), name.filled(text))),
     );
-    files.extend(below(template).map(|(path, text)| (path.to_owned(), renamed(text))));
+    files.extend(below(template).map(|(path, text)| (path.to_owned(), name.filled(text))));
     files.extend(below(example).map(|(path, text)| (path.to_owned(), text.replace(&old, &name.ident))));
     files.extend(sdk::files()?);
     Ok(Project { files })
@@ -93,12 +90,11 @@ const ALL: [(&str, &str); 7] = [
     ("[plugin.notification]", "[plugin.NAME]"),
 ];
 
-/// The example in `dir`, with the plugin API in `wit`.
+/// The example in `dir`.
 fn foreign(name: &Name, dir: &str, renames: &Renames) -> Project {
-    let own = |text: &str| text.replace("NAME", &name.plain).replace("IDENT", &name.ident);
     let renamed = |text: &str| {
         let pairs = ALL.iter().chain(renames);
-        pairs.fold(text.to_owned(), |text, (old, new)| text.replace(old, &own(new)))
+        pairs.fold(text.to_owned(), |text, (old, new)| text.replace(old, &name.filled(new)))
     };
     // Python finds modules by names that are identifiers.
     let module = |path: &str| match path.ends_with(".py") {
@@ -106,10 +102,21 @@ fn foreign(name: &Name, dir: &str, renames: &Renames) -> Project {
         false => path.replace("notification", &name.plain),
     };
     let mut files: Vec<(String, String)> = below(dir).map(|(path, text)| (module(path), renamed(text))).collect();
-    files.extend(below("host/templates/notification/").map(|(path, text)| (path.to_owned(), own(text))));
+    files.extend(below("host/templates/notification/").map(|(path, text)| (path.to_owned(), text.to_owned())));
+    componentized(name, files)
+}
+
+/// What stands in `dir` with the plugin's name left open, also in the names of files.
+fn template(name: &Name, dir: &str) -> Project {
+    let path = |path: &str| name.filled(path).replace("gitignore", ".gitignore");
+    componentized(name, below(dir).map(|(file, text)| (path(file), name.filled(text))).collect())
+}
+
+/// With the plugin API in `wit`, and word of how it is tried.
+fn componentized(name: &Name, mut files: Vec<(String, String)>) -> Project {
     files.extend(below("sdk/wit/v0.1/").map(|(path, text)| (format!("wit/{path}"), text.to_owned())));
     if let Some((_, readme)) = files.iter_mut().find(|(path, _)| path == "README.md") {
-        *readme += &own(TRY);
+        *readme += &name.filled(TRY);
     }
     Project { files }
 }
@@ -141,7 +148,9 @@ mod tests {
 
     fn all() -> Vec<Project> {
         let rust = [Kind::Filter, Kind::Publisher].map(project);
-        rust.into_iter().chain(FOREIGN.map(|language| written(Kind::Filter, language))).collect()
+        let foreign =
+            FOREIGN.iter().flat_map(|language| [Kind::Filter, Kind::Publisher].map(|kind| written(kind, *language)));
+        rust.into_iter().chain(foreign).collect()
     }
 
     fn text<'a>(project: &'a Project, path: &str) -> &'a str {
@@ -178,7 +187,28 @@ mod tests {
             }
             assert!(!project.files.iter().any(|(path, text)| path.contains("notification") || text.contains("NAME")));
         }
-        assert!(Project::new(&Name::of(Path::new("p")).unwrap(), Kind::Publisher, Language::Python).is_err());
+    }
+
+    #[test]
+    fn a_publisher_in_another_language_fills_its_template_and_has_the_tools_of_the_example() {
+        let pin = |project: &Project, file: &str, name: &str| {
+            let line = text(project, file).lines().find(|line| line.contains(name)).map(str::to_owned);
+            line.unwrap_or_else(|| panic!("no {name}"))
+        };
+        for (language, module, test, file, tool) in [
+            (Language::Python, "my_plugin.py", "test_my_plugin.py", "README.md", "componentize-py=="),
+            (Language::JavaScript, "my-plugin.js", "my-plugin.test.js", "package.json", "componentize-js\":"),
+        ] {
+            let project = written(Kind::Publisher, language);
+            assert!(text(&project, module).contains("A Gristmill publisher in"));
+            assert!(text(&project, test).contains("my"));
+            assert!(text(&project, ".gitignore").contains("plugins"));
+            assert!(text(&project, "wit/plugin.wit").contains("package gristmill:plugin@"));
+            assert!(text(&project, "README.md").ends_with(&TRY.replace("NAME", "my-plugin")));
+            let open = |text: &str| text.contains("NAME") || text.contains("IDENT");
+            assert!(!project.files.iter().any(|(path, text)| open(path) || open(text)));
+            assert_eq!(pin(&project, file, tool), pin(&written(Kind::Filter, language), file, tool));
+        }
     }
 
     #[test]
