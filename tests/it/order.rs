@@ -168,7 +168,8 @@ fn with_overtake_others_pass_what_waits_for_another_attempt() {
     });
     let _node = mill.node();
     push(&mill);
-    assert_eq!(all_arrive(&mill.sink, 0..ALL), 0);
+    // Some second tries may come before the last first one.
+    all_arrive(&mill.sink, 0..ALL);
     eventually(SOON, "all second tries", || (mill.sink.count() as u64 == ALL + USERS).then_some(()));
     all_is_settled(&mill.redis);
     let sent = sent(&mill.sink.received());

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-/// The shortest round, in replies.
+/// The shortest round, in replies; one that is to take something away is longer, as a few failures at once are no overload.
 const ROUND: usize = 4;
+const GRAVE: usize = 32;
 /// How much longer than usual replies may take while requests become more, beside twice as long.
 const SLACK: Duration = Duration::from_millis(5);
 /// How many a server gets that was left alone.
@@ -20,6 +21,8 @@ pub(super) struct Crowd {
     limit: f64,
     /// Up to there it grows fast.
     good: f64,
+    /// Whether the last round took something away.
+    shrinks: bool,
     replies: usize,
     overloaded: usize,
     /// The most that were under way in this round.
@@ -32,7 +35,17 @@ pub(super) struct Crowd {
 impl Crowd {
     pub(super) fn new(most: usize) -> Self {
         let most = most.max(1) as f64;
-        Self { most, limit: most, good: most, replies: 0, overloaded: 0, busiest: 0, now: 0.0, usual: 0.0 }
+        Self {
+            most,
+            limit: most,
+            good: most,
+            shrinks: false,
+            replies: 0,
+            overloaded: 0,
+            busiest: 0,
+            now: 0.0,
+            usual: 0.0,
+        }
     }
 
     /// So many at once.
@@ -62,11 +75,19 @@ impl Crowd {
             return;
         }
         if self.overloaded * 2 >= self.replies {
-            // What it was good for was less than what was under way.
+            if self.replies < GRAVE {
+                return;
+            }
+            // What it was good for was less than what was under way; what follows is the same overload.
             let tried = self.limit.min(self.busiest as f64).max(1.0);
-            self.good = (tried * 0.9).max(1.0);
+            if !std::mem::replace(&mut self.shrinks, true) {
+                self.good = (tried * 0.9).max(1.0);
+            }
             self.limit = (tried * 0.67).max(1.0);
-        } else if self.limit < self.most && self.busiest * 2 >= self.limit() && self.is_flat() {
+            return self.begin_round();
+        }
+        self.shrinks = false;
+        if self.limit < self.most && self.busiest * 2 >= self.limit() && self.is_flat() {
             let grown = if self.limit < self.good { (self.limit * 2.0).min(self.good) } else { self.limit * 1.1 };
             self.limit = grown.max(self.limit + 1.0).min(self.most);
         }
@@ -118,6 +139,14 @@ mod tests {
         for number in 0..10_000 {
             crowd.replied(QUICK, number % 20 == 0, 100);
         }
+        assert_eq!(crowd.limit(), 100);
+    }
+
+    #[test]
+    fn a_few_failures_at_once_are_no_overload() {
+        let mut crowd = Crowd::new(100);
+        replies(&mut crowd, 31, QUICK, true);
+        replies(&mut crowd, 100, QUICK, false);
         assert_eq!(crowd.limit(), 100);
     }
 
