@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::{
     collections::HashMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -61,7 +62,12 @@ fn files(dir: &Path, name: &str) -> Vec<PathBuf> {
 fn written(dir: &Path, name: &str) -> HashMap<u64, usize> {
     let mut written = HashMap::new();
     for path in files(dir, name) {
-        let text = fs::read_to_string(&path).unwrap();
+        // Without the lock a write may be seen that is about to be cut back.
+        let mut file = fs::File::open(&path).unwrap();
+        file.lock_shared().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        drop(file);
         assert!(text.is_empty() || text.ends_with('\n'), "{} ends in half a line", path.display());
         for line in text.lines() {
             let job: Result<Value, _> = serde_json::from_str(line);
