@@ -147,7 +147,7 @@ pub(super) fn replace(data: &str) -> Vec<u8> {
 
 /// A publisher that asks for one request with the payload as its body, and for nothing more once the reply is 200.
 pub(super) fn publisher() -> Vec<u8> {
-    // One request at 1100: method, url, headers, body and timeout of its only case from 1104 on.
+    // One request at 1104: method, url, headers, body and timeout of its case from 1112 on.
     let module = r#"(module
         (memory (export "memory") 1)
         (data (i32.const 2048) "POSThttp://sink/")
@@ -158,14 +158,14 @@ pub(super) fn publisher() -> Vec<u8> {
           (local.get $p))
         (func (export "gristmill:plugin/setup@0.1.0#init") (param i32 i32) (result i32) (i32.const 1024))
         (func (export "gristmill:plugin/publishing@0.1.0#publish") (param i32 i32) (result i32)
-          (i32.store (i32.const 1028) (i32.const 1100))
+          (i32.store (i32.const 1028) (i32.const 1104))
           (i32.store (i32.const 1032) (i32.const 1))
-          (i32.store (i32.const 1104) (i32.const 2048))
-          (i32.store (i32.const 1108) (i32.const 4))
-          (i32.store (i32.const 1112) (i32.const 2052))
-          (i32.store (i32.const 1116) (i32.const 12))
-          (i32.store8 (i32.const 1140) (i32.const 1))
-          (i32.store (i32.const 1144) (i32.const 250))
+          (i32.store (i32.const 1112) (i32.const 2048))
+          (i32.store (i32.const 1116) (i32.const 4))
+          (i32.store (i32.const 1120) (i32.const 2052))
+          (i32.store (i32.const 1124) (i32.const 12))
+          (i32.store8 (i32.const 1148) (i32.const 1))
+          (i32.store (i32.const 1152) (i32.const 250))
           (i32.const 1024))
         (func (export "gristmill:plugin/publishing@0.1.0#answered") (param i32 i32) (param $replies i32) (param $n i32) (result i32)
           ;; The first reply: its case, whether it is an error, then the status.
@@ -176,7 +176,7 @@ pub(super) fn publisher() -> Vec<u8> {
             (select (i32.const 2048) (i32.const 0) (i32.load8_u (i32.const 1024))))
           (i32.store (i32.const 1036) (i32.const 4))
           (if (i32.eqz (i32.load8_u (i32.const 1024)))
-            (then (i32.store (i32.const 1028) (i32.const 1100))))
+            (then (i32.store (i32.const 1028) (i32.const 1104))))
           (i32.const 1024)))"#;
     component("package test:none;", "gristmill:plugin/publisher@0.1.0", module)
 }
