@@ -1,6 +1,8 @@
 //! Scripts that must do their work also when Redis is full.
 
-use redis::{FromRedisValue, RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
+use redis::{
+    ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind, aio::MultiplexedConnection,
+};
 
 /// A script that must do its work even when Redis is full, because it makes room or keeps what there is.
 pub(crate) struct Needed {
@@ -20,17 +22,34 @@ impl Needed {
         redis: &mut MultiplexedConnection,
         fill: impl Fn(&mut ScriptInvocation<'_>),
     ) -> Result<T, RedisError> {
-        let mut usual = self.usual.prepare_invoke();
-        fill(&mut usual);
-        match usual.invoke_async(redis).await {
+        match invoke(&self.usual, redis, &fill).await {
             Err(error) if is_full(&error) => {
-                let mut full = self.full.prepare_invoke();
-                fill(&mut full);
-                full.invoke_async(redis).await.map_err(|other| if other.is_io_error() { other } else { error })
+                let full = invoke(&self.full, redis, &fill).await;
+                full.map_err(|other| if other.is_io_error() { other } else { error })
             }
             answered => answered,
         }
     }
+}
+
+/// Scripts may be flushed again between being loaded and being called.
+async fn invoke<T: FromRedisValue>(
+    script: &Script,
+    redis: &mut MultiplexedConnection,
+    fill: &impl Fn(&mut ScriptInvocation<'_>),
+) -> Result<T, RedisError> {
+    let mut invocation = script.prepare_invoke();
+    fill(&mut invocation);
+    let mut answer = invocation.invoke_async(redis).await;
+    for _ in 0..3 {
+        match &answer {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                answer = invocation.invoke_async(redis).await;
+            }
+            _ => break,
+        }
+    }
+    answer
 }
 
 /// Whether Redis has refused because it has no memory left.
