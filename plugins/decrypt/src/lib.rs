@@ -2,9 +2,9 @@
 
 use gristmill_sdk::{
     Error, Filter, Message, Result, Verdict, filter,
-    json::{Edit, Json, Paths},
+    json::{Edit, Json},
 };
-use seal::{Bind, Bound, Keyring, Sealed};
+use seal::{Bind, Bound, Fields, Keyring, Sealed};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -30,18 +30,13 @@ pub struct Decrypt {
     bind: Bind,
 }
 
-struct Fields {
-    paths: Paths,
-    names: Vec<String>,
-}
-
 #[filter]
 impl Filter for Decrypt {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self> {
         let bind = Bind::read(&config.bind)?;
-        let fields = if config.fields.is_empty() { None } else { Some(Fields::new(config.fields)?) };
+        let fields = Fields::read(config.fields)?;
         Ok(Self { keys: Keyring::read(&config.keys)?, fields, bind })
     }
 
@@ -66,8 +61,8 @@ impl Decrypt {
 
     fn decrypt(&self, fields: &Fields, bound: &Bound, message: &mut Message) -> Result<()> {
         let mut fault = None;
-        message.edit(&fields.paths, |found| {
-            let name = fields.names.get(found.path).map_or("", String::as_str);
+        message.edit(fields.paths(), |found| {
+            let name = fields.name(found.path);
             match self.open_field(found.raw, &bound.to_field(name)) {
                 Ok(value) => Edit::Replace(value),
                 Err(error) => {
@@ -87,13 +82,6 @@ impl Decrypt {
 
 fn within(place: &str, error: &Error) -> Error {
     Error::reject(format!("{place}: {}", error.reason()))
-}
-
-impl Fields {
-    fn new(names: Vec<String>) -> Result<Self> {
-        let paths = Paths::new(&names).map_err(|error| Error::reject(format!("config.fields: {error}")))?;
-        Ok(Self { paths, names })
-    }
 }
 
 #[cfg(test)]

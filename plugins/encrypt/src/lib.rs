@@ -1,10 +1,10 @@
 //! A filter that encrypts messages, or fields of them.
 
 use gristmill_sdk::{
-    Error, Filter, Message, Result, Verdict, filter,
-    json::{Edit, Json, Paths},
+    Filter, Message, Result, Verdict, filter,
+    json::{Edit, Json},
 };
-use seal::{Bind, Bound, Format, Key, Keyring};
+use seal::{Bind, Bound, Fields, Format, Key, Keyring};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -35,11 +35,6 @@ pub struct Encrypt {
     bind: Bind,
 }
 
-struct Fields {
-    paths: Paths,
-    names: Vec<String>,
-}
-
 #[filter]
 impl Filter for Encrypt {
     type Config = Config;
@@ -47,7 +42,7 @@ impl Filter for Encrypt {
     fn new(config: Config) -> Result<Self> {
         let bind = Bind::read(&config.bind)?;
         let key = Keyring::read(&config.keys)?.take(config.key.as_deref())?;
-        let fields = if config.fields.is_empty() { None } else { Some(Fields::new(config.fields)?) };
+        let fields = Fields::read(config.fields)?;
         Ok(Self { key, fields, format: config.format, bind })
     }
 
@@ -68,9 +63,9 @@ impl Encrypt {
     fn encrypt(&self, fields: &Fields, id: &str, bound: &Bound, message: &mut Message) -> Result<()> {
         let mut number = 0;
         let mut fault = None;
-        message.edit(&fields.paths, |found| {
+        message.edit(fields.paths(), |found| {
             number += 1;
-            let name = fields.names.get(found.path).map_or("", String::as_str);
+            let name = fields.name(found.path);
             let sealed = self.key.seal(id, number, found.raw, &bound.to_field(name));
             let written: Result<Json> = sealed.and_then(|sealed| sealed.to_field(self.format));
             written.map_or_else(
@@ -85,17 +80,10 @@ impl Encrypt {
     }
 }
 
-impl Fields {
-    fn new(names: Vec<String>) -> Result<Self> {
-        let paths = Paths::new(&names).map_err(|error| Error::reject(format!("config.fields: {error}")))?;
-        Ok(Self { paths, names })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gristmill_sdk::config;
+    use gristmill_sdk::{config, json::Paths};
 
     const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
