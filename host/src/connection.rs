@@ -213,8 +213,8 @@ impl Connector {
         self.is_current(since)
     }
 
-    /// Waits for an answer, at most for so long; no longer once another server is known to have taken the place of this one,
-    /// after which is asked while it is silent.
+    /// Waits for an answer, at most for so long; no longer once another server is known to have taken the place of this one. While
+    /// it is silent, that is asked of those who know.
     pub(super) async fn answer<T>(
         &self,
         since: Since,

@@ -10,23 +10,20 @@ use super::{
         place::header,
         read::Reading,
     },
+    named::Named,
     rate,
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// A server's table, under the name by which it is found: `host`, `host:port` or `*`.
-pub(super) struct EndpointDraft<'a> {
-    entry: &'a Entry,
-    name: Option<String>,
-    endpoint: Option<Endpoint>,
-}
+pub(super) type EndpointDraft<'a> = Named<'a, Endpoint>;
 
 pub(super) fn endpoint<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> EndpointDraft<'a> {
     let name = notation::endpoint(&entry.key);
-    EndpointDraft {
+    Named {
         entry,
         name: reading.accept_at("endpoint", &entry.key_span, name).map(|grant| spelled(&grant)),
-        endpoint: settings(reading, fields),
+        value: settings(reading, fields),
     }
 }
 
@@ -35,8 +32,9 @@ pub(super) fn finish(reading: &mut Reading<'_>, drafts: Vec<EndpointDraft<'_>>) 
     let mut first: BTreeMap<String, &Entry> = BTreeMap::new();
     let mut endpoints = BTreeMap::new();
     let mut whole = true;
-    for EndpointDraft { entry, name, endpoint } in drafts {
-        let (Some(name), Some(endpoint)) = (name, endpoint) else {
+    for draft in drafts {
+        let entry = draft.entry;
+        let Some((name, endpoint)) = draft.finish() else {
             whole = false;
             continue;
         };
