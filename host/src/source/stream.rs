@@ -22,7 +22,7 @@ mod trim;
 use super::{
     Opening,
     dialect::Dialect,
-    lane::Lane,
+    lane::{Lane, register::Register},
     queue::{
         Queue,
         flow::Flow,
@@ -152,5 +152,11 @@ impl Lane {
     /// The name of the consumer whose entries these are.
     fn consumer(&self, shared: &Shared) -> String {
         group::consumer(&shared.keys, &self.key).unwrap_or_default()
+    }
+
+    /// What registers it where it had been and somebody has taken it over: nothing of before can be settled under that.
+    fn anew(&self) -> String {
+        let register = self.register();
+        Register { head: register.head + 1, ..register }.to_string()
     }
 }

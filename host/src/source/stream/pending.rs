@@ -44,6 +44,11 @@ impl Rest {
         Self { member, lane, consumer, read_to }
     }
 
+    /// What registers the consumer where it is not: what has been handed out was registered before.
+    pub(super) fn register(&self) -> String {
+        if self.read_to.is_some() { self.lane.anew() } else { self.lane.register().to_string() }
+    }
+
     /// Hands out up to `permits` entries; tells how many there were.
     pub(super) async fn hand_out(&mut self, permits: usize, why: Why) -> Result<usize, RedisError> {
         let shared = Arc::clone(&self.member.shared);

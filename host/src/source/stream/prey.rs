@@ -141,7 +141,7 @@ async fn claim_orphaned(heir: &Rest, lane: &str, most: usize) -> Result<usize, R
     let (Some((holder, _)), Some(consumer)) = (keys.holder(lane), group::consumer(keys, lane)) else { return Ok(0) };
     // A consumer of our own that was left alone has no other lease than ours, which lives.
     let lease = if holder == shared.node { format!("{lane}:nobody") } else { keys.lease(holder) };
-    let register = heir.lane.register().to_string();
+    let register = heir.register();
     let mut link = shared.link().await?;
     scripts::TAKE_OVER
         .run(&mut link, |claim| {
@@ -160,7 +160,7 @@ async fn claim_left(
 ) -> Result<(usize, String), RedisError> {
     let Member { shared, group } = &heir.member;
     let keys = &shared.keys;
-    let (register, idle_ms) = (heir.lane.register().to_string(), idle.as_millis() as u64);
+    let (register, idle_ms) = (heir.register(), idle.as_millis() as u64);
     let mut link = shared.link().await?;
     scripts::CLAIM
         .run(&mut link, |claim| {

@@ -70,18 +70,18 @@ impl<'a> Taker<'a> {
         let lane = Lane::new(Arc::clone(shared), key, Content::Pending, Register::fresh(0));
         let consumer = lane.consumer(shared);
         let mut taker = Self { member, lane, connection, consumer, read_to: None, want: 1 };
-        taker.register().await.inspect_err(|_| shared.end(&taker.lane.key))?;
+        taker.register(taker.lane.register().to_string()).await.inspect_err(|_| shared.end(&taker.lane.key))?;
         shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&taker.lane)));
         Ok(taker)
     }
 
     /// Renews the lease and registers the consumer, also when Redis is full; tells whether it was not registered.
-    async fn register(&mut self) -> Result<bool, RedisError> {
+    async fn register(&mut self, register: String) -> Result<bool, RedisError> {
         let (shared, lane) = (&self.member.shared, &self.lane);
         let registered = scripts::REGISTER.run(&mut self.connection.redis, |registration| {
             let keys = &shared.keys;
             registration.key(keys.lanes()).key(&*lane.key).key(keys.lease(&shared.node));
-            registration.arg(lane.register().to_string()).arg(shared.lease.as_millis() as u64);
+            registration.arg(&*register).arg(shared.lease.as_millis() as u64);
         });
         within(registered).await
     }
@@ -192,7 +192,9 @@ impl<'a> Taker<'a> {
         let replies = self.connection.answer(&self.member.shared, &pipe).await?;
         let mut replies = replies.into_iter();
         let registered_anew = match replies.next() {
-            Some(Value::ServerError(error)) if is_full(&error.clone().into()) => self.register().await?,
+            Some(Value::ServerError(error)) if is_full(&error.clone().into()) => {
+                self.register(self.lane.anew()).await?
+            }
             reply => matches!(reply, Some(Value::Int(1))),
         };
         Ok((registered_anew, replies.next().unwrap_or_default()))
@@ -205,7 +207,7 @@ impl<'a> Taker<'a> {
         pipe.ignore_errors();
         let lease = shared.lease.as_millis() as u64;
         pipe.cmd("SET").arg(keys.lease(&shared.node)).arg(1).arg("PX").arg(lease).ignore();
-        pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(self.lane.register().to_string());
+        pipe.cmd("HSETNX").arg(keys.lanes()).arg(&*self.lane.key).arg(self.lane.anew());
         let seconds = if shared.flow.has_room_for_all() { BLOCK as f64 } else { SHORT_BLOCK };
         pipe.cmd("XREADGROUP").arg("GROUP").arg(group.name()).arg(&self.consumer).arg("COUNT").arg(count);
         if !shared.flow.pace.is_set() {

@@ -83,6 +83,31 @@ async fn a_node_whose_entries_were_taken_over_cannot_settle_them() {
     nothing_is_pending(&server).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_was_registered_anew_settles_nothing_of_before() {
+    let server = Server::start().await;
+    let mut frozen = Node::with(&server, "a", &pipeline(8));
+    add(&server, ["x".to_owned()]).await;
+    let held = frozen.next().await;
+    let all = consumers(&server).await;
+    let lanes: Vec<String> =
+        all.iter().map(|consumer| crate::source::stream::group::lane(&keys(), consumer).unwrap()).collect();
+    take_over_by_hand(&server).await;
+    // A round registers it before it waits for the next entry, and is told of that only behind it.
+    eventually("the consumer that holds it is registered anew", || async {
+        let found: Vec<String> = ask(&server, &format!("HKEYS {}", keys().lanes())).await;
+        lanes.iter().all(|lane| found.contains(lane))
+    })
+    .await;
+    held.settle(Outcome::Dead { trouble: trouble(1, "too late"), succeeded: Vec::new() });
+    let again = frozen.next().await;
+    assert_eq!((again.message.payload.as_ref(), again.message.attempt), (&b"x"[..], 2));
+    again.settle(Outcome::Done);
+    nothing_is_pending(&server).await;
+    frozen.end().await;
+    assert_eq!(dead(&server).await.count().await.unwrap(), 0, "the late settlement was refused as a whole");
+}
+
 /// Does to every consumer what a reaper does, as a node `z` that then dies.
 async fn take_over_by_hand(server: &Server) {
     let (keys, mut redis) = (keys(), server.redis().await);
