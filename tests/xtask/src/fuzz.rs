@@ -43,22 +43,24 @@ pub(crate) fn run_all(places: &Places, seconds: u64) -> Result<(), Trouble> {
     write_program(&wrapper, &script).map_err(|cause| file(&wrapper, cause))?;
     run(cargo(places, &["build", "-p", "gristmill-fuzz"]).env("RUSTC_WORKSPACE_WRAPPER", &wrapper))?;
     let seeds = places.root.join("tests/fuzz/seeds");
-    make_wild(places, &dir.join("made"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seed = wild::number("GRISTMILL_FUZZ_SEED", now & u64::from(u32::MAX));
+    say(&format!("begins with GRISTMILL_FUZZ_SEED={seed}"));
+    make_wild(places, &dir.join("made"), seed)?;
     let targets = names(&seeds).map_err(|cause| file(&seeds, cause))?;
     let each = (seconds / targets.len().max(1) as u64).max(1);
-    targets.iter().try_for_each(|target| fuzz(places, &dir, target, each))
+    targets.iter().try_for_each(|target| fuzz(places, &dir, target, each, seed))
 }
 
-/// Other files every time, for the target that begins with them.
-fn make_wild(places: &Places, dir: &Path) -> Result<(), Trouble> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let seed = wild::number("GRISTMILL_WILD_SEED", now);
+/// The files that one target begins with.
+fn make_wild(places: &Places, dir: &Path, seed: u64) -> Result<(), Trouble> {
+    let seed = wild::number("GRISTMILL_WILD_SEED", seed);
     say(&format!("`{WILD}` begins with Wasm made from GRISTMILL_WILD_SEED={seed}"));
     wild::make(places, dir, wild::number("GRISTMILL_WILD", 60), seed)
 }
 
 /// One target for so many seconds. What is found worth keeping stays in the target directory for the next time.
-fn fuzz(places: &Places, dir: &Path, target: &str, seconds: u64) -> Result<(), Trouble> {
+fn fuzz(places: &Places, dir: &Path, target: &str, seconds: u64, seed: u64) -> Result<(), Trouble> {
     let (found, crashes) = (dir.join("found").join(target), dir.join("crashes"));
     for made in [&found, &crashes] {
         fs::create_dir_all(made).map_err(|cause| file(made, cause))?;
@@ -67,7 +69,8 @@ fn fuzz(places: &Places, dir: &Path, target: &str, seconds: u64) -> Result<(), T
     let talk = fs::File::create(&log).map_err(|cause| file(&log, cause))?;
     let mut fuzzer = Command::new(places.target.join("debug/gristmill-fuzz"));
     fuzzer.current_dir(&places.root).env("GRISTMILL_FUZZ", target).stderr(talk);
-    fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/{target}-", crashes.display()));
+    fuzzer.args([format!("-max_total_time={seconds}"), format!("-seed={seed}")]);
+    fuzzer.arg(format!("-artifact_prefix={}/{target}-", crashes.display()));
     fuzzer.args(["-timeout=30", "-rss_limit_mb=2048", "-max_len=20000", "-print_final_stats=1"]);
     fuzzer.arg(&found).arg(places.root.join("tests/fuzz/seeds").join(target));
     if target == WILD {

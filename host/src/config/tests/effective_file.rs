@@ -68,3 +68,10 @@ fn it_has_every_default_and_no_value_of_the_environment() {
     );
     assert_eq!(written, include_str!("../../../tests/config/effective.toml"));
 }
+
+#[test]
+fn a_password_in_it_is_hidden_and_the_rest_still_loads() {
+    let written = effective(&good("sentinel_password = \"&\"\nredis = \"redis://u:geheim@h\"\n"));
+    assert!(written.contains("sentinel_password = \"*\"") && !written.contains("geheim"), "{written}");
+    assert_eq!(effective(&good(&written)), written);
+}
