@@ -125,7 +125,7 @@ pub enum Redis {
     Url(String),
 }
 
-/// Files for TLS, where the address begins with `rediss`.
+/// Files for TLS, with Redis where its address begins with `rediss`, or with one server that requests go to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
     /// The authorities that a server's certificate may come from, in PEM; those of the system when absent.

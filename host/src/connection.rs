@@ -7,6 +7,7 @@ mod address;
 mod cluster;
 mod dial;
 mod facts;
+mod files;
 mod find;
 mod needed;
 mod place;
@@ -35,7 +36,8 @@ use std::{
 use trouble::Trouble;
 
 pub use address::Fault;
-pub use dial::FileFault;
+pub use files::FileFault;
+pub(crate) use files::Files;
 pub(crate) use needed::{Needed, is_full};
 pub use place::Since;
 pub(crate) use tokens::{Leases, Tokens};
@@ -143,7 +145,7 @@ impl Connector {
     pub fn with(access: &Access) -> Result<Self, Error> {
         let shown = without_password(&access.url);
         let address = Address::parse(&access.url).map_err(|cause| Error::Address { url: shown.clone(), cause })?;
-        access.tls.certificates().map_err(|cause| Error::Tls { url: shown.clone(), cause })?;
+        Files::read(&access.tls).map_err(|cause| Error::Tls { url: shown.clone(), cause })?;
         let (servers, login) = Servers::new(address);
         let sentinel = Login { user: access.sentinel_user.clone(), password: access.sentinel_password.clone(), db: 0 };
         Ok(Self {

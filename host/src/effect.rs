@@ -1,11 +1,14 @@
 //! What publishers ask for, carried out: the only place where a plugin's wish becomes traffic.
 
+mod endpoints;
 mod file;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod http;
 pub mod limit;
 mod redis;
+
+pub use endpoints::{Endpoints, Unusable};
 
 use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
 use limit::{Admitted, Held, Limits, Pass, Share, Shown};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Carries requests out; one for the whole node, cheap to clone.
@@ -81,8 +84,9 @@ impl Effects {
     }
 
     /// From now on this is said of the servers that requests go to.
-    pub fn configure(&self, endpoints: &BTreeMap<String, config::Endpoint>) {
-        self.limits.configure(endpoints);
+    pub fn configure(&self, endpoints: &Endpoints) {
+        self.http.configure(endpoints);
+        self.limits.configure(endpoints.settings());
     }
 
     /// The endpoints that are most worth a look.

@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     pub(crate) versions: IntCounterVec,
     /// Lines of plugins left out of the log, by `plugin`.
     pub(crate) lines_left_out: IntCounterVec,
+    /// HTTP requests that took too long, by the `timeout` that they reached: connect, first_byte, whole.
+    pub(crate) request_timeouts: IntCounterVec,
 }
 
 /// What became of the messages of one pipeline; found once, then counted without a look-up.
@@ -93,6 +95,11 @@ impl Counters {
                 "Lines of a plugin left out of the log because it writes too much.",
                 &["plugin"],
             ),
+            request_timeouts: counter(
+                "gristmill_http_timeouts_total",
+                "HTTP requests that took too long, by the bound on their time that they reached.",
+                &["timeout"],
+            ),
             registry,
         }
     }
@@ -127,6 +134,12 @@ fn registered(registry: &Registry, counter: &(impl Collector + Clone + 'static))
 pub fn settled(pipeline: &str) -> [(&'static str, u64); 4] {
     let Settled { done, put_back, retried, dead } = COUNTERS.settled(pipeline);
     [("done", done.get()), ("put back", put_back.get()), ("retried", retried.get()), ("dead", dead.get())]
+}
+
+/// How many HTTP requests have reached the bound on their time with this name.
+#[cfg(test)]
+pub(crate) fn request_timeouts(timeout: &str) -> u64 {
+    COUNTERS.request_timeouts.with_label_values(&[timeout]).get()
 }
 
 /// For how many seconds `pipeline` has waited for its rate.

@@ -4,7 +4,7 @@ use crate::{
     admin::{self, Shown, Window},
     config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
     connection::{self, Access, Connector},
-    effect::{self, Allowance, Effects},
+    effect::{self, Allowance, Effects, Endpoints, Unusable},
     event,
     lookup::{self, Lookups},
     pipeline::{Parts, Pipeline},
@@ -73,6 +73,7 @@ impl Node {
         let lookups = Lookups::new(connector.clone());
         let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups.clone())?);
         check_databases(loaded)?;
+        let endpoints = endpoints(loaded)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
@@ -101,7 +102,7 @@ impl Node {
         };
         node.effects.reserve(Reserved::of(&node.config));
         node.shutdown.track_until_stop(node.effects.clone().tend());
-        node.effects.configure(&node.config.endpoints);
+        node.effects.configure(&endpoints);
         node.start_pipelines();
         node.open_window();
         event::ready(&node.id, node.running.len());
@@ -111,6 +112,7 @@ impl Node {
     /// Makes the node do what `loaded` says, the same way as at the start; if it cannot, everything stays as it was.
     pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
         check_databases(loaded)?;
+        let endpoints = endpoints(loaded)?;
         let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
         let prepared = tokio::select! {
             prepared = self.plugins.prepare(wanted(&loaded.config)) => prepared.map_err(refused)?,
@@ -127,7 +129,7 @@ impl Node {
         let access = Config { redis, sentinel_user, sentinel_password, tls, admin, ..loaded.config.clone() };
         self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
         self.effects.reserve(Reserved::of(&self.config));
-        self.effects.configure(&self.config.endpoints);
+        self.effects.configure(&endpoints);
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());
@@ -228,6 +230,16 @@ pub fn check_databases(loaded: &Loaded) -> Result<(), Error> {
     };
     let faults: Vec<Fault> = lookup::unusable(&loaded.config.databases).into_iter().map(fault).collect();
     if faults.is_empty() { Ok(()) } else { Err(Error::Config(loaded.faults(faults))) }
+}
+
+/// What is said of servers, or every file for that which cannot be used.
+pub fn endpoints(loaded: &Loaded) -> Result<Endpoints, Error> {
+    let fault = |unusable: Unusable| {
+        let text = format!("`tls` of [endpoint.\"{}\"] cannot be used: {}", unusable.endpoint, unusable.reason());
+        loaded.fault_at(Place::EndpointKey(&unusable.endpoint, "tls"), Fault::error(text))
+    };
+    let unusable = |list: Vec<Unusable>| Error::Config(loaded.faults(list.into_iter().map(fault).collect()));
+    Endpoints::read(&loaded.config.endpoints).map_err(unusable)
 }
 
 /// The plugins `config` asks for.

@@ -15,6 +15,7 @@ mod dead;
 mod delivery;
 mod demo;
 mod disk;
+mod endpoint;
 mod file;
 mod filters;
 mod grants;

@@ -1,7 +1,9 @@
 //! An HTTP server that records what it is sent and answers as the test tells it.
 
 mod serve;
+mod tls;
 
+use crate::redis::Certificates;
 use bytes::Bytes;
 use serve::Running;
 use std::{
@@ -10,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// The server; stopped when dropped.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ type Rule = Box<dyn Fn(&Received) -> Answer + Send + Sync>;
 
 struct Shared {
     state: Mutex<State>,
+    tls: Option<TlsAcceptor>,
 }
 
 struct State {
@@ -70,16 +74,26 @@ struct State {
 impl Sink {
     /// A server at a free loopback port that answers 200.
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// The same by TLS, with these certificates; only whom their authority vouches for is let in.
+    pub fn secure(certificates: &Certificates) -> Self {
+        Self::with(Some(tls::acceptor(certificates)))
+    }
+
+    fn with(tls: Option<TlsAcceptor>) -> Self {
         let state =
             State { received: Vec::new(), first: VecDeque::new(), rule: Arc::new(Box::new(|_| Answer::Status(200))) };
-        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let shared = Arc::new(Shared { state: Mutex::new(state), tls });
         let running = Running::start(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::clone(&shared));
         Self { address: running.address(), shared, running: Some(running) }
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash behind.
+    /// `http://127.0.0.1:PORT`, or the same with `https`, without a slash behind.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// `127.0.0.1:PORT`, as a grant names it.

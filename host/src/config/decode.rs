@@ -9,11 +9,13 @@ mod pipeline;
 mod plugin;
 mod rate;
 mod server;
+mod tls;
 
 pub(super) use database::DatabaseDraft;
 pub(super) use pipeline::Draft;
 pub(super) use plugin::{PluginDraft, plugin};
 pub(super) use server::Server;
+pub(super) use tls::pair;
 
 use super::{
     Compile, Config, Shutdown, check,
@@ -50,7 +52,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .collect();
     let endpoints: Vec<_> = named_tables(reading, &top, "endpoint")
         .into_iter()
-        .map(|(entry, fields)| endpoint::endpoint(reading, entry, &fields))
+        .map(|(entry, fields)| endpoint::endpoint(reading, entry, &fields, directory))
         .collect();
     let endpoints = endpoint::finish(reading, endpoints);
     check::together(reading, root, &server, &pipelines, &plugins);
@@ -111,7 +113,7 @@ fn is_inline(reading: &Reading<'_>, value: &Value) -> bool {
 /// A server without a table.
 pub(super) fn usual_endpoint(reading: &mut Reading<'_>) -> Option<super::Endpoint> {
     let fields = Fields::new(reading, String::new(), &[], named_defaults("endpoint"));
-    endpoint::settings(reading, &fields)
+    endpoint::settings(reading, &fields, Path::new(""))
 }
 
 pub(super) fn compile(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<Compile> {

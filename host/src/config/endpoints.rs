@@ -1,6 +1,6 @@
 //! What an operator says of the servers that requests go to, as types.
 
-use super::Rate;
+use super::{Rate, Tls};
 use std::time::Duration;
 
 /// How one server is to be treated, by all pipelines together.
@@ -12,6 +12,12 @@ pub struct Endpoint {
     pub in_flight: usize,
     /// When it is left alone for failing; never when absent.
     pub breaker: Option<Breaker>,
+    /// Whom to trust there, and who we are.
+    pub tls: Tls,
+    /// Until a connection is there, from looking up the name to the end of the TLS handshake.
+    pub connect_timeout: Duration,
+    /// From there to the head of the reply; as long as the whole exchange may take when absent.
+    pub first_byte_timeout: Option<Duration>,
 }
 
 /// When a server that fails is left alone, and for how long.

@@ -2,7 +2,7 @@
 
 use super::{
     document::{Document, Entry, Kind, Value, find},
-    notation::plugin_name,
+    notation::{self, plugin_name},
 };
 use std::ops::Range;
 
@@ -25,6 +25,8 @@ pub enum Place<'a> {
     PluginKey(&'a str, &'a str),
     /// A key of `[database.NAME]`, such as `url`.
     DatabaseKey(&'a str, &'a str),
+    /// A key of `[endpoint.NAME]`, however the file spells the name.
+    EndpointKey(&'a str, &'a str),
 }
 
 /// The bytes at `place`, if the file holds anything of it.
@@ -40,6 +42,10 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
             None => mention(document, name).map(|value| value.span.clone()),
         },
         Place::DatabaseKey(name, key) => Some(key_of(find(named(document, "database"), name)?, key)),
+        Place::EndpointKey(name, key) => {
+            let same = |key: &str| notation::endpoint(key).is_ok_and(|found| found == name);
+            named(document, "endpoint").iter().find(|entry| same(&entry.key)).map(|entry| key_of(entry, key))
+        }
         Place::PluginKey(name, key) => match plugin(document, name) {
             Some(entry) => Some(key_of(entry, key)),
             None => span(document, Place::Plugin(name)),

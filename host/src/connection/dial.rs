@@ -1,5 +1,6 @@
 //! One connection to one server: sockets, TLS, and who we are.
 
+use super::files::{FileFault, Files, Identity, Pem};
 use crate::config::Tls;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, ProtocolVersion,
@@ -7,14 +8,10 @@ use redis::{
     aio::{AsyncPushSender, MultiplexedConnection},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
-use rustls::{
-    crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
-};
+use rustls::crypto::{CryptoProvider, ring};
 use std::{
     fmt::{self, Debug},
     io,
-    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -25,34 +22,6 @@ pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) db: i64,
-}
-
-/// A file that TLS cannot use.
-#[derive(Debug, thiserror::Error)]
-pub enum FileFault {
-    /// It cannot be read.
-    #[error("cannot read `{path}`")]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// It is not what it should be.
-    #[error("`{path}` holds no {what} as PEM")]
-    NotPem {
-        /// Which.
-        path: PathBuf,
-        /// A certificate, or a key.
-        what: &'static str,
-        /// What is wrong with it.
-        #[source]
-        cause: pem::Error,
-    },
-    /// One of the two is missing.
-    #[error("a client certificate needs its key, and a key its certificate: set `cert` and `key`, or none of them")]
-    Half,
 }
 
 /// How a connection is to be.
@@ -110,7 +79,7 @@ fn client(server: &ConnectionAddr, tls: &Tls, settings: RedisConnectionInfo) -> 
         // Somebody else may be quicker, which serves as well.
         let _installed = ring::default_provider().install_default().is_ok();
     }
-    Client::build_with_tls(info, tls.certificates().map_err(io::Error::other)?)
+    Client::build_with_tls(info, certificates(tls).map_err(io::Error::other)?)
 }
 
 /// A peer that is gone without a word is noticed within 25 seconds, also while nothing is sent.
@@ -152,37 +121,9 @@ impl Debug for Login {
     }
 }
 
-impl Tls {
-    /// What is in the files.
-    pub(super) fn certificates(&self) -> Result<TlsCertificates, FileFault> {
-        let client_tls = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                Some(ClientTlsConfig { client_cert: certificates(cert)?, client_key: private_key(key)? })
-            }
-            (None, None) => None,
-            _ => return Err(FileFault::Half),
-        };
-        Ok(TlsCertificates { client_tls, root_cert: self.ca.as_deref().map(certificates).transpose()? })
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<u8>, FileFault> {
-    let bytes = read(path)?;
-    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    match found.and_then(|found| found.first().map(drop).ok_or(pem::Error::NoItemsFound)) {
-        Ok(()) => Ok(bytes),
-        Err(cause) => Err(FileFault::NotPem { path: path.to_owned(), what: "certificate", cause }),
-    }
-}
-
-fn private_key(path: &Path) -> Result<Vec<u8>, FileFault> {
-    let bytes = read(path)?;
-    match PrivateKeyDer::from_pem_slice(&bytes) {
-        Ok(_) => Ok(bytes),
-        Err(cause) => Err(FileFault::NotPem { path: path.to_owned(), what: "private key", cause }),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, FileFault> {
-    std::fs::read(path).map_err(|cause| FileFault::Unreadable { path: path.to_owned(), cause })
+/// The files as the client library takes them.
+fn certificates(tls: &Tls) -> Result<TlsCertificates, FileFault> {
+    let Pem { ca, identity } = Files::read(tls)?.pem;
+    let client_tls = identity.map(|Identity { cert, key }| ClientTlsConfig { client_cert: cert, client_key: key });
+    Ok(TlsCertificates { client_tls, root_cert: ca })
 }

@@ -1,7 +1,7 @@
 //! What errors of Redis mean: whether the connection is still of use, and what an operator can do.
 
 use super::{
-    dial::FileFault,
+    files::FileFault,
     find::{Astray, Servers},
 };
 use redis::{ErrorKind, RedisError};

@@ -87,11 +87,11 @@ impl Limits {
     }
 
     /// From now on this is said of endpoints. Those of which something else was said begin anew.
-    pub(super) fn configure(&self, settings: &BTreeMap<String, config::Endpoint>) {
+    pub(super) fn configure(&self, settings: BTreeMap<String, config::Endpoint>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let Known { settings: old, endpoints } = &mut *known;
-        endpoints.retain(|name, _| said_of(old, name) == said_of(settings, name));
-        *old = settings.clone();
+        endpoints.retain(|name, _| said_of(old, name) == said_of(&settings, name));
+        *old = settings;
     }
 
     pub(super) fn share(in_flight: usize) -> Arc<Share> {

@@ -1,6 +1,7 @@
 //! What is told of the servers that requests go to.
 
 use super::Sampler;
+use crate::metrics::COUNTERS;
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -26,4 +27,25 @@ pub(crate) fn endpoint_asks(story: &EndpointStory, endpoint: &str, pause: Durati
     if let Some(more) = story.0.admit(1) {
         warn!(endpoint, ?pause, more, "the endpoint asks to be left alone; messages for it wait");
     }
+}
+
+/// Which bound on its time a request has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    /// `connect_timeout`.
+    Connect,
+    /// `first_byte_timeout`.
+    FirstByte,
+    /// `http_timeout`, or what the plugin wanted instead.
+    Whole,
+}
+
+/// A request took too long. No line: what became of its message is told, and why.
+pub(crate) fn request_timed_out(timeout: Timeout) {
+    let name = match timeout {
+        Timeout::Connect => "connect",
+        Timeout::FirstByte => "first_byte",
+        Timeout::Whole => "whole",
+    };
+    COUNTERS.request_timeouts.with_label_values(&[name]).inc();
 }

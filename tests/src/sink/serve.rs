@@ -16,6 +16,7 @@ use hyper_util::{
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     runtime::Runtime,
     task::JoinSet,
@@ -70,6 +71,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     stream.set_nodelay(true).ok();
+    match shared.tls.clone() {
+        None => serve(stream, shared).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     // A client that goes away, or `Answer::Close`, ends the connection with an error nobody needs.
     auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();

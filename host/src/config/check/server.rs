@@ -3,9 +3,9 @@
 use super::{
     super::{
         Tls,
+        decode::pair,
         document::{Entry, find},
         notation::{Address, Servers},
-        place::key_of,
     },
     Fault, Reading, Server,
 };
@@ -17,23 +17,12 @@ pub(super) fn access(reading: &mut Reading<'_>, root: &[Entry], server: &Server)
 
 fn tls(reading: &mut Reading<'_>, root: &[Entry], server: &Server) {
     let (Some(entry), Some(tls)) = (find(root, "tls"), &server.tls) else { return };
-    certificate(reading, entry, tls);
+    pair(reading, entry, "[tls]", tls);
     if *tls != Tls::default() && is_not(server, |address| address.tls) {
         let fault = Fault::warning("[tls] has no effect, because `redis` does not ask for TLS").at(&entry.key_span);
         let help = "begin the address with \"rediss\" instead of \"redis\", or leave the table out";
         reading.faults.push(fault.help(help));
     }
-}
-
-/// A certificate proves nothing without its key.
-fn certificate(reading: &mut Reading<'_>, entry: &Entry, tls: &Tls) {
-    let (there, missing) = match (&tls.cert, &tls.key) {
-        (Some(_), None) => ("cert", "key"),
-        (None, Some(_)) => ("key", "cert"),
-        _ => return,
-    };
-    let fault = Fault::error(format!("`{there}` stands in [tls] without `{missing}`")).at(&key_of(entry, there));
-    reading.faults.push(fault.help(format!("set `{missing}` too, or leave both out")));
 }
 
 fn sentinels(reading: &mut Reading<'_>, root: &[Entry], server: &Server) {

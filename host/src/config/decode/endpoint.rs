@@ -2,29 +2,40 @@
 
 use super::{
     super::{
-        Breaker, Endpoint, HostPattern, HttpGrant,
-        document::Entry,
+        Breaker, Endpoint,
+        document::{Entry, find},
         fault::{Fault, shown},
         fields::Fields,
         notation,
         place::header,
         read::Reading,
     },
+    Path,
     named::Named,
-    rate,
+    rate, tls,
 };
 use std::{collections::BTreeMap, time::Duration};
 
 /// A server's table, under the name by which it is found: `host`, `host:port` or `*`.
 pub(super) type EndpointDraft<'a> = Named<'a, Endpoint>;
 
-pub(super) fn endpoint<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: &Fields<'_>) -> EndpointDraft<'a> {
+pub(super) fn endpoint<'a>(
+    reading: &mut Reading<'_>,
+    entry: &'a Entry,
+    fields: &Fields<'_>,
+    directory: &Path,
+) -> EndpointDraft<'a> {
     let name = notation::endpoint(&entry.key);
-    Named {
+    let draft = Named {
         entry,
-        name: reading.accept_at("endpoint", &entry.key_span, name).map(|grant| spelled(&grant)),
-        value: settings(reading, fields),
+        name: reading.accept_at("endpoint", &entry.key_span, name),
+        value: settings(reading, fields, directory),
+    };
+    let files = entry.value.table().and_then(|table| find(table, "tls"));
+    if let (Some(files), Some(endpoint)) = (files, &draft.value) {
+        tls::pair(reading, files, &format!("`tls` of [endpoint.\"{}\"]", shown(&entry.key)), &endpoint.tls);
     }
+    draft
 }
 
 /// All of them; two tables for one server are reported.
@@ -49,11 +60,22 @@ pub(super) fn finish(reading: &mut Reading<'_>, drafts: Vec<EndpointDraft<'_>>) 
     whole.then_some(endpoints)
 }
 
-pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Endpoint> {
+pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>, directory: &Path) -> Option<Endpoint> {
     let rate = rate::rate(reading, fields, Some(Duration::ZERO));
     let in_flight = reading.number(fields.item("in_flight"), 1..=100_000);
     let breaker = breaker(reading, fields);
-    Some(Endpoint { rate: rate?, in_flight: in_flight?, breaker: breaker? })
+    let tls = tls::tls(reading, fields, directory);
+    let connect_timeout = reading.duration(fields.item("connect_timeout"), "10ms");
+    let item = fields.item("first_byte_timeout");
+    let first_byte_timeout = reading.unless(item, "never", |reading| reading.duration(item, "10ms"));
+    Some(Endpoint {
+        rate: rate?,
+        in_flight: in_flight?,
+        breaker: breaker?,
+        tls: tls?,
+        connect_timeout: connect_timeout?,
+        first_byte_timeout: first_byte_timeout?,
+    })
 }
 
 fn breaker(reading: &mut Reading<'_>, endpoint: &Fields<'_>) -> Option<Option<Breaker>> {
@@ -65,16 +87,4 @@ fn breaker(reading: &mut Reading<'_>, endpoint: &Fields<'_>) -> Option<Option<Br
     let pause = reading.duration(fields.item("pause"), "100ms");
     let (failures, share, window, pause) = (failures?, share?, window?, pause?);
     Some(failures.map(|failures| Breaker { failures, share, window, pause }))
-}
-
-fn spelled(HttpGrant { host, port }: &HttpGrant) -> String {
-    let host = match host {
-        HostPattern::Exact(host) if host.contains(':') => format!("[{host}]"),
-        HostPattern::Exact(host) => host.clone(),
-        HostPattern::Below(_) | HostPattern::Any => "*".to_owned(),
-    };
-    match port {
-        Some(port) => format!("{host}:{port}"),
-        None => host,
-    }
 }

@@ -5,9 +5,9 @@ use super::{
         Admin, Listen, Redis, Tls,
         fields::Fields,
         notation::{self, Address, redis_address},
-        read::{Item, Reading},
+        read::Reading,
     },
-    Path, PathBuf,
+    Path, tls,
 };
 
 /// What could be read of all that concerns the server.
@@ -25,7 +25,7 @@ pub(super) fn server(reading: &mut Reading<'_>, top: &Fields<'_>, directory: &Pa
     Server {
         redis,
         address: address.flatten(),
-        tls: tls(reading, top, directory),
+        tls: tls::tls(reading, top, directory),
         sentinel_user: reading.optional_text(top.item("sentinel_user")),
         sentinel_password: reading.optional_text(top.item("sentinel_password")),
     }
@@ -43,13 +43,6 @@ fn redis(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<(Redis, Option<A
     Some((Redis::Url(url), Some(address)))
 }
 
-fn tls(reading: &mut Reading<'_>, top: &Fields<'_>, directory: &Path) -> Option<Tls> {
-    let fields = top.table(reading, "tls");
-    let mut file = |key| file(reading, fields.item(key), directory);
-    let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
-    Some(Tls { ca: ca?, cert: cert?, key: key? })
-}
-
 /// A path is taken from `data_dir`.
 pub(super) fn admin(reading: &mut Reading<'_>, top: &Fields<'_>, data_dir: Option<&Path>) -> Option<Admin> {
     let fields = top.table(reading, "admin");
@@ -62,9 +55,4 @@ pub(super) fn admin(reading: &mut Reading<'_>, top: &Fields<'_>, data_dir: Optio
         address @ Listen::Address(_) => address,
     };
     Some(Admin { listen: Some(listen) })
-}
-
-fn file(reading: &mut Reading<'_>, item: Item<'_>, directory: &Path) -> Option<Option<PathBuf>> {
-    let path = reading.optional_text(item)?;
-    Some(path.map(|path| directory.join(path)))
 }

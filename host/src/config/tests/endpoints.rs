@@ -14,7 +14,14 @@ fn endpoint_refused(name: &str, lines: &str) -> Vec<String> {
 
 #[test]
 fn a_server_without_a_table_is_like_one_with_an_empty_table() {
-    let expected = Endpoint { rate: None, in_flight: 100_000, breaker: None };
+    let expected = Endpoint {
+        rate: None,
+        in_flight: 100_000,
+        breaker: None,
+        tls: Tls::default(),
+        connect_timeout: Duration::from_secs(5),
+        first_byte_timeout: None,
+    };
     assert_eq!(Endpoint::default(), expected);
     assert_eq!(endpoint("a.b", ""), expected);
 }
@@ -33,6 +40,29 @@ fn what_is_written_holds() {
     let breaker = Some(Breaker { failures: 20, share: 0.5, window, pause });
     assert_eq!(endpoint("a.b", "breaker.failures = 20").breaker, breaker);
     assert_eq!(endpoint("*", "breaker.failures = \"never\"").breaker, None);
+}
+
+#[test]
+fn files_and_bounds_on_time_are_read() {
+    let read = endpoint(
+        "a.b",
+        "tls = { ca = \"ca.pem\", cert = \"/c\", key = \"k\" }\nconnect_timeout = \"2s\"\nfirst_byte_timeout = \"500ms\"",
+    );
+    let [ca, cert, key] = ["ca.pem", "/c", "k"].map(|path| Some(PathBuf::from(path)));
+    assert_eq!(read.tls, Tls { ca, cert, key });
+    let times = (Duration::from_secs(2), Some(Duration::from_millis(500)));
+    assert_eq!((read.connect_timeout, read.first_byte_timeout), times);
+    assert_eq!(endpoint("*", "first_byte_timeout = \"never\"").first_byte_timeout, None);
+}
+
+#[test]
+fn a_certificate_needs_its_key_at_a_server_too() {
+    let text = format!("{MINIMAL}[endpoint.\"a.b\"]\ntls = {{ cert = \"c\" }}\n");
+    let (place, message, advice) = only_fault(&text);
+    assert_eq!(place, Some((5, 16)));
+    assert_eq!(message, "`cert` stands in `tls` of [endpoint.\"a.b\"] without `key`");
+    assert_eq!(advice, "set `key` too, or leave both out");
+    assert_eq!(endpoint_refused("a", "tls.key = \"k\""), ["`key` stands in `tls` of [endpoint.\"a\"] without `cert`"]);
 }
 
 #[test]
@@ -81,6 +111,11 @@ fn values_that_make_no_sense_are_refused() {
         ("breaker.window = \"99ms\"", "`window` is out of range"),
         ("breaker.pause = 5", "`pause` has no unit"),
         ("breaker.paus = \"5s\"", "unknown key `paus` in `breaker`"),
+        ("tls = \"ca.pem\"", "`tls` is a string, not a table"),
+        ("tls.crt = \"c\"", "unknown key `crt` in `tls`"),
+        ("connect_timeout = \"never\"", "`connect_timeout` is not a duration"),
+        ("connect_timeout = \"9ms\"", "`connect_timeout` is out of range"),
+        ("first_byte_timeout = 3", "`first_byte_timeout` has no unit"),
         ("ramp = \"5s\"", "unknown key `ramp` in [endpoint.a]"),
     ] {
         assert_eq!(endpoint_refused("a", lines), [what], "{lines}");

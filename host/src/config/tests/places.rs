@@ -3,7 +3,8 @@
 use super::*;
 
 const FILE: &str = "[pipeline.p]\nfrom = { list = \"q\" }\nfilters = [\"one\", \"two_x\"]\n\
-                    publish = [\"out\"]\n[plugin.two-x]\nconfig = { a = 1 }\n";
+                    publish = [\"out\"]\n[plugin.two-x]\nconfig = { a = 1 }\n\
+                    [endpoint.\"A.b:80\"]\ntls = { ca = \"x\" }\n";
 
 fn place(place: Place<'_>) -> Option<(usize, usize)> {
     let loaded = good(FILE);
@@ -20,6 +21,7 @@ fn later_checks_can_point_into_the_file() {
     assert_eq!(place(Place::Publisher("p", 0)), Some((4, 12)));
     assert_eq!(place(Place::Plugin("two_x")), Some((5, 1)));
     assert_eq!(place(Place::PluginKey("two-x", "config")), Some((6, 10)));
+    assert_eq!(place(Place::EndpointKey("a.b:80", "tls")), Some((8, 7)));
 }
 
 #[test]
@@ -31,6 +33,8 @@ fn where_there_is_nothing_to_point_at_the_nearest_thing_serves() {
     assert_eq!(place(Place::PluginKey("out", "config")), Some((4, 12)));
     assert_eq!(place(Place::PluginKey("two-x", "timeout")), Some((5, 1)));
     assert_eq!(place(Place::Plugin("nowhere")), None);
+    assert_eq!(place(Place::EndpointKey("a.b:80", "proxy")), Some((7, 1)));
+    assert_eq!(place(Place::EndpointKey("a.b", "tls")), None);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What went wrong on the wire, in the words of the innermost error that has any.
 
 use super::{dial, place::Place};
-use crate::request::Failure;
+use crate::{
+    event::{self, Timeout},
+    request::Failure,
+};
 use std::{error::Error, io};
 
 const CUT_SHORT: &str = "the connection was closed before the reply was complete";
@@ -11,6 +14,10 @@ pub(super) fn failure(place: &Place, error: &(dyn Error + 'static)) -> Failure {
     match innermost(error) {
         Cause::Private(why) => place.denied(why),
         Cause::HeadTooLarge => place.too_large("the head of the reply is too large"),
+        Cause::NoConnection(why) => {
+            event::request_timed_out(Timeout::Connect);
+            place.unreachable(why)
+        }
         Cause::Other(why) => place.unreachable(why),
     }
 }
@@ -18,6 +25,8 @@ pub(super) fn failure(place: &Place, error: &(dyn Error + 'static)) -> Failure {
 enum Cause {
     Private(String),
     HeadTooLarge,
+    /// Not in time.
+    NoConnection(String),
     Other(String),
 }
 
@@ -57,7 +66,8 @@ fn of_dialling(error: &dial::Error) -> Option<Cause> {
     match error {
         dial::Error::Private(_) => Some(Cause::Private(error.to_string())),
         dial::Error::Lookup(cause) => Some(Cause::Other(format!("{error}: {}", lower(&cause.to_string())))),
-        dial::Error::NoAddress | dial::Error::TimedOut | dial::Error::NoDescriptor | dial::Error::NoRoots(_) => {
+        dial::Error::TimedOut(_) => Some(Cause::NoConnection(error.to_string())),
+        dial::Error::NoAddress | dial::Error::NoPlace | dial::Error::NoDescriptor | dial::Error::NoRoots(_) => {
             Some(Cause::Other(error.to_string()))
         }
         dial::Error::Connect(cause) => Some(innermost(cause.as_ref())),

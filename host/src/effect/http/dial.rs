@@ -1,13 +1,14 @@
 //! New connections: look the name up, check where it leads, connect, and speak TLS where the URL says so.
 
 use super::{
+    Net,
     grant::literal,
-    lookup::Lookups,
     outgoing::port,
     reach::Reach,
-    room::{Admitted, Room, wants_descriptor},
-    tls::{NoRoots, Tls},
+    room::{Admitted, wants_descriptor},
+    tls::{NoRoots, Trust},
 };
+use crate::effect::endpoints::Said;
 use futures_util::{FutureExt, future::BoxFuture};
 use hyper::Uri;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
@@ -26,24 +27,28 @@ use std::{
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-/// For the TCP handshake, shared by all addresses of one family.
-const TCP: Duration = Duration::from_secs(5);
-/// For everything before the first request. An exchange has its own limit, but a connection also goes on without the one that asked
-/// for it, when another becomes free first.
-const ALL: Duration = Duration::from_secs(15);
+/// How long a place among the connections of the node is waited for. An exchange has its own limit, but a connection also goes on
+/// without the one that asked for it, when another becomes free first.
+const PLACE: Duration = Duration::from_secs(10);
 /// How long a descriptor is waited for, and how long before the system is asked again.
 const DESCRIPTOR: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// Makes the connections of all plugins with one [`Reach`].
+/// Makes the connections of all plugins with one [`Reach`] to the servers of one table.
 #[derive(Clone)]
 pub(super) struct Dial(Arc<Shared>);
 
 struct Shared {
+    way: Arc<Way>,
     reach: Arc<Reach>,
-    lookups: Arc<Lookups>,
-    tls: Arc<Tls>,
-    room: Arc<Room>,
+    net: Arc<Net>,
+}
+
+/// How connections to the servers of one table are made.
+pub(super) struct Way {
+    trust: Trust,
+    /// For everything before the first request.
+    patience: Duration,
 }
 
 /// A connection as the client library has it.
@@ -58,8 +63,10 @@ pub(super) enum Error {
     Lookup(#[source] Arc<io::Error>),
     #[error("the name has no address")]
     NoAddress,
-    #[error("the connection timed out")]
-    TimedOut,
+    #[error("no connection within {0:?} (`connect_timeout`)")]
+    TimedOut(Duration),
+    #[error("this node has no place for one more connection, raise its limit of file descriptors (`ulimit -n`)")]
+    NoPlace,
     #[error("this node has no file descriptor left for a connection, raise its limit (`ulimit -n`)")]
     NoDescriptor,
     #[error(transparent)]
@@ -69,25 +76,40 @@ pub(super) enum Error {
     Connect(Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl Way {
+    pub(super) fn new(said: &Said) -> Self {
+        Self { trust: Trust::new(&said.files), patience: said.settings.connect_timeout }
+    }
+}
+
 impl Dial {
-    pub(super) fn new(reach: Arc<Reach>, lookups: Arc<Lookups>, tls: Arc<Tls>, room: Arc<Room>) -> Self {
-        Self(Arc::new(Shared { reach, lookups, tls, room }))
+    pub(super) fn new(way: Arc<Way>, reach: Arc<Reach>, net: Arc<Net>) -> Self {
+        Self(Arc::new(Shared { way, reach, net }))
     }
 
     /// A connection that has its place among all of the node.
     async fn admitted(self, to: Uri) -> Result<Stream, Error> {
-        let ticket = self.0.room.connection().await;
+        let ticket = self.0.net.room.connection().await;
         let began = Instant::now();
         loop {
-            match self.connect(to.clone()).await {
+            match self.in_time(to.clone()).await {
                 Ok(stream) => return Ok(ticket.admit(stream)),
                 Err(error) if !wants_descriptor(&error) => return Err(error),
-                Err(_) => self.0.room.exhausted(),
+                Err(_) => self.0.net.room.exhausted(),
             }
             if began.elapsed() > DESCRIPTOR {
                 return Err(Error::NoDescriptor);
             }
             tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn in_time(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
+        let (began, patience) = (Instant::now(), self.0.way.patience);
+        match timeout(patience, self.connect(to)).await {
+            Ok(Err(_)) if began.elapsed() >= patience => Err(Error::TimedOut(patience)),
+            Ok(connected) => connected,
+            Err(_) => Err(Error::TimedOut(patience)),
         }
     }
 
@@ -100,9 +122,10 @@ impl Dial {
         let mut tcp = HttpConnector::new_with_resolver(Resolver { dial: self.clone(), port });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(TCP));
+        // All addresses of one family share it, so that a dead one leaves time for the next.
+        tcp.set_connect_timeout(Some(self.0.way.patience));
         if to.scheme_str() == Some("https") {
-            let config = self.0.tls.config().await?;
+            let config = self.0.net.tls.config(&self.0.way.trust).await?;
             let names = Arc::new(DefaultServerNameResolver::default());
             HttpsConnector::new(tcp, config, true, names).call(to).await.map_err(Error::Connect)
         } else {
@@ -119,7 +142,7 @@ impl Shared {
     /// The addresses of `name` that may be connected to. Others are passed over, so that a name with a public and a private face
     /// works by the public one; a name that has nothing else is refused by its first.
     async fn admitted(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let found = self.lookups.addresses(name).await.map_err(Error::Lookup)?;
+        let found = self.net.lookups.addresses(name).await.map_err(Error::Lookup)?;
         let mut refused = Error::NoAddress;
         let mut admitted = Vec::with_capacity(found.len());
         for address in found.iter().rev() {
@@ -143,8 +166,8 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connection = timeout(ALL, self.clone().admitted(to));
-        async { connection.await.unwrap_or(Err(Error::TimedOut)) }.boxed()
+        let connection = timeout(PLACE + self.0.way.patience, self.clone().admitted(to));
+        async { connection.await.unwrap_or(Err(Error::NoPlace)) }.boxed()
     }
 }
 

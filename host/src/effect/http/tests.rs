@@ -7,11 +7,13 @@ mod reach;
 mod refusals;
 mod secrets;
 mod secure;
+mod timeouts;
+mod trust;
 mod wire;
 
 use crate::{
-    config::{self, HostPattern, HttpGrant},
-    effect::{Allowance, Effects},
+    config::{self, Endpoint, HostPattern, HttpGrant},
+    effect::{Allowance, Effects, Endpoints},
     request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
 use bytes::Bytes;
@@ -175,6 +177,18 @@ async fn carry_out(effects: &Effects, allowance: &Allowance, request: HttpReques
         Reply::Http(reply) => reply,
         other => panic!("HTTP was asked for, and not {other:?}"),
     }
+}
+
+/// Says this of a server, or of all by the name `*`.
+fn configure(effects: &Effects, name: &str, endpoint: Endpoint) {
+    effects.configure(&Endpoints::read(&[(name.to_owned(), endpoint)].into()).unwrap());
+}
+
+/// A node that says so.
+fn with_endpoint(name: &str, endpoint: Endpoint) -> Effects {
+    let effects = Effects::new().unwrap();
+    configure(&effects, name, endpoint);
+    effects
 }
 
 /// What comes back to a plugin that may use every port of 127.0.0.1.

@@ -9,21 +9,27 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer, server::WebPkiClientVerifier};
 use std::{convert::Infallible, io};
 use tokio_rustls::TlsAcceptor;
 
 /// Speaks TLS as `localhost`, and what ALPN agrees on.
-struct Secure {
-    server: Server,
+pub(super) struct Secure {
+    pub(super) server: Server,
     /// The root to trust, as PEM.
-    root: String,
+    pub(super) root: String,
 }
 
 impl Secure {
-    async fn start(alpn: &[&str]) -> Self {
-        let (root, mut config) = identity();
+    pub(super) async fn start(alpn: &[&str]) -> Self {
+        let root = Authority::new();
+        Self::with(&root, None, alpn).await
+    }
+
+    /// One that `root` vouches for, and that lets those in whom `clients` vouches for, or everybody.
+    pub(super) async fn with(root: &Authority, clients: Option<&Authority>, alpn: &[&str]) -> Self {
+        let mut config = root.server(clients);
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let server = Server::start(move |peer| {
@@ -42,36 +48,60 @@ impl Secure {
             }
         })
         .await;
-        Self { server, root }
+        Self { server, root: root.pem() }
     }
 
     fn effects(&self) -> Effects {
         Effects::with_roots(self.root.as_bytes()).unwrap()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.server.address.port())
     }
 
-    fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.server.heard().len()
     }
 }
 
-/// A root of its own making, as PEM, and a server that it vouches for.
-fn identity() -> (String, ServerConfig) {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&key, &root).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-        .unwrap();
-    (root.pem(), config)
+/// A root of its own making.
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// The certificate of somebody with this name, and the key.
+    pub(super) fn issue(&self, name: &str) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &self.0).unwrap(), key)
+    }
+
+    fn server(&self, clients: Option<&Self>) -> ServerConfig {
+        let (certificate, key) = self.issue("localhost");
+        let provider = Arc::new(ring::default_provider());
+        let verifier = match clients {
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.0.der().clone()).unwrap();
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap()
+            }
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap()
+    }
 }
 
 /// Tells how the request came, or does as its path says.
@@ -95,7 +125,7 @@ async fn answer(request: Incoming<body::Incoming>) -> Result<Response<BoxBody<By
     Ok(Response::new(body))
 }
 
-fn allowance() -> Allowance {
+pub(super) fn allowance() -> Allowance {
     Allowance::new(&settings(vec![exact("localhost")]))
 }
 
@@ -119,8 +149,7 @@ async fn the_best_common_protocol_is_spoken() {
 #[tokio::test]
 async fn a_root_that_is_not_trusted_is_refused() {
     let secure = Secure::start(&["h2"]).await;
-    let (other, _) = identity();
-    let effects = Effects::with_roots(other.as_bytes()).unwrap();
+    let effects = Effects::with_roots(Authority::new().pem().as_bytes()).unwrap();
     let failure = carry_out(&effects, &allowance(), post(&secure.url("/a?secret"), "x")).await.unwrap_err();
     let Failure::Unreachable(text) = failure else { panic!("{failure:?}") };
     assert!(text.starts_with(&format!("POST {}: tls: invalid peer certificate: ", secure.url("/a"))), "{text}");
@@ -139,7 +168,7 @@ async fn a_certificate_for_another_name_is_refused() {
 async fn a_server_that_does_not_speak_tls_is_named() {
     let plain = Server::answering_once("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let url = plain.url("/").replace("http:", "https:");
-    let (root, _) = identity();
+    let root = Authority::new().pem();
     let failure =
         carry_out(&Effects::with_roots(root.as_bytes()).unwrap(), &loopback(), post(&url, "x")).await.unwrap_err();
     let Failure::Unreachable(text) = failure else { panic!("{failure:?}") };
@@ -186,7 +215,7 @@ async fn a_failed_http2_exchange_leaves_the_others_of_its_connection_alone() {
 fn roots_that_are_none_are_refused() {
     let refusal = |pem: &str| Effects::with_roots(pem.as_bytes()).err().map(|error| error.to_string());
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let (root, _) = identity();
+    let root = Authority::new().pem();
     assert_eq!(refusal(&root), None);
     assert_eq!(
         refusal(&format!("{root}{garbage}")),
