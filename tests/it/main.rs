@@ -16,6 +16,7 @@ mod delivery;
 mod demo;
 mod disk;
 mod endpoint;
+mod examples;
 mod file;
 mod filters;
 mod grants;

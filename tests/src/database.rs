@@ -73,6 +73,24 @@ impl Database {
         self.try_run(statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
     }
 
+    /// The one whole number that this query answers with.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn number(&self, query: &str) -> i64 {
+        let (url, text) = (self.url(), AssertSqlSafe(query.to_owned()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let answer = runtime.block_on(async {
+            match self.engine {
+                Engine::Sqlite => sqlx::query_scalar(text).fetch_one(&mut SqliteConnection::connect(&url).await?).await,
+                Engine::Postgres => sqlx::query_scalar(text).fetch_one(&mut PgConnection::connect(&url).await?).await,
+                Engine::MariaDb => sqlx::query_scalar(text).fetch_one(&mut MySqlConnection::connect(&url).await?).await,
+            }
+        });
+        answer.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill9(&mut self) {
         if let Some(mut server) = self.server.take() {

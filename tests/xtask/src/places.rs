@@ -47,12 +47,10 @@ impl Places {
         self.target.join("plugins")
     }
 
-    /// The plugins: those of this repository, and the first ones of the README.
+    /// The plugins: those of this repository, and those that examples are or have.
     pub(crate) fn plugin_crates(&self) -> io::Result<Vec<Guest>> {
         let mut crates = crates_in(&self.root.join("plugins"))?;
-        crates.extend(
-            crates_in(&self.root.join("examples"))?.into_iter().filter(|guest| guest.name.starts_with("first-")),
-        );
+        crates.extend(crates_in(&self.root.join("examples"))?);
         Ok(crates)
     }
 
