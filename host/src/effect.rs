@@ -16,6 +16,7 @@ use crate::{
     connection::Connector,
     request::{Failure, HttpReply, HttpRequest, Reply, Request},
 };
+use futures_util::FutureExt;
 use limit::{Admitted, Held, Limits, Pass, Share, Shown};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -124,10 +125,11 @@ impl Effects {
         request: Request,
         pass: Option<Pass>,
     ) -> Reply {
+        // Boxed is what takes much room and is not HTTP: thousands of those wait at once.
         match request {
             Request::Http(request) => Reply::Http(self.exchange(allowance, idempotency_key, request, pass).await),
-            Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).await),
-            Request::File(append) => Reply::File(self.files.append(&allowance.files, append).await),
+            Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).boxed().await),
+            Request::File(append) => Reply::File(self.files.append(&allowance.files, append).boxed().await),
         }
     }
 

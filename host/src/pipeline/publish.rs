@@ -15,7 +15,7 @@ use crate::{
     request::{Reply, Request},
     source::Delivery,
 };
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use gather::Gather;
 use std::{
     sync::Arc,
@@ -85,7 +85,8 @@ impl Publisher {
     async fn publish(&self, out: &Out<'_>, message: &Message) -> Result<(), Why> {
         let version = self.slot.current();
         if let Some(terms) = version.batch() {
-            return self.publish_gathered(&self.gather, &terms, out, message).await;
+            // Boxed, so that messages that go out alone need no room for what it takes.
+            return self.publish_gathered(&self.gather, &terms, out, message).boxed().await;
         }
         self.rounds(&version, out, message).await.map_err(|halt| halt.of(&version, message))
     }

@@ -3,7 +3,7 @@
 use super::{engine::Engine, fault::Stop, state::State};
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -76,15 +76,15 @@ pub(super) fn go_on(cx: &mut StoreContextMut<'_, State>, may: bool) {
 }
 
 /// Runs `call`, and ends it when it has waited until `time` is over. Most calls are over at the first poll and never see
-/// a timer; what computes for too long is ended by its clock.
+/// a timer; what computes for too long is ended by its clock. The call stays where it is: moved in here it would be in every
+/// message's future twice.
 pub(super) async fn within<T>(
     engine: &Engine,
     gives_way: &GivesWay,
     time: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
+    mut call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
 ) -> Result<T, Stop> {
     let start = engine.now();
-    let mut call = pin!(call);
     if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
         return Ok(answer?);
     }

@@ -18,6 +18,7 @@ use crate::{
     request::{BatchAnswer, Batched, Reply, Request},
 };
 use std::{
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -80,6 +81,15 @@ impl Blueprint {
         if self.exports.looks_up { Some(self.access.turn().await) } else { None }
     }
 
+    /// What `call` comes to, unless its time is over before.
+    fn in_time<'a, T>(
+        &'a self,
+        gives_way: &'a GivesWay,
+        call: Pin<&'a mut impl Future<Output = wasmtime::Result<T>>>,
+    ) -> impl Future<Output = Result<T, Stop>> {
+        within(&self.terms.engine, gives_way, self.longest, call)
+    }
+
     /// A fresh instance that knows its config.
     pub(super) async fn guest(&self) -> Result<Guest, Unstarted> {
         let start = Instant::now();
@@ -91,9 +101,9 @@ impl Blueprint {
         }
         clock::wind(&mut store, ticks(time));
         let gives_way = store.data().clock.gives_way();
-        let made = within(engine, &gives_way, time, self.instance(&mut store)).await;
+        let made = within(engine, &gives_way, time, pin!(self.instance(&mut store))).await;
         let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?;
-        let answer = within(engine, &gives_way, time, calls.init(&mut store, config)).await;
+        let answer = within(engine, &gives_way, time, pin!(calls.init(&mut store, config))).await;
         let answer = answer.map_err(|stop| self.unstarted(&store, &stop, time))?;
         answer.map_err(|reason| Unstarted::Config(answer::shortened(&voice.veiled(&reason))))?;
         let memory = store.data().memory.used;
@@ -179,17 +189,13 @@ impl Guest {
 
     pub(super) async fn filter(&mut self, plan: &Blueprint, message: &Message) -> Result<Verdict, Fault> {
         self.begin(plan, message)?;
-        let answer =
-            within(&plan.terms.engine, &self.gives_way, plan.longest, self.calls.filter(&mut self.store, message))
-                .await;
+        let answer = plan.in_time(&self.gives_way, pin!(self.calls.filter(&mut self.store, message))).await;
         self.end(plan, answer).and_then(|verdict| answer::verdict(&plan.terms.limits, verdict))
     }
 
     pub(super) async fn publish(&mut self, plan: &Blueprint, message: &Message) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
-        let answer =
-            within(&plan.terms.engine, &self.gives_way, plan.longest, self.calls.publish(&mut self.store, message))
-                .await;
+        let answer = plan.in_time(&self.gives_way, pin!(self.calls.publish(&mut self.store, message))).await;
         self.end(plan, answer).and_then(|requests| answer::requests(&plan.terms.limits, message, requests))
     }
 
@@ -202,8 +208,7 @@ impl Guest {
     ) -> Result<Vec<Request>, Fault> {
         self.begin(plan, message)?;
         self.store.data_mut().envelope.round = round;
-        let call = self.calls.answered(&mut self.store, message, replies);
-        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
+        let answer = plan.in_time(&self.gives_way, pin!(self.calls.answered(&mut self.store, message, replies))).await;
         self.end(plan, answer).and_then(|requests| answer::requests(&plan.terms.limits, message, requests))
     }
 
@@ -213,8 +218,7 @@ impl Guest {
         messages: &[&Message],
     ) -> Result<BatchAnswer, Fault> {
         self.begin_batch(plan, messages)?;
-        let call = self.calls.publish_batch(&mut self.store, messages);
-        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
+        let answer = plan.in_time(&self.gives_way, pin!(self.calls.publish_batch(&mut self.store, messages))).await;
         self.end_batch(plan, messages, answer)
     }
 
@@ -227,8 +231,8 @@ impl Guest {
     ) -> Result<BatchAnswer, Fault> {
         self.begin_batch(plan, messages)?;
         self.store.data_mut().envelope.round = round;
-        let call = self.calls.answered_batch(&mut self.store, messages, replies);
-        let answer = within(&plan.terms.engine, &self.gives_way, plan.longest, call).await;
+        let answer =
+            plan.in_time(&self.gives_way, pin!(self.calls.answered_batch(&mut self.store, messages, replies))).await;
         self.end_batch(plan, messages, answer)
     }
 

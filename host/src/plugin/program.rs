@@ -25,7 +25,7 @@ use crate::{
     message::{Fault, Message, Verdict},
 };
 use lines::Lines;
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 use wasmtime::{
     Engine, Linker, Module, Store,
     component::{self, Component, ComponentExportIndex},
@@ -129,7 +129,7 @@ impl Plan {
         let mut store = self.store(|_| {}).map_err(Unstarted::Fault)?;
         clock::wind(&mut store, ticks(time));
         let gives_way = store.data().clock.gives_way();
-        let made = within(&self.terms.engine, &gives_way, time, self.entry.instance(&mut store)).await.map(drop);
+        let made = within(&self.terms.engine, &gives_way, time, pin!(self.entry.instance(&mut store))).await.map(drop);
         made.map_err(|stop| Unstarted::Fault(self.terms.fault_in(&store, &stop, time)))
     }
 }

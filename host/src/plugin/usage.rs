@@ -8,7 +8,7 @@ use crate::{
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::Pin,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -129,9 +129,8 @@ impl Spent {
         Self { weight, ..Self::default() }
     }
 
-    /// Runs `call`; what it computes is told apart from what it waits.
-    pub(super) async fn over<F: Future>(&mut self, call: F) -> F::Output {
-        let mut call = pin!(call);
+    /// Runs `call`, where it is; what it computes is told apart from what it waits.
+    pub(super) async fn over<F: Future + ?Sized>(&mut self, mut call: Pin<&mut F>) -> F::Output {
         let mut weight = self.weight;
         let mut paused = None;
         let done = poll_fn(|cx| {
@@ -170,7 +169,7 @@ pub(super) fn thread_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::hint::black_box;
+    use std::{hint::black_box, pin::pin};
 
     fn compute() {
         black_box((0..200_000_u64).fold(0, |sum, next| black_box(sum ^ next)));
@@ -191,7 +190,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             compute();
         };
-        spent.over(call).await;
+        spent.over(pin!(call)).await;
         assert!(spent.cpu > Duration::ZERO, "{spent:?}");
         assert!(spent.suspended >= Duration::from_millis(40), "{spent:?}");
     }
@@ -199,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_is_not_measured_costs_no_look_at_the_clock() {
         let mut spent = Spent::for_call(MEASURED + 1);
-        spent.over(async { compute() }).await;
+        spent.over(pin!(async { compute() })).await;
         assert_eq!((spent.cpu, spent.suspended), (Duration::ZERO, Duration::ZERO));
     }
 

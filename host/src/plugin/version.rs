@@ -18,8 +18,10 @@ use crate::{
     message::{Fault, Message, Verdict},
     request::{BatchAnswer, Batched, Reply, Request},
 };
+use futures_util::FutureExt;
 use std::{
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -230,7 +232,8 @@ impl Version {
 
 async fn fresh(plan: &Blueprint, used: &mut Usage) -> Result<Guest, Fault> {
     let mut spent = Spent::for_call(1);
-    let guest = spent.over(plan.guest()).await;
+    // Boxed, as it is rare: what it takes to begin an instance would else lie in the future of every message, and be moved with it.
+    let guest = spent.over(plan.guest().boxed().as_mut()).await;
     used.instances += 1;
     used.time(spent);
     guest.map_err(Unstarted::into_fault)
@@ -287,13 +290,14 @@ impl Lent {
     pub async fn filter(&mut self, message: &Message) -> Result<Verdict, Fault> {
         if let Body::Program(program) = &self.version.body {
             let mut spent = Spent::for_call(1);
-            let verdict = spent.over(program.filter(message)).await;
+            // Boxed, as `fresh` is.
+            let verdict = spent.over(program.filter(message).boxed().as_mut()).await;
             self.used.call(message, spent, &verdict, answer::verdict_bytes);
             return verdict;
         }
         let (plan, guest, used) = self.ready(message).await?;
         let mut spent = Spent::for_call(guest.served() + 1);
-        let verdict = spent.over(guest.filter(plan, message)).await;
+        let verdict = spent.over(pin!(guest.filter(plan, message))).await;
         used.call(message, spent, &verdict, answer::verdict_bytes);
         verdict
     }
@@ -305,7 +309,7 @@ impl Lent {
     pub async fn publish(&mut self, message: &Message) -> Result<Vec<Request>, Fault> {
         let (plan, guest, used) = self.ready(message).await?;
         let mut spent = Spent::for_call(guest.served() + 1);
-        let requests = spent.over(guest.publish(plan, message)).await;
+        let requests = spent.over(pin!(guest.publish(plan, message))).await;
         used.call(message, spent, &requests, |requests| answer::requests_bytes(requests, message));
         requests
     }
@@ -318,7 +322,7 @@ impl Lent {
     pub async fn answered(&mut self, message: &Message, replies: &[Reply], round: u32) -> Result<Vec<Request>, Fault> {
         let (plan, guest, used) = self.ready(message).await?;
         let mut spent = Spent::for_call(guest.served() + 1);
-        let requests = spent.over(guest.answered(plan, message, replies, round)).await;
+        let requests = spent.over(pin!(guest.answered(plan, message, replies, round))).await;
         used.call(message, spent, &requests, |requests| answer::requests_bytes(requests, message));
         used.bytes_in += replies.iter().map(|reply| reply.bytes() as u64).sum::<u64>();
         requests
@@ -331,7 +335,7 @@ impl Lent {
     pub async fn publish_batch(&mut self, messages: &[&Message]) -> Result<BatchAnswer, Fault> {
         let (plan, guest, used) = self.ready_for(messages).await?;
         let mut spent = Spent::for_call(guest.served() + 1);
-        let answer = spent.over(guest.publish_batch(plan, messages)).await;
+        let answer = spent.over(pin!(guest.publish_batch(plan, messages))).await;
         used.batch_call(messages, spent, &answer, |answer| answer::batch_bytes(answer, messages));
         answer
     }
@@ -348,7 +352,7 @@ impl Lent {
     ) -> Result<BatchAnswer, Fault> {
         let (plan, guest, used) = self.ready_for(messages).await?;
         let mut spent = Spent::for_call(guest.served() + 1);
-        let answer = spent.over(guest.answered_batch(plan, messages, replies, round)).await;
+        let answer = spent.over(pin!(guest.answered_batch(plan, messages, replies, round))).await;
         used.batch_call(messages, spent, &answer, |answer| answer::batch_bytes(answer, messages));
         used.bytes_in += replies.iter().map(|reply| reply.what.bytes() as u64).sum::<u64>();
         answer

@@ -5,6 +5,7 @@ use crate::{
     config::{Rate, Scope},
     connection::{Connector, Leases},
 };
+use futures_util::FutureExt;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -44,7 +45,7 @@ impl Tokens {
                     0 => bucket.until(1, Instant::now()),
                     _ => return,
                 },
-                Source::Cluster(leases) => match leases.one().await {
+                Source::Cluster(leases) => match leases.one().boxed().await {
                     Ok(Ok(())) => return,
                     Ok(Err(wait)) => wait,
                     Err(_) => AWAY,

@@ -20,7 +20,13 @@ use crate::{
     config::Limits,
     message::{Fault, Limit, Message, Verdict},
 };
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 /// The program refuses its config: `EX_CONFIG` of sysexits.h.
 const CONFIG: i32 = 78;
@@ -146,7 +152,7 @@ impl Lines {
             Poll::Ready(end) => Poll::Ready(Ok(Err(end))),
             Poll::Pending => look(self).map_or(Poll::Pending, |found| Poll::Ready(Ok(Ok(found)))),
         });
-        match within(&plan.terms.engine, &gives_way, time, found).await {
+        match within(&plan.terms.engine, &gives_way, time, pin!(found)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(end)) => Err(Failure::Ended(end)),
             Err(_) => Err(Failure::TooLate),

@@ -16,7 +16,7 @@ use crate::{
     message::{Change, Fault, Message, Verdict},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc};
 use wasmtime_wasi::WasiCtxBuilder;
 
 /// The payload can never be worked on: `EX_DATAERR` of sysexits.h.
@@ -40,7 +40,8 @@ pub(super) async fn run(plan: &Plan, message: &Message) -> Result<Verdict, Fault
     store.data_mut().begin(message, false);
     clock::wind(&mut store, terms.deadline);
     let gives_way = store.data().clock.gives_way();
-    match within(&terms.engine, &gives_way, terms.timeout, plan.entry.run(&mut store)).await {
+    let ended = within(&terms.engine, &gives_way, terms.timeout, pin!(plan.entry.run(&mut store))).await;
+    match ended {
         Ok(FAILED) if plan.entry.is_component() => failed(plan.mode, &console),
         Ok(code) => verdict(plan.mode, code, output.take(), &console),
         Err(_) if output.overflowed() => Err(answer::too_long(&terms.limits)),
