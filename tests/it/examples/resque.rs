@@ -158,8 +158,8 @@ fn thousands_of_callbacks_are_in_flight_over_twenty_connections_of_the_database(
     processed(&example, 2_102);
     let count = Count::reaches(&server, 2_000, 100);
     eprintln!("{} callbacks a minute, {} at once", count.a_minute, count.at_once);
-    // A hundred at once would take more than a minute.
-    assert!(count.at_once > 500, "{} at once", count.at_once);
+    // However slow the machine is: twice what was in flight before the change.
+    assert!(count.at_once > 200, "{} at once", count.at_once);
     let most = "SELECT CAST(VARIABLE_VALUE AS SIGNED) FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'MAX_USED_CONNECTIONS'";
     // One is this test's own.
     let connections = database.number(most);
