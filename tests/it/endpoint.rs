@@ -91,3 +91,25 @@ fn a_reply_that_does_not_begin_in_time_is_told_and_counted() {
     let metrics = get(&mill, "/metrics");
     assert!(metrics.contains("gristmill_http_timeouts_total{timeout=\"first_byte\"} 2\n"), "{metrics}");
 }
+
+#[test]
+fn a_proxy_for_all_gets_what_goes_to_servers_without_a_table_and_its_password_is_nowhere_shown() {
+    let direct = config("http://callbacks.example", "callbacks.example", "");
+    let text = format!("{direct}\n[endpoint.\"*\"]\nproxy = \"http://me:${{PROXY_PASSWORD}}@$AUTHORITY\"\n");
+    let text = text.replace("[endpoint.\"callbacks.example\"]", "[endpoint.\"another.example\"]");
+    let mill = Mill::new().plugins(&["http"]).env("PROXY_PASSWORD", "s3cret").env("HTTP_PROXY", "http://127.0.0.1:1");
+    let mill = mill.config(&text);
+    let node = mill.node();
+    mill.redis.push("jobs", jobs(0..20));
+    assert_eq!(all_arrive(&mill.sink, 0..20), 0);
+    let received = mill.sink.received().remove(0);
+    assert_eq!(received.header("host"), Some("callbacks.example"));
+    assert_eq!(received.header("proxy-authorization"), Some("Basic bWU6czNjcmV0"));
+    mill.sink.answer(Answer::Status(407));
+    mill.redis.push("jobs", jobs(20..21));
+    let letter = eventually(SOON, "it is dead", || Dead::of(&mill, "jobs").list().pop());
+    assert!(letter.to_string().contains("answered 407 Proxy Authentication Required"), "{letter}");
+    let shown = mill.run(&["config", "effective"]).stdout;
+    assert!(shown.contains("me:${PROXY_PASSWORD}@"), "{shown}");
+    assert!(![shown, letter.to_string(), node.log()].concat().contains("s3cret"));
+}

@@ -14,6 +14,8 @@ pub struct Endpoint {
     pub breaker: Option<Breaker>,
     /// Whom to trust there, and who we are.
     pub tls: Tls,
+    /// What requests go through; none when absent.
+    pub proxy: Option<Proxy>,
     /// Until a connection is there, from looking up the name to the end of the TLS handshake.
     pub connect_timeout: Duration,
     /// From there to the head of the reply; as long as the whole exchange may take when absent.
@@ -31,4 +33,31 @@ pub struct Breaker {
     pub window: Duration,
     /// How long until one request is tried; doubles with each that fails, up to twelve times as long.
     pub pause: Duration,
+}
+
+/// An HTTP proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// A name or an address; IPv6 without brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// Who we are to it.
+    pub login: Option<ProxyLogin>,
+}
+
+/// Who we are to a proxy.
+#[derive(Clone, PartialEq)]
+pub struct ProxyLogin {
+    /// Without a colon.
+    pub user: String,
+    /// May be empty.
+    pub password: String,
+}
+
+/// Without the password.
+impl std::fmt::Debug for ProxyLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProxyLogin").field("user", &self.user).finish_non_exhaustive()
+    }
 }

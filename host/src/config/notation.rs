@@ -5,6 +5,7 @@ mod database;
 mod endpoint;
 mod grants;
 mod listen;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ pub(super) use database::{database_address, sql_grant};
 pub(super) use endpoint::endpoint;
 pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
 pub(super) use listen::listen;
+pub(super) use proxy::proxy;
 
 use super::OrderBy;
 use std::time::Duration;

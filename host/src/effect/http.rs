@@ -6,10 +6,12 @@ mod dial;
 mod fuzz;
 mod grant;
 mod incoming;
+mod leg;
 mod lookup;
 mod outgoing;
 mod place;
 mod pool;
+mod proxy;
 mod reach;
 mod room;
 mod route;
@@ -31,7 +33,7 @@ use futures_util::future::{Either, select};
 pub(super) use fuzz::fuzz;
 use grant::Grants;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use incoming::Unusable;
 use lookup::Lookups;
@@ -103,8 +105,12 @@ impl Http {
         let longest = wanted.timeout.map_or(allowance.longest, |wish| wish.min(allowance.longest));
         let secrets = &allowance.secrets;
         let outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted);
-        let Outgoing { place, request, secret } = outgoing.map_err(|failure| secrets::veiled(failure, secrets))?;
+        let Outgoing { place, mut request, secret } = outgoing.map_err(|failure| secrets::veiled(failure, secrets))?;
         let route = Arc::clone(self.routes.load().to(&place.uri));
+        let forwarder = route.forwarder(&place.uri);
+        if let Some(proxy) = forwarder {
+            proxy.present(&place, request.headers_mut()).map_err(|failure| secrets::veiled(failure, secrets))?;
+        }
         // Waiting for others is not the server's fault, so it is not of its time.
         let _exchange = self.net.room.exchange().await;
         let reply = self.round_trip(&place, &route, &allowance.reach, request, allowance.largest);
@@ -115,6 +121,12 @@ impl Http {
                 Err(place.unreachable(format_args!("no complete reply within {longest:?}")))
             }
         };
+        let reply = reply.and_then(|reply| match forwarder {
+            Some(proxy) if reply.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(place.unreachable(proxy.refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED)))
+            }
+            _ => Ok(reply),
+        });
         let reply = reply.map_err(|failure| secrets::veiled(failure, secrets))?;
         Ok(if secret { secrets::unsaid(reply, secrets) } else { reply })
     }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Breaker, Endpoint,
+        Breaker, Endpoint, Proxy,
         document::{Entry, find},
         fault::{Fault, shown},
         fields::Fields,
@@ -65,6 +65,7 @@ pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>, directory
     let in_flight = reading.number(fields.item("in_flight"), 1..=100_000);
     let breaker = breaker(reading, fields);
     let tls = tls::tls(reading, fields, directory);
+    let proxy = proxy(reading, fields);
     let connect_timeout = reading.duration(fields.item("connect_timeout"), "10ms");
     let item = fields.item("first_byte_timeout");
     let first_byte_timeout = reading.unless(item, "never", |reading| reading.duration(item, "10ms"));
@@ -73,9 +74,18 @@ pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>, directory
         in_flight: in_flight?,
         breaker: breaker?,
         tls: tls?,
+        proxy: proxy?,
         connect_timeout: connect_timeout?,
         first_byte_timeout: first_byte_timeout?,
     })
+}
+
+fn proxy(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Option<Proxy>> {
+    let item = fields.item("proxy");
+    match reading.optional_text(item)? {
+        Some(text) => reading.accept(item, notation::proxy(&text)).map(Some),
+        None => Some(None),
+    }
 }
 
 fn breaker(reading: &mut Reading<'_>, endpoint: &Fields<'_>) -> Option<Option<Breaker>> {

@@ -19,6 +19,7 @@ fn a_server_without_a_table_is_like_one_with_an_empty_table() {
         in_flight: 100_000,
         breaker: None,
         tls: Tls::default(),
+        proxy: None,
         connect_timeout: Duration::from_secs(5),
         first_byte_timeout: None,
     };
@@ -53,6 +54,25 @@ fn files_and_bounds_on_time_are_read() {
     let times = (Duration::from_secs(2), Some(Duration::from_millis(500)));
     assert_eq!((read.connect_timeout, read.first_byte_timeout), times);
     assert_eq!(endpoint("*", "first_byte_timeout = \"never\"").first_byte_timeout, None);
+}
+
+#[test]
+fn a_proxy_is_read_and_its_password_stays_out_of_sight() {
+    let read = endpoint("*", "proxy = \"http://me:${SECRET}@proxy:3128\"").proxy.expect("one");
+    let login = ProxyLogin { user: "me".to_owned(), password: "s3cr3t\" = [".to_owned() };
+    assert_eq!(read, Proxy { host: "proxy".to_owned(), port: 3128, login: Some(login) });
+    assert_eq!(endpoint("a.b", "proxy = \"${EMPTY}\"").proxy, None);
+    let plain = format!("{MINIMAL}[endpoint.\"*\"]\nproxy = \"http://me:hunter2@proxy:3128\"\n");
+    let shown = effective(&good(&plain));
+    assert!(shown.contains("proxy = \"http://me:*******@proxy:3128\"") && !shown.contains("hunter2"), "{shown}");
+    for wrong in ["http://me:hunter2@proxy", "https://me:hunter2@proxy:1", "http://me:hunter2%@proxy:1"] {
+        let faults = read_text(&plain.replace("http://me:hunter2@proxy:3128", wrong));
+        assert!(faults.contains("`proxy` ") && !faults.contains("hunter2"), "{faults}");
+    }
+}
+
+fn read_text(text: &str) -> String {
+    read(text).expect_err(text).to_string()
 }
 
 #[test]
@@ -113,6 +133,8 @@ fn values_that_make_no_sense_are_refused() {
         ("breaker.paus = \"5s\"", "unknown key `paus` in `breaker`"),
         ("tls = \"ca.pem\"", "`tls` is a string, not a table"),
         ("tls.crt = \"c\"", "unknown key `crt` in `tls`"),
+        ("proxy = 3128", "`proxy` is a whole number, not a string"),
+        ("proxy = \"proxy:3128\"", "`proxy` is not the address of a proxy"),
         ("connect_timeout = \"never\"", "`connect_timeout` is not a duration"),
         ("connect_timeout = \"9ms\"", "`connect_timeout` is out of range"),
         ("first_byte_timeout = 3", "`first_byte_timeout` has no unit"),

@@ -64,8 +64,14 @@ fn telling(error: &(dyn Error + 'static)) -> Option<Cause> {
 
 fn of_dialling(error: &dial::Error) -> Option<Cause> {
     match error {
-        dial::Error::Private(_) => Some(Cause::Private(error.to_string())),
+        dial::Error::Private(_) | dial::Error::Obscure => Some(Cause::Private(error.to_string())),
         dial::Error::Lookup(cause) => Some(Cause::Other(format!("{error}: {}", lower(&cause.to_string())))),
+        dial::Error::Proxy { cause, .. } => Some(match innermost(cause.as_ref()) {
+            Cause::Other(why) => Cause::Other(format!("{error}: {why}")),
+            Cause::HeadTooLarge => Cause::Other(format!("{error}: the head of its reply is too large")),
+            cause @ (Cause::Private(_) | Cause::NoConnection(_)) => cause,
+        }),
+        dial::Error::Refused { .. } => Some(Cause::Other(error.to_string())),
         dial::Error::TimedOut(_) => Some(Cause::NoConnection(error.to_string())),
         dial::Error::NoAddress | dial::Error::NoPlace | dial::Error::NoDescriptor | dial::Error::NoRoots(_) => {
             Some(Cause::Other(error.to_string()))

@@ -2,29 +2,24 @@
 
 use super::{
     Net,
-    grant::literal,
-    outgoing::port,
+    leg::{Leg, Legs},
+    proxy::Proxy,
     reach::Reach,
     room::{Admitted, wants_descriptor},
     tls::{NoRoots, Trust},
 };
 use crate::effect::endpoints::Said;
 use futures_util::{FutureExt, future::BoxFuture};
-use hyper::Uri;
+use hyper::{StatusCode, Uri};
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::connect::{HttpConnector, dns::Name},
-    rt::TokioIo,
-};
 use std::{
     io,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
-    vec,
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tower_service::Service;
 
 /// How long a place among the connections of the node is waited for. An exchange has its own limit, but a connection also goes on
@@ -47,18 +42,29 @@ struct Shared {
 /// How connections to the servers of one table are made.
 pub(super) struct Way {
     trust: Trust,
+    pub(super) proxy: Option<Proxy>,
     /// For everything before the first request.
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// A connection as the client library has it.
-type Stream = Admitted<MaybeHttpsStream<TokioIo<TcpStream>>>;
+type Stream = Admitted<MaybeHttpsStream<Leg>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("`{0}` is not a public address, `allow_http` has to name it")]
     Private(SocketAddr),
+    #[error("a proxy could take its host for an address, which has to be written as four numbers")]
+    Obscure,
+    #[error("the proxy `{proxy}`")]
+    Proxy {
+        proxy: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the proxy `{proxy}` answered {status}")]
+    Refused { proxy: String, status: StatusCode },
     #[error("the name cannot be looked up")]
     Lookup(#[source] Arc<io::Error>),
     #[error("the name has no address")]
@@ -78,7 +84,11 @@ pub(super) enum Error {
 
 impl Way {
     pub(super) fn new(said: &Said) -> Self {
-        Self { trust: Trust::new(&said.files), patience: said.settings.connect_timeout }
+        Self {
+            trust: Trust::new(&said.files),
+            proxy: said.settings.proxy.as_ref().and_then(Proxy::new),
+            patience: said.settings.connect_timeout,
+        }
     }
 }
 
@@ -104,7 +114,7 @@ impl Dial {
         }
     }
 
-    async fn in_time(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
+    async fn in_time(&self, to: Uri) -> Result<MaybeHttpsStream<Leg>, Error> {
         let (began, patience) = (Instant::now(), self.0.way.patience);
         match timeout(patience, self.connect(to)).await {
             Ok(Err(_)) if began.elapsed() >= patience => Err(Error::TimedOut(patience)),
@@ -113,46 +123,48 @@ impl Dial {
         }
     }
 
-    async fn connect(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, Error> {
-        let (host, port) = (to.host().unwrap_or_default(), port(&to));
-        // The connector asks its resolver about names only.
-        if let Some(address) = literal(host) {
-            self.0.check(host, SocketAddr::new(address, port))?;
-        }
-        let mut tcp = HttpConnector::new_with_resolver(Resolver { dial: self.clone(), port });
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // All addresses of one family share it, so that a dead one leaves time for the next.
-        tcp.set_connect_timeout(Some(self.0.way.patience));
+    async fn connect(&self, to: Uri) -> Result<MaybeHttpsStream<Leg>, Error> {
+        let mut legs = Legs(self.clone());
+        legs.check(&to)?;
         if to.scheme_str() == Some("https") {
             let config = self.0.net.tls.config(&self.0.way.trust).await?;
             let names = Arc::new(DefaultServerNameResolver::default());
-            HttpsConnector::new(tcp, config, true, names).call(to).await.map_err(Error::Connect)
+            HttpsConnector::new(legs, config, true, names).call(to).await.map_err(Error::Connect)
         } else {
-            tcp.call(to).await.map(MaybeHttpsStream::Http).map_err(|cause| Error::Connect(cause.into()))
+            legs.call(to).await.map(MaybeHttpsStream::Http)
         }
     }
 }
 
-impl Shared {
-    fn check(&self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
-        if self.reach.admits(name, address) { Ok(address) } else { Err(Error::Private(address)) }
+/// Where connections lead.
+impl Dial {
+    pub(super) fn way(&self) -> &Way {
+        &self.0.way
+    }
+
+    pub(super) fn check(&self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
+        if self.0.reach.admits(name, address) { Ok(address) } else { Err(Error::Private(address)) }
     }
 
     /// The addresses of `name` that may be connected to. Others are passed over, so that a name with a public and a private face
     /// works by the public one; a name that has nothing else is refused by its first.
-    async fn admitted(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let found = self.net.lookups.addresses(name).await.map_err(Error::Lookup)?;
+    pub(super) async fn admitted_addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
         let mut refused = Error::NoAddress;
-        let mut admitted = Vec::with_capacity(found.len());
-        for address in found.iter().rev() {
-            match self.check(name, SocketAddr::new(*address, port)) {
+        let mut admitted = Vec::new();
+        for address in self.addresses(name).await?.into_iter().rev() {
+            match self.check(name, SocketAddr::new(address.ip(), port)) {
                 Ok(address) => admitted.push(address),
                 Err(error) => refused = error,
             }
         }
         admitted.reverse();
         if admitted.is_empty() { Err(refused) } else { Ok(admitted) }
+    }
+
+    /// All addresses of `name`, with the port 0: the connector knows which.
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, Error> {
+        let found = self.0.net.lookups.addresses(name).await.map_err(Error::Lookup)?;
+        Ok(found.iter().map(|address| SocketAddr::new(*address, 0)).collect())
     }
 }
 
@@ -168,28 +180,5 @@ impl Service<Uri> for Dial {
     fn call(&mut self, to: Uri) -> Self::Future {
         let connection = timeout(PLACE + self.0.way.patience, self.clone().admitted(to));
         async { connection.await.unwrap_or(Err(Error::NoPlace)) }.boxed()
-    }
-}
-
-/// Gives the connector only addresses that the grants admit at this port: the check stands between lookup and connection,
-/// so that a name cannot mean one thing when checked and another when used.
-#[derive(Clone)]
-struct Resolver {
-    dial: Dial,
-    port: u16,
-}
-
-impl Service<Name> for Resolver {
-    type Response = vec::IntoIter<SocketAddr>;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let Self { dial, port } = self.clone();
-        async move { Ok(dial.0.admitted(name.as_str(), port).await?.into_iter()) }.boxed()
     }
 }

@@ -169,6 +169,7 @@ fn belongs_to_the_connection(name: &HeaderName) -> bool {
             | header::CONTENT_LENGTH
             | header::EXPECT
             | header::HOST
+            | header::PROXY_AUTHORIZATION
             | header::TE
             | header::TRAILER
             | header::TRANSFER_ENCODING

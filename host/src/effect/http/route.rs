@@ -6,6 +6,7 @@ use super::{
     grant::literal,
     outgoing::port,
     pool::{self, Pool},
+    proxy::Proxy,
     reach::Reach,
 };
 use crate::effect::endpoints::{Endpoints, Said};
@@ -81,6 +82,11 @@ impl Routes {
 impl Route {
     fn new(said: &Said) -> Self {
         Self { said: said.clone(), way: Arc::new(Way::new(said)), pools: RwLock::default() }
+    }
+
+    /// The proxy that reads what is sent to `uri`, rather than passing on what it cannot read.
+    pub(super) fn forwarder(&self, uri: &Uri) -> Option<&Proxy> {
+        self.way.proxy.as_ref().filter(|_| uri.scheme_str() != Some("https"))
     }
 
     /// Sends `request` over a connection that whoever has this `reach` could have made.

@@ -3,6 +3,7 @@
 mod connections;
 mod grants;
 mod limits;
+mod proxy;
 mod reach;
 mod refusals;
 mod secrets;

@@ -117,6 +117,7 @@ async fn answer(request: Incoming<body::Incoming>) -> Result<Response<BoxBody<By
             BodyExt::boxed(StreamBody::new(futures_util::stream::iter(pieces)))
         }
         "/silent" => std::future::pending().await,
+        "/headers" => whole(format!("{:?}", request.headers()).into()),
         _ => {
             let sent = request.into_body().collect().await.unwrap().to_bytes();
             whole([told.as_bytes(), b" ", &sent].concat().into())
