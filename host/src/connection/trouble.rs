@@ -269,6 +269,8 @@ fn answer(error: &RedisError) -> Trouble {
     let mut words = said.split_ascii_whitespace();
     let first = words.next().unwrap_or_default();
     match named(first) {
+        // What was waited for is gone, and the server is as it was.
+        Some(Trouble::Replica) if said.contains("key no longer exists") => Trouble::Other,
         Some(trouble) => trouble,
         None if said.contains("max number of clients") => Trouble::Crowded,
         None if said.contains("cluster support disabled") => Trouble::NoCluster,
@@ -336,6 +338,7 @@ mod tests {
     #[test]
     fn what_passes_or_wants_an_operator_leaves_the_connection() {
         for line in [
+            "UNBLOCKED the stream key no longer exists",
             "ASK 3999 127.0.0.1:6381",
             "TRYAGAIN Multiple keys request during rehashing of slot",
             "BUSY Redis is busy running a script.",

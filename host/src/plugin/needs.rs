@@ -285,10 +285,10 @@ impl Needs {
     pub fn idle(&self, kind: Kind, settings: &config::Plugin) -> Vec<Means> {
         let tried = self.may_try();
         let needed: BTreeSet<Means> = self.iter().map(|need| need.means).collect();
-        // Nothing is imported for requests: they are described.
+        // Nothing is imported for requests, such as for lines in files: they are described.
         let possible = |means: Means| match means {
             Means::Http | Means::Redis => kind == Kind::Publisher,
-            other => tried.contains(&other),
+            other => tried.contains(&other) || (other == Means::Files && kind == Kind::Publisher),
         };
         let wanted = |means: Means| possible(means) && (!self.declares() || needed.contains(&means));
         ALL.into_iter().filter(|&means| granted(means, settings) && !wanted(means)).collect()
@@ -441,10 +441,10 @@ mod tests {
         assert_eq!(silent.idle(Kind::Publisher, &all), [Means::Environment, Means::Random]);
         assert_eq!(silent.idle(Kind::Filter, &all), [Means::Http, Means::Environment, Means::Random]);
         let outspoken = Needs::of(&component(&["wasi:clocks/wall-clock@0.2.0"], Some("clock")));
-        assert_eq!(
-            outspoken.idle(Kind::Publisher, &all),
-            [Means::Http, Means::Files, Means::Environment, Means::Random]
-        );
+        let idle = outspoken.idle(Kind::Publisher, &all);
+        assert_eq!(idle, [Means::Http, Means::Files, Means::Environment, Means::Random]);
+        let writer = Needs::of(&component(&[], Some("files a")));
+        assert!(writer.idle(Kind::Publisher, &settings("allow_dirs = { a = \"b\" }")).is_empty());
         assert!(outspoken.idle(Kind::Publisher, &settings("")).is_empty());
     }
 }

@@ -7,7 +7,10 @@ mod replay;
 mod tests;
 mod walk;
 
-use super::connection::{self, Connector};
+use super::{
+    connection::{self, Connector},
+    script::FORGET_EMPTY,
+};
 use crate::slot;
 use redis::{RedisError, Script, aio::MultiplexedConnection};
 use std::{
@@ -83,15 +86,9 @@ struct Stream {
     link: MultiplexedConnection,
 }
 
-/// Key: the stream. Argument: an entry. Returns 1 when the letter was there. An empty stream would stay as a key.
+/// Key: the stream. Argument: an entry. Returns 1 when the letter was there.
 static DROP: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-local dropped = redis.call('XDEL', KEYS[1], ARGV[1])
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
-return dropped
-",
-    )
+    Script::new(&format!("local dropped = redis.call('XDEL', KEYS[1], ARGV[1])\n{FORGET_EMPTY}\nreturn dropped"))
 });
 
 impl DeadLetters {

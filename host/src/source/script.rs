@@ -5,6 +5,13 @@ pub(super) use crate::connection::{Needed, is_full};
 use redis::{RedisError, aio::MultiplexedConnection};
 use std::{sync::LazyLock, time::Duration};
 
+/// For a script that has taken entries out of the stream that is its first key: an empty one would stay as a key. One that groups read
+/// from stays, or they would be gone with it; where the user may not ask for them, there are none.
+pub(super) const FORGET_EMPTY: &str = r"
+if redis.call('XLEN', KEYS[1]) == 0 and redis.call('EXISTS', KEYS[1]) == 1
+  and #redis.pcall('XINFO', 'GROUPS', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+";
+
 /// Makes a node the holder of a key that expires, or lets it stay that. Keys: the key. Arguments: the node, milliseconds.
 /// Returns whether it is.
 static HOLD: LazyLock<Needed> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use super::{
     },
     Draft, Fault, Reading,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something of which every message goes to one taker only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,19 +104,45 @@ pub(super) fn dead_letters(reading: &mut Reading<'_>, pipelines: &[Draft<'_>]) {
     for pipeline in pipelines {
         let Some(Some(dead)) = &pipeline.dead_letters else { continue };
         let mut sources = pipelines.iter().filter_map(|pipeline| pipeline.from.as_ref());
-        let Some(what) = sources.find_map(|from| living(from, dead)) else { continue };
-        let fault = Fault::error(format!("`dead_letters` is {what} that a pipeline takes from"));
+        let what = match sources.find_map(|from| living(from, dead)) {
+            Some(what) => format!("`dead_letters` is {what} that a pipeline takes from"),
+            None if come_back(pipeline, dead, pipelines) => {
+                "`dead_letters` is a stream from which they come back to this pipeline without end".to_owned()
+            }
+            None => continue,
+        };
         let help = "name another key; dead letters are kept in a stream of their own";
-        reading.faults.push(fault.at(&key_of(pipeline.entry, "dead_letters")).help(help));
+        reading.faults.push(Fault::error(what).at(&key_of(pipeline.entry, "dead_letters")).help(help));
     }
 }
 
-/// What `key` is, if `from` takes from it.
+/// What `key` is, if `from` takes from it and it can be no stream of dead letters.
 fn living(from: &From, key: &str) -> Option<&'static str> {
     match from {
         From::Lists(lists) => lists.names.iter().any(|name| name == key).then_some("a list"),
-        From::Stream(stream) => (stream.name == key).then_some("a stream"),
         From::Resque(resque) => takes_list(resque, key).then_some("a Resque queue"),
-        From::Channels(_) | From::Thoonk(_) => None,
+        From::Stream(_) | From::Channels(_) | From::Thoonk(_) => None,
     }
+}
+
+/// Whether what `pipeline` gives up, to the stream `dead`, gets back to it, be it by what others give up.
+fn come_back(pipeline: &Draft<'_>, dead: &str, pipelines: &[Draft<'_>]) -> bool {
+    let (mut seen, mut streams) = (BTreeSet::new(), vec![dead]);
+    while let Some(stream) = streams.pop() {
+        if !seen.insert(stream) {
+            continue;
+        }
+        let takers = pipelines.iter().filter(|other| takes_stream(other, stream));
+        for taker in takers {
+            if std::ptr::eq(taker, pipeline) {
+                return true;
+            }
+            streams.extend(taker.dead_letters.iter().flatten().map(String::as_str));
+        }
+    }
+    false
+}
+
+fn takes_stream(pipeline: &Draft<'_>, key: &str) -> bool {
+    matches!(&pipeline.from, Some(From::Stream(stream)) if stream.name == key)
 }

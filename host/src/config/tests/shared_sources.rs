@@ -54,16 +54,28 @@ fn dead_letters_do_not_go_where_a_pipeline_takes_from() {
     let dead = |from: &str, key: &str| {
         only_fault(&format!("[pipeline.p]\nfrom = {from}\npublish = [\"o\"]\ndead_letters = \"{key}\"\n"))
     };
-    for (from, key, what) in [
-        ("{ list = [\"p\", \"q\"] }", "q", "a list"),
-        ("{ stream = \"s\" }", "s", "a stream"),
-        ("{ resque = \"q\" }", "resque:queue:q", "a Resque queue"),
-    ] {
+    for (from, key, what) in
+        [("{ list = [\"p\", \"q\"] }", "q", "a list"), ("{ resque = \"q\" }", "resque:queue:q", "a Resque queue")]
+    {
         let (place, message, _) = dead(from, key);
         assert_eq!(message, format!("`dead_letters` is {what} that a pipeline takes from"));
         assert_eq!(place, Some((4, 16)));
     }
-    let other = "[pipeline.a]\nfrom.list = \"a\"\npublish = [\"o\"]\ndead_letters = \"s\"\n\
-                 [pipeline.b]\nfrom.stream = \"s\"\npublish = [\"o\"]\n";
-    assert_eq!(refused(other), ["`dead_letters` is a stream that a pipeline takes from"]);
+}
+
+/// Pipelines that each take from a stream, or a list of that name, and give up to another one.
+fn giving_up(pipelines: &[(&str, &str)]) -> String {
+    let table = |(from, dead): &(&str, &str)| {
+        let kind = if from.starts_with('s') { "stream" } else { "list" };
+        format!("[pipeline.from-{from}]\nfrom.{kind} = \"{from}\"\npublish = [\"o\"]\ndead_letters = \"{dead}\"\n")
+    };
+    pipelines.iter().map(table).collect()
+}
+
+#[test]
+fn dead_letters_may_be_taken_by_another_pipeline_unless_they_come_back() {
+    assert_eq!(warned(&giving_up(&[("a", "s1"), ("b", "s1"), ("s1", "s2"), ("s2", "dead")])), NONE);
+    let back = "`dead_letters` is a stream from which they come back to this pipeline without end";
+    assert_eq!(refused(&giving_up(&[("s1", "s1")])), [back]);
+    assert_eq!(refused(&giving_up(&[("a", "s1"), ("s1", "s2"), ("s2", "s1")])), [back, back]);
 }

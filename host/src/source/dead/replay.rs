@@ -3,7 +3,12 @@
 use super::{DeadLetters, Error, Letter, Place, Stream, walk::page};
 use crate::{
     random, slot,
-    source::{keys::Keys, lane::envelope::Envelope, script::Needed, thoonk},
+    source::{
+        keys::Keys,
+        lane::envelope::Envelope,
+        script::{FORGET_EMPTY, Needed},
+        thoonk,
+    },
 };
 use std::sync::LazyLock;
 
@@ -31,7 +36,7 @@ pub struct Replayed {
 /// Keys: the stream, the list; for a Thoonk feed config, stalled, claimed, published, held. Arguments: entry, envelope; for a
 /// Thoonk feed the id, which is claimed again if it is a job's. Returns 1 when the letter was there.
 static REPLAY: LazyLock<Needed> = LazyLock::new(|| {
-    Needed::new(
+    Needed::new(&format!(
         r"
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
@@ -44,10 +49,10 @@ if ARGV[3] and redis.call('HGET', KEYS[3], 'type') == 'job' then
   redis.call('SADD', KEYS[7], ARGV[3])
 end
 redis.call('XDEL', KEYS[1], ARGV[1])
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+{FORGET_EMPTY}
 return 1
-",
-    )
+"
+    ))
 });
 
 impl DeadLetters {

@@ -366,6 +366,26 @@ async fn no_more_letters_are_kept_than_allowed_and_none_for_longer() {
     expect_kept(&server, "b", longest, &["2", "3", "4"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_stream_stays_for_a_group_that_reads_from_it_and_else_goes() {
+    let server = Server::start().await;
+    let mut letters = server.letters(&[("jobs", lists(&["a", "b"]))]).await;
+    let exists = async |list: &str| server.ask::<bool>(&["EXISTS", &Keys::new(list).dead()]).await;
+    for list in ["a", "b"] {
+        server.bury(list, "1-0", "jobs", &envelope(list, "p", "r")).await;
+    }
+    server.ask::<String>(&["XGROUP", "CREATE", &Keys::new("a").dead(), "others", "$"]).await;
+    for letter in letters.find("1-0", &Filter::default()).await.unwrap() {
+        assert!(letters.drop(&letter).await.unwrap());
+    }
+    assert!(exists("a").await && !exists("b").await);
+    for list in ["a", "b"] {
+        server.bury(list, "2-0", "jobs", &envelope(list, "p", "r")).await;
+        expect_kept(&server, list, config::KeepDead { most: 10, longest: Duration::from_secs(1) }, &[]).await;
+    }
+    assert!(exists("a").await && !exists("b").await);
+}
+
 /// Takes from `list` with these bounds until only these are left.
 async fn expect_kept(server: &Server, list: &str, keep_dead: config::KeepDead, left: &[&str]) {
     let letters = server.letters(&[("jobs", lists(&[list]))]).await;

@@ -4,7 +4,7 @@ use super::shared::Shared;
 use crate::{
     config::{Backlog, End, Take},
     event,
-    source::backoff::Backoff,
+    source::{backoff::Backoff, script::FORGET_EMPTY},
 };
 use redis::{RedisError, Script};
 use std::{
@@ -34,17 +34,17 @@ return over
 /// Forgets entries of a stream. Keys: the stream. Arguments: how many may stay, and for how many milliseconds.
 /// Returns how many were forgotten.
 static EXPIRE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(&format!(
         r"
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local time = redis.call('TIME')
 local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
 local expired = redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', math.max(oldest, 0)))
 expired = expired + redis.call('XTRIM', KEYS[1], 'MAXLEN', ARGV[1])
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+{FORGET_EMPTY}
 return expired
-",
-    )
+"
+    ))
 });
 
 /// Drops what is too much in the list, until it is time to take nothing more.
