@@ -2,6 +2,7 @@
 
 mod pusher;
 mod resque;
+mod thoonk;
 
 use gristmill_tests::{
     Redis, built, eventually,
@@ -49,7 +50,7 @@ impl Example {
             fs::copy(built::plugin(plugin), plugins.join(format!("{plugin}.wasm"))).unwrap();
         }
         example
-            .instead("-p 6390", &format!("-p {port}"))
+            .replacing("-p 6390", &format!("-p {port}"))
             .instead("target/debug/", &format!("{}/", profile.display()))
             .instead("target/peers/", &format!("{}/peers/", target.display()))
             .env("REDIS_PORT", &port)
@@ -58,8 +59,13 @@ impl Example {
     }
 
     /// With `other` where a command has `text`.
-    fn instead(mut self, text: &str, other: &str) -> Self {
+    fn instead(self, text: &str, other: &str) -> Self {
         assert!(self.commands.iter().any(|command| command.contains(text)), "no command has `{text}`");
+        self.replacing(text, other)
+    }
+
+    /// The same where no command need have it.
+    fn replacing(mut self, text: &str, other: &str) -> Self {
         self.instead.push((text.to_owned(), other.to_owned()));
         self
     }

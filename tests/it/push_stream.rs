@@ -13,6 +13,16 @@ use tempfile::TempDir;
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
+/// Whether nginx can be nchan; else says that what needs it is passed over, where that may be.
+pub(crate) fn has_nchan() -> bool {
+    let is_there = Path::new(MODULE).exists();
+    if !is_there {
+        assert!(env::var_os("GRISTMILL_ALL_SERVERS").is_none(), "{MODULE} is missing");
+        eprintln!("passed over: {MODULE} is missing: Debian's `libnginx-mod-nchan` has it");
+    }
+    is_there
+}
+
 /// An nginx with nchan, at a port of its own; killed when dropped.
 struct Nchan {
     port: u16,
@@ -23,9 +33,7 @@ struct Nchan {
 impl Nchan {
     /// Nothing where Debian's `libnginx-mod-nchan` is not installed.
     fn start() -> Option<Self> {
-        if !Path::new(MODULE).exists() {
-            assert!(env::var_os("GRISTMILL_ALL_SERVERS").is_none(), "{MODULE} is missing");
-            eprintln!("passed over: {MODULE} is missing: Debian's `libnginx-mod-nchan` has it");
+        if !has_nchan() {
             return None;
         }
         let (port, dir) = (free_port(), tempfile::tempdir().unwrap());

