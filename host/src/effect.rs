@@ -95,9 +95,9 @@ impl Effects {
         self.limits.shown()
     }
 
-    /// What the endpoints of one pipeline with so many messages in flight share.
-    pub fn share(&self, in_flight: usize) -> Arc<Share> {
-        Limits::share(in_flight)
+    /// What the endpoints of one pipeline with so many messages in flight share, and how many of them may be put back because of one endpoint.
+    pub fn share(&self, in_flight: usize, away: usize) -> Arc<Share> {
+        Limits::share(in_flight, away)
     }
 
     /// Lets a message of which nothing was sent yet send the first of `requests`.

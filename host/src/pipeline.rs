@@ -52,6 +52,11 @@ pub struct Parts<'a> {
     pub shutdown: &'a Shutdown,
 }
 
+/// How many messages may be put back because of a server: no more than may wait in their list.
+fn away(config: &config::Pipeline) -> usize {
+    config.backlog.map_or(usize::MAX, |backlog| usize::try_from(backlog.keep).unwrap_or(usize::MAX))
+}
+
 impl Pipeline {
     /// Starts to take and to process.
     pub fn start(parts: Parts<'_>) -> Self {
@@ -61,7 +66,7 @@ impl Pipeline {
             name: parts.name.to_owned(),
             filters: parts.filters,
             publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
-            share: parts.effects.share(parts.config.in_flight),
+            share: parts.effects.share(parts.config.in_flight, away(parts.config)),
             effects: parts.effects,
             quiet: shutdown.quiet().clone(),
             retry: parts.config.retry.clone(),

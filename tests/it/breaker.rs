@@ -265,3 +265,28 @@ fn a_node_ends_at_once_while_messages_wait_for_a_server() {
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     assert_eq!(arrived(&mill.sink).len(), 1);
 }
+
+#[test]
+fn who_wants_the_newest_is_not_made_to_wait_for_what_gathered_before_a_server_was_back() {
+    let keys = "take = \"newest\"\nbacklog = { keep = 50, drop = \"oldest\" }\nin_flight = 10\n\
+                retry = { attempts = 1000, first = \"100ms\", longest = \"1s\" }";
+    let mut mill = direct(keys, "breaker = { failures = 5, pause = \"1s\" }");
+    mill.sink.stop();
+    let node = mill.node();
+    mill.redis.push("jobs", jobs(0..300));
+    node.says(&["the endpoint fails"]);
+    let away = |mill: &Mill| -> usize { mill.redis.ask(&["ZCARD", "gristmill:{jobs}:jobs:delayed"]) };
+    eventually(SOON, "some are put back", || (away(&mill) >= 40).then_some(()));
+    for some in 1..10 {
+        mill.redis.push("jobs", jobs(some * 300..(some + 1) * 300));
+        // Those in flight when it began to fail have been put back for another attempt.
+        holds_for(Duration::from_millis(300), "no more are put back", || away(&mill) <= 50 + 10);
+    }
+    eventually(SOON, "the rest is dropped", || (mill.redis.len("jobs") <= 50).then_some(()));
+    mill.sink.restart();
+    nothing_is_left(&mill.redis);
+    let arrived = arrived(&mill.sink);
+    assert!((2_950..3_000).all(|number| arrived.contains_key(&number)), "the newest arrive: {arrived:?}");
+    // Beside those that waited in the list and those that were put back: those that were due again and not yet taken, and those in flight.
+    assert!(arrived.len() <= 300, "{} of 3000", arrived.len());
+}

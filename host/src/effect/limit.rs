@@ -94,8 +94,8 @@ impl Limits {
         *old = settings;
     }
 
-    pub(super) fn share(in_flight: usize) -> Arc<Share> {
-        Share::new(in_flight)
+    pub(super) fn share(in_flight: usize, away: usize) -> Arc<Share> {
+        Share::new(in_flight, away)
     }
 
     /// Lets a message of the pipeline with this share send the first of `requests`, or says when to come again.
@@ -111,7 +111,7 @@ impl Limits {
         };
         let Some(endpoint) = requests.into_iter().find_map(http) else { return Ok(Admitted::default()) };
         let seat = share.enter(&endpoint, quiet.is_cancelled())?;
-        let pass = endpoint.pass(quiet).await?;
+        let pass = endpoint.pass(share.away(), quiet).await?;
         Ok(Admitted { pass: Some(pass), seat: Some(seat) })
     }
 

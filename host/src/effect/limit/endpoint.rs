@@ -3,7 +3,7 @@
 use super::{
     breaker::{Breaker, Circuit, Gate},
     crowd::Crowd,
-    parked::Parked,
+    parked::{Most, Parked},
     tokens::Tokens,
     word::{self, Told},
 };
@@ -120,8 +120,9 @@ impl Endpoint {
         })
     }
 
-    /// The right to send a request. Where that takes long, `Held` says when to come again; it is not waited for once `quiet` is cancelled.
-    pub(super) async fn pass(self: &Arc<Self>, quiet: &CancellationToken) -> Result<Pass, Held> {
+    /// The right to send a request. Where that takes long, `Held` says when to come again, unless so many do already; it is not waited for
+    /// once `quiet` is cancelled.
+    pub(super) async fn pass(self: &Arc<Self>, away: usize, quiet: &CancellationToken) -> Result<Pass, Held> {
         loop {
             let now = Instant::now();
             let shut = self.shut(now);
@@ -136,7 +137,8 @@ impl Endpoint {
                 }
             }
             let until = shut.unwrap_or_else(Instant::now);
-            if let Some(held) = self.put_back(until, quiet.is_cancelled()) {
+            let most = if quiet.is_cancelled() { Most::All } else { Most::These(away) };
+            if let Some(held) = self.put_back(until, most) {
                 return Err(held);
             }
             let look = LOOK.min(until.saturating_duration_since(now));
@@ -158,12 +160,12 @@ impl Endpoint {
         }
     }
 
-    /// When one that is not sent now should come again; none where too many are to do so already, unless it `has_to`.
-    pub(super) fn put_back(&self, until: Instant, has_to: bool) -> Option<Held> {
+    /// When one that is not sent now should come again; none where too many are to do so already.
+    pub(super) fn put_back(&self, until: Instant, most: Most) -> Option<Held> {
         let now = Instant::now();
         let mut state = self.state();
         let each = state.crowd.takes() / state.crowd.limit().max(1) as u32;
-        let slot = state.parked.slot(until, each, now, has_to)?;
+        let slot = state.parked.slot(until, each, now, most)?;
         state.seen.put_back += 1;
         Some(Held { after: slot.saturating_duration_since(now) })
     }

@@ -17,6 +17,15 @@ const HORIZON: Duration = Duration::from_secs(60);
 /// Nodes that were told the same do not come again in step.
 const JITTER: Duration = Duration::from_secs(1);
 
+/// How many may be put back before one that would be waits instead.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Most {
+    /// So many, and never more than there may be for any pipeline.
+    These(usize),
+    /// There is no time to wait.
+    All,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Parked {
@@ -27,19 +36,28 @@ pub(super) struct Parked {
     each: Duration,
 }
 
+impl Most {
+    fn is_reached(self, count: usize) -> bool {
+        match self {
+            Self::These(most) => count >= most.min(MOST),
+            Self::All => false,
+        }
+    }
+}
+
 impl Parked {
     pub(super) fn new(rate: Option<&Rate>, now: Instant) -> Self {
         let each = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate.per_second));
         Self { slots: VecDeque::new(), last: now, each }
     }
 
-    /// When one more comes again that cannot be sent before `until`, where a request takes `each`; none where there are too many, unless it
-    /// `has_to`.
-    pub(super) fn slot(&mut self, until: Instant, each: Duration, now: Instant, has_to: bool) -> Option<Instant> {
+    /// When one more comes again that cannot be sent before `until`, where a request takes `each`; none where there are `most` already, or
+    /// too many.
+    pub(super) fn slot(&mut self, until: Instant, each: Duration, now: Instant, most: Most) -> Option<Instant> {
         while self.slots.front().is_some_and(|slot| *slot <= now) {
             self.slots.pop_front();
         }
-        if self.slots.len() >= MOST && !has_to {
+        if most.is_reached(self.slots.len()) {
             return None;
         }
         let first = until.max(now);
@@ -62,13 +80,14 @@ mod tests {
     use crate::config::Scope;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MANY: Most = Most::These(usize::MAX);
 
     #[test]
     fn they_come_again_in_their_order_once_the_endpoint_may_be_sent_to() {
         let now = Instant::now();
         let mut parked = Parked::new(None, now);
         let slots: Vec<Instant> =
-            (0..100).map(|_| parked.slot(now + SECOND, Duration::ZERO, now, false).unwrap()).collect();
+            (0..100).map(|_| parked.slot(now + SECOND, Duration::ZERO, now, MANY).unwrap()).collect();
         assert!(slots.is_sorted() && slots.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(slots[0] > now + SECOND && slots[99] < now + SECOND * 2, "soon after that");
     }
@@ -78,7 +97,7 @@ mod tests {
         let now = Instant::now();
         let rate = Rate { per_second: 10.0, burst: 1, ramp: Duration::ZERO, scope: Scope::Node };
         let mut parked = Parked::new(Some(&rate), now);
-        let slots: Vec<Instant> = (0..1_000).map(|_| parked.slot(now, Duration::ZERO, now, false).unwrap()).collect();
+        let slots: Vec<Instant> = (0..1_000).map(|_| parked.slot(now, Duration::ZERO, now, MANY).unwrap()).collect();
         assert!(slots[11] - slots[1] >= SECOND);
         assert!(slots[999] <= now + HORIZON, "not in a hundred seconds");
     }
@@ -87,10 +106,20 @@ mod tests {
     fn no_more_are_sent_away_than_so_many() {
         let now = Instant::now();
         let mut parked = Parked::new(None, now);
-        assert!((0..MOST).all(|_| parked.slot(now + SECOND, Duration::ZERO, now, false).is_some()));
-        assert_eq!(parked.slot(now + SECOND, Duration::ZERO, now, false), None);
-        assert!(parked.slot(now + SECOND, Duration::ZERO, now, true).is_some(), "unless it must");
+        assert!((0..MOST).all(|_| parked.slot(now + SECOND, Duration::ZERO, now, MANY).is_some()));
+        assert_eq!(parked.slot(now + SECOND, Duration::ZERO, now, MANY), None);
+        assert!(parked.slot(now + SECOND, Duration::ZERO, now, Most::All).is_some(), "unless it must");
         let later = now + SECOND * 30;
-        assert!(parked.slot(later, Duration::ZERO, later, false).is_some(), "when some have come again");
+        assert!(parked.slot(later, Duration::ZERO, later, MANY).is_some(), "when some have come again");
+    }
+
+    #[test]
+    fn no_more_are_sent_away_than_may_wait_in_their_list() {
+        let now = Instant::now();
+        let mut parked = Parked::new(None, now);
+        let slot = |parked: &mut Parked, most| parked.slot(now + SECOND, Duration::ZERO, now, most);
+        assert!((0..3).all(|_| slot(&mut parked, Most::These(3)).is_some()));
+        assert_eq!(slot(&mut parked, Most::These(3)), None);
+        assert!(slot(&mut parked, MANY).is_some(), "those of another pipeline");
     }
 }

@@ -1,6 +1,9 @@
 //! What one endpoint may have of a pipeline's messages in flight: all while there is no other, half while it is the slow one of several.
 
-use super::endpoint::{Endpoint, Held};
+use super::{
+    endpoint::{Endpoint, Held},
+    parked::Most,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,6 +22,8 @@ const MOST: usize = 1_000;
 #[derive(Debug)]
 pub struct Share {
     in_flight: usize,
+    /// How many may be put back because of one endpoint.
+    away: usize,
     /// By where they lie in memory.
     seats: Mutex<HashMap<usize, Seats>>,
 }
@@ -38,12 +43,17 @@ pub(in crate::effect) struct Seat {
 }
 
 impl Share {
-    pub(super) fn new(in_flight: usize) -> Arc<Self> {
-        Arc::new(Self { in_flight, seats: Mutex::default() })
+    pub(super) fn new(in_flight: usize, away: usize) -> Arc<Self> {
+        Arc::new(Self { in_flight, away, seats: Mutex::default() })
+    }
+
+    /// How many may be put back because of one endpoint.
+    pub(super) fn away(&self) -> usize {
+        self.away
     }
 
     /// One more message in flight to `endpoint`, unless that is the slow one and has its share; then when to come again.
-    pub(super) fn enter(self: &Arc<Self>, endpoint: &Arc<Endpoint>, has_to: bool) -> Result<Seat, Held> {
+    pub(super) fn enter(self: &Arc<Self>, endpoint: &Arc<Endpoint>, quiet: bool) -> Result<Seat, Held> {
         let (now, place) = (Instant::now(), Arc::as_ptr(endpoint).addr());
         let mut seats = self.seats();
         if seats.len() >= MOST {
@@ -52,7 +62,7 @@ impl Share {
         let taken = seats.get(&place).map_or(0, |known| known.taken);
         if taken >= (self.in_flight / 2).max(1)
             && is_slow(&seats, place, endpoint, now)
-            && let Some(held) = endpoint.put_back(now, has_to)
+            && let Some(held) = endpoint.put_back(now, if quiet { Most::All } else { Most::These(self.away) })
         {
             return Err(held);
         }
