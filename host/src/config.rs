@@ -26,7 +26,7 @@ mod secrets;
 mod tests;
 
 pub use effective::effective;
-pub use endpoints::{Breaker, Endpoint, Proxy, ProxyLogin};
+pub use endpoints::{Breaker, Compress, Endpoint, Proxy, ProxyLogin};
 pub use expand::{Environment, process_environment};
 pub use fault::{Fault, Faults, Severity, did_you_mean};
 pub use from::{

@@ -113,3 +113,17 @@ fn a_proxy_for_all_gets_what_goes_to_servers_without_a_table_and_its_password_is
     assert!(shown.contains("me:${PROXY_PASSWORD}@"), "{shown}");
     assert!(![shown, letter.to_string(), node.log()].concat().contains("s3cret"));
 }
+
+#[test]
+fn long_bodies_are_packed_where_the_operator_says_so() {
+    let mill = mill("compress = \"gzip\"");
+    let _node = mill.node();
+    mill.redis.push("jobs", ["x".repeat(100_000)]);
+    eventually(SOON, "it arrives", || (mill.sink.count() == 1).then_some(()));
+    let received = mill.sink.received().remove(0);
+    let codings = (received.header("content-encoding"), received.header("accept-encoding"));
+    assert_eq!(codings, (Some("gzip"), Some("gzip")));
+    // The mark of the format (RFC 1952).
+    assert!(received.body.starts_with(&[0x1f, 0x8b]) && received.body.len() < 1_000, "{}", received.body.len());
+    nothing_is_left(&mill.redis);
+}

@@ -16,6 +16,8 @@ pub struct Endpoint {
     pub tls: Tls,
     /// What requests go through; none when absent.
     pub proxy: Option<Proxy>,
+    /// How the bodies of requests are packed; not at all when absent.
+    pub compress: Option<Compress>,
     /// Until a connection is there, from looking up the name to the end of the TLS handshake.
     pub connect_timeout: Duration,
     /// From there to the head of the reply; as long as the whole exchange may take when absent.
@@ -33,6 +35,13 @@ pub struct Breaker {
     pub window: Duration,
     /// How long until one request is tried; doubles with each that fails, up to twelve times as long.
     pub pause: Duration,
+}
+
+/// How bodies are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compress {
+    /// `content-encoding: gzip`.
+    Gzip,
 }
 
 /// An HTTP proxy.

@@ -1,7 +1,9 @@
 //! HTTP exchanges for plugins: granted, bounded in time and size, over pooled connections.
 
 mod cause;
+mod coding;
 mod dial;
+mod exchange;
 #[cfg(fuzzing)]
 mod fuzz;
 mod grant;
@@ -27,23 +29,17 @@ use crate::{
     request::{Failure, HttpReply, HttpRequest},
 };
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use futures_util::future::{Either, select};
+use exchange::Exchange;
 #[cfg(fuzzing)]
 pub(super) use fuzz::fuzz;
 use grant::Grants;
-use http_body_util::Full;
-use hyper::{Request, Response, StatusCode, body::Incoming};
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use incoming::Unusable;
 use lookup::Lookups;
 use outgoing::Outgoing;
 pub(super) use outgoing::port;
-use place::Place;
 use reach::Reach;
-use room::{Room, Usage};
-use route::{Route, Routes};
-use std::{pin::pin, sync::Arc, time::Duration};
+use room::Room;
+use route::Routes;
+use std::{sync::Arc, time::Duration};
 use tls::Tls;
 
 /// The largest head of a response, in bytes; HTTP/1 allows 100 headers in it besides, which is hyper's own limit.
@@ -104,82 +100,22 @@ impl Http {
     ) -> Result<HttpReply, Failure> {
         let longest = wanted.timeout.map_or(allowance.longest, |wish| wish.min(allowance.longest));
         let secrets = &allowance.secrets;
-        let outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted);
-        let Outgoing { place, mut request, secret } = outgoing.map_err(|failure| secrets::veiled(failure, secrets))?;
-        let route = Arc::clone(self.routes.load().to(&place.uri));
-        let forwarder = route.forwarder(&place.uri);
-        if let Some(proxy) = forwarder {
-            proxy.present(&place, request.headers_mut()).map_err(|failure| secrets::veiled(failure, secrets))?;
-        }
+        let veiled = |failure| secrets::veiled(failure, secrets);
+        let mut outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted).map_err(veiled)?;
+        let route = Arc::clone(self.routes.load().to(&outgoing.place.uri));
+        exchange::prepare(&route, &mut outgoing).await.map_err(veiled)?;
+        let Outgoing { place, request, secret, unpack } = outgoing;
         // Waiting for others is not the server's fault, so it is not of its time.
         let _exchange = self.net.room.exchange().await;
-        let reply = self.round_trip(&place, &route, &allowance.reach, request, allowance.largest);
-        let reply = match tokio::time::timeout(longest, reply).await {
+        let exchange = Exchange { net: &self.net, route: &route, allowance, place: &place, unpack };
+        let reply = match tokio::time::timeout(longest, exchange.reply(request)).await {
             Ok(reply) => reply,
             Err(_) => {
                 event::request_timed_out(Timeout::Whole);
                 Err(place.unreachable(format_args!("no complete reply within {longest:?}")))
             }
         };
-        let reply = reply.and_then(|reply| match forwarder {
-            Some(proxy) if reply.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(place.unreachable(proxy.refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED)))
-            }
-            _ => Ok(reply),
-        });
-        let reply = reply.map_err(|failure| secrets::veiled(failure, secrets))?;
+        let reply = reply.map_err(veiled)?;
         Ok(if secret { secrets::unsaid(reply, secrets) } else { reply })
     }
-
-    async fn round_trip(
-        &self,
-        place: &Place,
-        route: &Route,
-        reach: &Arc<Reach>,
-        request: Request<Full<Bytes>>,
-        largest: usize,
-    ) -> Result<HttpReply, Failure> {
-        let mut response = self.head(place, route, reach, request).await?;
-        let usage = response.extensions_mut().remove::<Arc<Usage>>();
-        let reply = incoming::whole(response, largest).await.map_err(|why| match why {
-            Unusable::TooLarge => place.too_large(format_args!("the reply is longer than {} KiB", largest / 1024)),
-            Unusable::Broken(error) => cause::failure(place, &error),
-        })?;
-        if let Some(usage) = usage {
-            usage.rest();
-        }
-        Ok(reply)
-    }
-
-    /// The reply as far as its head.
-    async fn head(
-        &self,
-        place: &Place,
-        route: &Route,
-        reach: &Arc<Reach>,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let failed = |error| cause::failure(place, &error);
-        let Some(longest) = route.said.settings.first_byte_timeout else {
-            return route.send(&self.net, reach, request).await.map_err(failed);
-        };
-        let connection = capture_connection(&mut request);
-        let response = route.send(&self.net, reach, request);
-        match select(response, pin!(later(connection, longest))).await {
-            Either::Left((response, _)) => response.map_err(failed),
-            Either::Right(((), _)) => {
-                event::request_timed_out(Timeout::FirstByte);
-                Err(place.unreachable(format_args!("no reply began within {longest:?} (`first_byte_timeout`)")))
-            }
-        }
-    }
-}
-
-/// When there has been a connection for so long.
-async fn later(mut connection: CaptureConnection, time: Duration) {
-    if connection.wait_for_connection_metadata().await.is_none() {
-        // There is none, as the exchange itself tells.
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(time).await;
 }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Breaker, Endpoint, Proxy,
+        Breaker, Compress, Endpoint, Proxy,
         document::{Entry, find},
         fault::{Fault, shown},
         fields::Fields,
@@ -66,6 +66,7 @@ pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>, directory
     let breaker = breaker(reading, fields);
     let tls = tls::tls(reading, fields, directory);
     let proxy = proxy(reading, fields);
+    let compress = reading.one_of(fields.item("compress"), &[("never", None), ("gzip", Some(Compress::Gzip))]);
     let connect_timeout = reading.duration(fields.item("connect_timeout"), "10ms");
     let item = fields.item("first_byte_timeout");
     let first_byte_timeout = reading.unless(item, "never", |reading| reading.duration(item, "10ms"));
@@ -75,6 +76,7 @@ pub(super) fn settings(reading: &mut Reading<'_>, fields: &Fields<'_>, directory
         breaker: breaker?,
         tls: tls?,
         proxy: proxy?,
+        compress: compress?,
         connect_timeout: connect_timeout?,
         first_byte_timeout: first_byte_timeout?,
     })

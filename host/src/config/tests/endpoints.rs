@@ -20,6 +20,7 @@ fn a_server_without_a_table_is_like_one_with_an_empty_table() {
         breaker: None,
         tls: Tls::default(),
         proxy: None,
+        compress: None,
         connect_timeout: Duration::from_secs(5),
         first_byte_timeout: None,
     };
@@ -54,6 +55,8 @@ fn files_and_bounds_on_time_are_read() {
     let times = (Duration::from_secs(2), Some(Duration::from_millis(500)));
     assert_eq!((read.connect_timeout, read.first_byte_timeout), times);
     assert_eq!(endpoint("*", "first_byte_timeout = \"never\"").first_byte_timeout, None);
+    assert_eq!(endpoint("*", "compress = \"gzip\"").compress, Some(Compress::Gzip));
+    assert_eq!(endpoint("*", "compress = \"never\"").compress, None);
 }
 
 #[test]
@@ -135,6 +138,8 @@ fn values_that_make_no_sense_are_refused() {
         ("tls.crt = \"c\"", "unknown key `crt` in `tls`"),
         ("proxy = 3128", "`proxy` is a whole number, not a string"),
         ("proxy = \"proxy:3128\"", "`proxy` is not the address of a proxy"),
+        ("compress = \"br\"", "`compress` is neither \"never\" nor \"gzip\""),
+        ("compress = true", "`compress` is true or false, not a string"),
         ("connect_timeout = \"never\"", "`connect_timeout` is not a duration"),
         ("connect_timeout = \"9ms\"", "`connect_timeout` is out of range"),
         ("first_byte_timeout = 3", "`first_byte_timeout` has no unit"),

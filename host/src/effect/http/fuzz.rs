@@ -45,10 +45,11 @@ async fn exchange(place: &Place, bytes: &[u8]) -> Result<usize, Failure> {
             Request::post("/path").body(Full::new(Bytes::from_static(b"body"))).map_err(|_| place.invalid(""))?;
         let reply = async {
             let response = sender.send_request(request).await.map_err(failed)?;
-            let whole = incoming::whole(response, LARGEST).await;
+            let whole = incoming::whole(response, LARGEST, true).await;
             whole.map(|reply| reply.body.len()).map_err(|why| match why {
                 Unusable::TooLarge => place.too_large("the reply is too long"),
                 Unusable::Broken(error) => failed(error),
+                Unusable::Garbled(error) => place.unreachable(error),
             })
         };
         tokio::select! {

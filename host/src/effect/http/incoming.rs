@@ -1,12 +1,15 @@
 //! A response as the plugin gets it: whole, or not at all.
 
+use super::coding;
 use crate::request::HttpReply;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Response,
     body::{Body, Incoming},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
+use std::io;
 
 /// Why a response that has begun is not handed on.
 pub(super) enum Unusable {
@@ -14,12 +17,21 @@ pub(super) enum Unusable {
     TooLarge,
     /// It broke off.
     Broken(hyper::Error),
+    /// It says that it is packed, and cannot be unpacked.
+    Garbled(io::Error),
 }
 
-/// All of `response`, if its body is no longer than `largest` bytes.
-pub(super) async fn whole(response: Response<Incoming>, largest: usize) -> Result<HttpReply, Unusable> {
-    let (head, body) = response.into_parts();
-    let body = collect(body, largest).await?;
+/// All of `response`, if its body is no longer than `largest` bytes, neither as it comes nor, where that is wanted, unpacked.
+pub(super) async fn whole(response: Response<Incoming>, largest: usize, unpack: bool) -> Result<HttpReply, Unusable> {
+    let (mut head, body) = response.into_parts();
+    let mut body = collect(body, largest).await?;
+    // A reply without a body may say how it would be packed.
+    if unpack && !body.is_empty() && coding::is_packed(&head.headers) {
+        // Rare, and large.
+        body = Box::pin(coding::unpacked(&body, largest)).await?;
+        head.headers.remove(CONTENT_ENCODING);
+        head.headers.remove(CONTENT_LENGTH);
+    }
     Ok(HttpReply { status: head.status.as_u16(), headers: texts(&head.headers), body })
 }
 

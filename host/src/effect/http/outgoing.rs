@@ -1,6 +1,7 @@
 //! A plugin's request as the one that is sent, or why it cannot be.
 
 use super::{
+    coding,
     grant::Grants,
     place::{Cut, Place},
     secrets,
@@ -10,7 +11,6 @@ use crate::{
     request::{Failure, HttpRequest},
 };
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Uri,
     header::{self, HeaderName, HeaderValue},
@@ -26,9 +26,11 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gristmill/", e
 pub(super) struct Outgoing {
     /// How failures name it.
     pub(super) place: Place,
-    pub(super) request: Request<Full<Bytes>>,
+    pub(super) request: Request<Bytes>,
     /// Whether it holds a secret.
     pub(super) secret: bool,
+    /// Whether the reply is to be unpacked: the plugin did not ask for packed ones itself, or it has to be searched for secrets.
+    pub(super) unpack: bool,
 }
 
 /// The request that `wanted` describes.
@@ -43,14 +45,21 @@ pub(super) fn prepare(
     let place = Place { method, uri };
     check_target(&place, grants)?;
     let url = secrets::url(&place, secrets)?;
-    let headers = headers(&place, secrets, idempotency_key, wanted.headers, wanted.body.is_empty())?;
+    let mut headers = headers(&place, secrets, idempotency_key, wanted.headers, wanted.body.is_empty())?;
+    let asks_for_coding = headers.contains_key(header::ACCEPT_ENCODING);
+    // A part of a body is no body that could be unpacked.
+    if !asks_for_coding && !headers.contains_key(header::RANGE) {
+        let gzip = HeaderValue::from_static(coding::GZIP);
+        headers.try_insert(header::ACCEPT_ENCODING, gzip).map_err(|_| place.invalid("too many headers"))?;
+    }
     let filled = if wanted.template { secrets.reveal_bytes(&wanted.body).map(Bytes::from) } else { None };
     let secret = url.is_some() || filled.is_some() || headers.values().any(HeaderValue::is_sensitive);
-    let mut request = Request::new(Full::new(filled.unwrap_or(wanted.body)));
+    let unpack = secret || !asks_for_coding;
+    let mut request = Request::new(filled.unwrap_or(wanted.body));
     *request.method_mut() = place.method.clone();
     *request.uri_mut() = url.unwrap_or_else(|| place.uri.clone());
     *request.headers_mut() = headers;
-    Ok(Outgoing { place, request, secret })
+    Ok(Outgoing { place, request, secret, unpack })
 }
 
 /// The port that a connection for `uri` goes to.
@@ -108,7 +117,7 @@ fn headers(
     empty: bool,
 ) -> Result<HeaderMap, Failure> {
     let too_many = |_| place.invalid("too many headers");
-    let mut headers = HeaderMap::try_with_capacity(wanted.len() + 4).map_err(too_many)?;
+    let mut headers = HeaderMap::try_with_capacity(wanted.len() + 5).map_err(too_many)?;
     for (name, value) in wanted {
         let (name, value) = plugin_header(place, secrets, &name, value)?;
         headers.try_append(name, value).map_err(too_many)?;

@@ -3,6 +3,7 @@
 mod connections;
 mod grants;
 mod limits;
+mod packed;
 mod proxy;
 mod reach;
 mod refusals;

@@ -15,7 +15,7 @@ async fn a_request_arrives_as_written_with_the_defaults_it_lacks() {
     assert_eq!(status_and_body(reply_to(request).await), (200, "ok".into()));
     let expected = format!(
         "POST /events?auth=1 HTTP/1.1\r\nx-one: a\r\nx-one: ä\r\nidempotency-key: message-1/pusher\r\nuser-agent: gristmill/{}\r\n\
-         host: {}\r\ncontent-length: 5\r\n\r\nhello",
+         accept-encoding: gzip\r\nhost: {}\r\ncontent-length: 5\r\n\r\nhello",
         env!("CARGO_PKG_VERSION"),
         server.address
     );
