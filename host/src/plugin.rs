@@ -83,6 +83,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether nothing is wrong with the plugin but that the configuration says nothing of it.
+    fn leaves_idle(&self, refusal: &Refusal) -> bool {
+        let unsaid = matches!(refusal.cause, Cause::Config(_) | Cause::Ungranted(_));
+        unsaid && !self.required.contains_key(&refusal.plugin) && !self.settings.contains_key(&refusal.plugin)
+    }
+
     fn settings(&self, name: &str) -> &config::Plugin {
         self.settings.get(name).unwrap_or(&self.defaults)
     }
@@ -202,7 +208,9 @@ impl Plugins {
     /// Puts `prepared` in force, all of it at once.
     pub fn commit(&self, prepared: Prepared) {
         let Prepared { versions, refused, wanted, mut turn } = prepared;
-        for refusal in &refused {
+        let (idle, broken): (Vec<&Refusal>, Vec<_>) = refused.iter().partition(|refusal| wanted.leaves_idle(refusal));
+        event::plugins_idle(&idle.iter().map(|refusal| refusal.plugin.as_str()).collect::<Vec<_>>());
+        for refusal in broken {
             self.tell_refused(refusal);
         }
         let kept = |name: &str| {

@@ -41,6 +41,18 @@ fn a_plugins_new_config_is_taken_over() {
 }
 
 #[test]
+fn plugins_that_nobody_has_configured_are_told_in_one_line() {
+    let mill = Mill::new().plugins(&["anonymize", "file", "route", "http"]).config(&pipeline("", ""));
+    fs::write(mill.plugin_file("broken"), "no Wasm").unwrap();
+    let node = mill.node();
+    node.says(&["INFO", "not configured", "anonymize,file,route"]);
+    node.says(&["WARN", "plugin=\"broken\""]);
+    let warned = node.log().lines().filter(|line| line.contains("WARN") && line.contains("plugin=")).count();
+    assert_eq!(warned, 1, "{}", node.log());
+    assert!(mill.run(&["check"]).stdout.contains("unused    plugin `route` refused its config"), "it says why");
+}
+
+#[test]
 fn a_bad_config_leaves_the_old_one_in_force_and_says_so() {
     let mill = direct(Redis::start(), "");
     let mut node = mill.node();

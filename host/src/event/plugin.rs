@@ -30,6 +30,16 @@ pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, limit: Option<
     }
 }
 
+/// These plugins lie in the directory, and would not come up without a configuration, which says nothing of them.
+pub(crate) fn plugins_idle(plugins: &[&str]) {
+    if !plugins.is_empty() {
+        info!(
+            plugins = plugins.join(","),
+            "not configured, and left alone; `gristmill check` says what each would need"
+        );
+    }
+}
+
 /// The file of a plugin that nobody uses is gone, and so is the plugin.
 pub(crate) fn plugin_removed(plugin: &str, digest: &str) {
     info!(plugin, digest, "plugin removed");

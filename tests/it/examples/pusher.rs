@@ -127,7 +127,7 @@ return held";
 #[test]
 fn a_page_gets_all_that_gathered_while_the_server_or_the_node_was_down_and_never_too_fast() {
     let Some(example) = example() else { return };
-    let [serve, listen, run, push, push_many, _] = example.commands();
+    let [serve, listen, run, push, push_many, status, _] = example.commands();
     let mut server = soketi(&example, &serve);
     let page = Page::open(&example, &listen);
     let mut node = example.node("node", &run);
@@ -139,6 +139,7 @@ fn a_page_gets_all_that_gathered_while_the_server_or_the_node_was_down_and_never
     example.run(&push_many);
     eventually(SOON, "the server is left alone", || node.log().contains("the endpoint fails").then_some(()));
     eventually(SOON, "all that was pushed waits", || (held(&example) == 200).then_some(()));
+    assert!(example.run(&status).contains(": failing, breaker "), "its state is shown");
     // What a server takes while a page is not connected the page never gets: the node waits until it is.
     node.signal(Signal::STOP);
     let _server = soketi(&example, &serve);
@@ -172,7 +173,7 @@ fn a_page_gets_all_that_gathered_while_the_server_or_the_node_was_down_and_never
 #[test]
 fn readers_who_want_the_newest_get_it_first_and_no_long_past() {
     let Some(example) = example() else { return };
-    let [serve, listen, _, _, push_many, newest] = example.commands();
+    let [serve, listen, _, _, push_many, _, newest] = example.commands();
     let _server = soketi(&example, &serve);
     let page = Page::open(&example, &listen);
     example.run(&push_many);
