@@ -35,10 +35,12 @@ pub(super) use fuzz::fuzz;
 use grant::Grants;
 use lookup::Lookups;
 use outgoing::Outgoing;
+#[cfg(test)]
 pub(super) use outgoing::port;
 use reach::Reach;
 use room::Room;
 use route::Routes;
+pub(super) use route::spelled;
 use std::{sync::Arc, time::Duration};
 use tls::Tls;
 

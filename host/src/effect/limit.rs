@@ -6,6 +6,7 @@
 mod breaker;
 mod crowd;
 mod endpoint;
+mod name;
 mod parked;
 mod share;
 mod tokens;
@@ -21,7 +22,7 @@ use crate::{
     request::{HttpRequest, Request},
 };
 use endpoint::{Endpoint, View};
-use hyper::Uri;
+use name::Name;
 use share::Seat;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 const MOST: usize = 10_000;
 /// One that was not used for so long may be forgotten.
 const IDLE: Duration = Duration::from_secs(60);
+/// How often it is looked for those while there are so many: a crowd of new ones must not look at all of them each time.
+const SWEEP: Duration = Duration::from_secs(5);
 /// How many are shown.
 const SHOWN: usize = 100;
 
@@ -47,7 +50,11 @@ pub(super) struct Limits {
 #[derive(Default)]
 struct Known {
     settings: BTreeMap<String, config::Endpoint>,
-    endpoints: HashMap<String, Arc<Endpoint>>,
+    /// Said of those without a table, where there is none for them.
+    usual: config::Endpoint,
+    endpoints: HashMap<Box<str>, Arc<Endpoint>>,
+    /// When those were last looked for that are not in use.
+    swept: Option<Instant>,
 }
 
 /// What a message has that may send its first request.
@@ -89,7 +96,7 @@ impl Limits {
     /// From now on this is said of endpoints. Those of which something else was said begin anew.
     pub(super) fn configure(&self, settings: BTreeMap<String, config::Endpoint>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Known { settings: old, endpoints } = &mut *known;
+        let Known { settings: old, endpoints, .. } = &mut *known;
         endpoints.retain(|name, _| said_of(old, name) == said_of(&settings, name));
         *old = settings;
     }
@@ -137,41 +144,47 @@ impl Limits {
 
     /// Where `request` goes; none where it cannot be sent anyway.
     fn endpoint(&self, request: &HttpRequest) -> Option<Arc<Endpoint>> {
-        let name = name(&request.url)?;
+        let name = Name::of(&request.url)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = known.endpoints.get(&name) {
+        if let Some(endpoint) = known.endpoints.get(name.as_str()) {
             return Some(Arc::clone(endpoint));
         }
         drop(known);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Known { settings, endpoints } = &mut *known;
-        if endpoints.len() >= MOST {
-            let long_ago = Instant::now().checked_sub(IDLE);
-            endpoints.retain(|_, endpoint| long_ago.is_none_or(|when| endpoint.is_used_since(when)));
-        }
-        let new = || Endpoint::new(&name, &said_of(settings, &name), self.connector.as_ref());
-        if endpoints.len() >= MOST {
-            return Some(new());
-        }
-        Some(Arc::clone(endpoints.entry(name.clone()).or_insert_with(new)))
+        Some(known.or_new(name.as_str(), Instant::now(), self.connector.as_ref()))
     }
 }
 
-/// `host:port`, in small letters.
-fn name(url: &str) -> Option<String> {
-    let uri = Uri::try_from(url).ok()?;
-    let port = super::http::port(&uri);
-    let mut name = uri.host()?.to_ascii_lowercase();
-    name.push(':');
-    name.push_str(&port.to_string());
-    Some(name)
+impl Known {
+    fn or_new(&mut self, name: &str, now: Instant, connector: Option<&Connector>) -> Arc<Endpoint> {
+        if self.endpoints.len() >= MOST {
+            self.sweep(now);
+        }
+        if let Some(endpoint) = self.endpoints.get(name) {
+            return Arc::clone(endpoint);
+        }
+        let new = Endpoint::new(name, said_of(&self.settings, name).unwrap_or(&self.usual), connector);
+        if self.endpoints.len() < MOST {
+            self.endpoints.insert(name.into(), Arc::clone(&new));
+        }
+        new
+    }
+
+    /// Forgets what is not in use, unless that was just looked for.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let long_ago = now.checked_sub(IDLE);
+        self.endpoints.retain(|_, endpoint| long_ago.is_none_or(|when| endpoint.is_used_since(when)));
+    }
 }
 
 /// What the operator says of `host:port`.
-fn said_of(settings: &BTreeMap<String, config::Endpoint>, name: &str) -> config::Endpoint {
+fn said_of<'a>(settings: &'a BTreeMap<String, config::Endpoint>, name: &str) -> Option<&'a config::Endpoint> {
     let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
-    let said = [name, host, "*"].into_iter().find_map(|name| settings.get(name));
-    said.cloned().unwrap_or_default()
+    [name, host, "*"].into_iter().find_map(|name| settings.get(name))
 }
 
 impl Shown {
@@ -188,5 +201,42 @@ impl Shown {
             failures: seen.failures,
             put_back: seen.put_back,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(count: usize, now: Instant) -> Known {
+        let mut known = Known::default();
+        (0..count).for_each(|number| drop(known.or_new(&format!("{number}.example:80"), now, None)));
+        known
+    }
+
+    #[test]
+    fn an_endpoint_is_the_same_each_time_it_is_asked_for() {
+        let now = Instant::now();
+        let mut known = known(2, now);
+        let first = known.or_new("a.b:80", now, None);
+        assert!(Arc::ptr_eq(&first, &known.or_new("a.b:80", now, None)));
+        assert!(!Arc::ptr_eq(&first, &known.or_new("a.b:81", now, None)));
+    }
+
+    #[test]
+    fn beyond_the_bound_those_that_are_not_in_use_are_forgotten_and_not_looked_for_at_each_request() {
+        let now = Instant::now();
+        let mut known = known(MOST, now);
+        for number in 0..1_000 {
+            let one = known.or_new(&format!("new-{number}.example:80"), now, None);
+            assert_eq!(one.name, format!("new-{number}.example:80"));
+        }
+        assert_eq!((known.endpoints.len(), known.swept), (MOST, Some(now)), "all are in use");
+        let soon = now + SWEEP - Duration::from_millis(1);
+        drop(known.or_new("soon.example:80", soon, None));
+        assert_eq!(known.swept, Some(now));
+        let later = now + IDLE + SWEEP;
+        drop(known.or_new("later.example:80", later, None));
+        assert_eq!((known.endpoints.len(), known.swept), (1, Some(later)));
     }
 }

@@ -118,7 +118,7 @@ fn parts(name: &str) -> (&str, Option<u16>) {
 }
 
 /// A URL's host as tables name it.
-pub(super) fn spelled(host: &str) -> Cow<'_, str> {
+pub(in crate::effect) fn spelled(host: &str) -> Cow<'_, str> {
     match literal(host) {
         Some(IpAddr::V6(address)) => Cow::Owned(format!("[{address}]")),
         _ if host.bytes().any(|byte| byte.is_ascii_uppercase()) => Cow::Owned(host.to_ascii_lowercase()),

@@ -93,6 +93,8 @@ pub struct Pass {
     place: Place,
     probe: bool,
     since: Instant,
+    /// Whether it is known what became of it, and nothing is held any more.
+    told: bool,
 }
 
 impl Endpoint {
@@ -123,6 +125,23 @@ impl Endpoint {
     /// The right to send a request. Where that takes long, `Held` says when to come again, unless so many do already; it is not waited for
     /// once `quiet` is cancelled.
     pub(super) async fn pass(self: &Arc<Self>, away: usize, quiet: &CancellationToken) -> Result<Pass, Held> {
+        match self.pass_at_once() {
+            Some(pass) => Ok(pass),
+            // Rare, so that it has no room in the future of each message.
+            None => Box::pin(self.pass_later(away, quiet)).await,
+        }
+    }
+
+    /// The way of almost every request: there is a place, and nothing that has to be waited for.
+    fn pass_at_once(self: &Arc<Self>) -> Option<Pass> {
+        if !self.tokens.are_unlimited() {
+            return None;
+        }
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Place { endpoint: Arc::clone(self), permit: Some(permit) }.begin()
+    }
+
+    async fn pass_later(self: &Arc<Self>, away: usize, quiet: &CancellationToken) -> Result<Pass, Held> {
         loop {
             let now = Instant::now();
             let shut = self.shut(now);
@@ -149,6 +168,9 @@ impl Endpoint {
 
     /// The same for a message of which something was sent already: it waits for its turn, and only where the endpoint is left alone it is told so.
     pub(super) async fn pass_of_begun(self: &Arc<Self>) -> Result<Pass, Held> {
+        if let Some(pass) = self.pass_at_once() {
+            return Ok(pass);
+        }
         loop {
             let now = Instant::now();
             if let Some(until) = self.shut(now) {
@@ -211,8 +233,8 @@ impl Endpoint {
         }
     }
 
-    /// A request of `pass` was answered so.
-    fn answered(&self, pass: &Pass, reply: &Result<HttpReply, Failure>) {
+    /// A request of `pass` was answered so, which gives its `place` back.
+    fn answered(&self, pass: &Pass, place: Option<OwnedSemaphorePermit>, reply: &Result<HttpReply, Failure>) {
         let now = Instant::now();
         let told = word::told(reply);
         let pause = reply.as_ref().ok().and_then(|reply| word::pause(reply, SystemTime::now()));
@@ -237,7 +259,10 @@ impl Endpoint {
         let held = pause.map(|pause| now + pause);
         let asks = held.is_some() && state.held.is_none_or(|known| known <= now);
         state.held = state.held.max(held);
+        state.ended(now);
+        let place = state.paid_with(place);
         drop(state);
+        drop(place);
         match before {
             _ if !changed => {}
             Circuit::HalfOpen => event::endpoint_back(&self.name),
@@ -295,18 +320,34 @@ impl Place {
         state.used = now;
         state.seen.requests += 1;
         drop(state);
-        Some(Pass { place: self, probe, since: now })
+        Some(Pass { place: self, probe, since: now, told: false })
+    }
+}
+
+impl State {
+    /// One that was under way is not any more.
+    fn ended(&mut self, now: Instant) {
+        self.under_way -= 1;
+        self.silent = now;
+    }
+
+    /// `place`, unless it was taken away while it was in use.
+    fn paid_with(&mut self, place: Option<OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
+        let owed = self.debt > 0 && place.is_some();
+        if !owed {
+            return place;
+        }
+        self.debt -= 1;
+        place.into_iter().for_each(OwnedSemaphorePermit::forget);
+        None
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = self.endpoint.state();
-        if state.debt > 0
-            && let Some(permit) = self.permit.take()
-        {
-            state.debt -= 1;
-            permit.forget();
+        if let Some(permit) = self.permit.take() {
+            let permit = self.endpoint.state().paid_with(Some(permit));
+            drop(permit);
         }
     }
 }
@@ -314,17 +355,20 @@ impl Drop for Place {
 impl Pass {
     /// The request was answered so.
     pub(in crate::effect) fn answered(mut self, reply: &Result<HttpReply, Failure>) {
-        Arc::clone(&self.place.endpoint).answered(&self, reply);
-        self.probe = false;
+        self.told = true;
+        let place = self.place.permit.take();
+        self.place.endpoint.answered(&self, place, reply);
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        if self.told {
+            return;
+        }
         let now = Instant::now();
         let mut state = self.place.endpoint.state();
-        state.under_way -= 1;
-        state.silent = now;
+        state.ended(now);
         if self.probe {
             // Nobody waits for the answer any more.
             state.breaker.abandoned(now);

@@ -35,6 +35,11 @@ impl Tokens {
         Self(rate.map(source).map(Mutex::new))
     }
 
+    /// Whether nobody ever waits for one.
+    pub(super) fn are_unlimited(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Waits for one; dropping it loses at most that.
     pub(super) async fn one(&self) {
         let Some(source) = &self.0 else { return };

@@ -72,3 +72,34 @@ async fn many_tasks_at_once_all_get_their_reply() {
     }
     assert_eq!(server.heard().concat().matches("POST ").count(), 300);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_on_requests_at_once_bounds_connections() {
+    const MOST: usize = 3;
+    let open = Arc::new(tokio::sync::Semaphore::new(2 * MOST));
+    let server = Server::start(move |mut peer| {
+        // One that is still being made when another becomes free is there beside it.
+        let place = open.clone().try_acquire_owned().ok();
+        async move {
+            while place.is_some() && peer.request().await {
+                peer.say(OK).await;
+            }
+        }
+    })
+    .await;
+    let effects = with_endpoint("127.0.0.1", Endpoint { in_flight: MOST, ..Endpoint::default() });
+    let allowance = Arc::new(loopback());
+    let mut tasks = JoinSet::new();
+    for _ in 0..50 {
+        let (effects, allowance, url) = (effects.clone(), allowance.clone(), server.url("/"));
+        tasks.spawn(async move {
+            for _ in 0..20 {
+                assert_eq!(carry_out(&effects, &allowance, post(&url, "x")).await.unwrap().status, 200);
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(server.heard().concat().matches("POST ").count(), 1_000);
+}
