@@ -157,6 +157,8 @@ pub struct Pipeline {
     pub order: Option<Order>,
     /// When again, and how often.
     pub retry: Retry,
+    /// Whether Redis is told of publishers that have succeeded while others still work on a message.
+    pub journal: bool,
     /// The Redis stream that holds what could not be delivered; one beside the source when absent.
     pub dead_letters: Option<String>,
     /// How many of those are kept.

@@ -71,6 +71,7 @@ impl Pipeline {
             quiet: shutdown.quiet().clone(),
             retry: parts.config.retry.clone(),
             order: parts.config.order.as_ref().map(Order::new),
+            journal: parts.config.journal,
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             story: event::Story::of(parts.name, &parts.config.filters),
         });
@@ -128,6 +129,8 @@ struct Line {
     quiet: CancellationToken,
     retry: Retry,
     order: Option<Order>,
+    /// Whether Redis keeps a journal of what is delivered in part.
+    journal: bool,
     /// Whether the source wants to know what the filters made of the payload.
     result: bool,
     story: event::Story,
@@ -205,7 +208,7 @@ impl Line {
     }
 
     fn out(&self) -> publish::Out<'_> {
-        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet }
+        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet, journal: self.journal }
     }
 
     /// What the filters make of `message`: none, one, or many.

@@ -31,6 +31,7 @@ mod link;
 mod lookups;
 mod misbehave;
 mod native;
+mod once;
 mod order;
 mod peers;
 mod process;

@@ -18,7 +18,10 @@ use crate::{
 use futures_util::{FutureExt, future::join_all};
 use gather::Gather;
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -37,6 +40,8 @@ pub(super) struct Out<'a> {
     pub(super) effects: &'a Effects,
     pub(super) share: &'a Arc<Share>,
     pub(super) quiet: &'a CancellationToken,
+    /// Whether Redis is told of publishers that have succeeded while others still work on the same message.
+    pub(super) journal: bool,
 }
 
 /// Why a message is not through, and which publishers have succeeded so far.
@@ -153,7 +158,17 @@ pub(super) async fn all(
     let pairs = messages.iter().flat_map(|message| publishers.iter().map(move |publisher| (message, publisher)));
     let due = pairs.map(|(message, publisher)| (mark(delivery, message, publisher), message, publisher));
     let due: Vec<_> = due.filter(|(mark, ..)| !before.contains(mark)).collect();
-    let results = join_all(due.iter().map(|(_, message, publisher)| publisher.publish(out, message))).await;
+    let open = &AtomicUsize::new(due.len());
+    let published = due.iter().map(|(mark, message, publisher)| async move {
+        let result = publisher.publish(out, message).await;
+        // What the last one comes to is in the settlement.
+        let others = open.fetch_sub(1, Ordering::Relaxed) > 1;
+        if others && out.journal && result.is_ok() {
+            delivery.note(mark);
+        }
+        result
+    });
+    let results = join_all(published).await;
     let (mut worst, mut held, mut now): (Option<Failed>, Option<Duration>, _) = (None, None, Vec::new());
     for ((mark, ..), result) in due.into_iter().zip(results) {
         match result {

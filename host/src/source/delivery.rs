@@ -95,6 +95,15 @@ impl Delivery {
         }
     }
 
+    /// A publisher has succeeded, while others have not yet: so that whoever takes the message over does not run it again.
+    pub fn note(&self, publisher: &str) {
+        match &self.holder {
+            Holder::Lane { lane, batch, index } => lane.note(Arc::clone(batch), *index, publisher.to_owned()),
+            // It is gone with this process.
+            Holder::Channel(_) => {}
+        }
+    }
+
     /// Says what became of the message. The source carries it out with the next batch of settlements.
     pub fn settle(mut self, outcome: Outcome) {
         self.finish(outcome);

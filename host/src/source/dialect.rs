@@ -54,6 +54,8 @@ pub(super) struct Item {
     pub(super) flaw: Option<String>,
     /// All that is known of it, where its system names it and tells more than fits above.
     pub(super) past: Option<Box<Envelope>>,
+    /// Publishers that have succeeded with it in an attempt that broke off.
+    pub(super) succeeded: Vec<String>,
 }
 
 impl From<Vec<u8>> for Item {
@@ -68,6 +70,7 @@ impl From<Vec<u8>> for Item {
             tried: 0,
             flaw: None,
             past: None,
+            succeeded: Vec::new(),
         }
     }
 }

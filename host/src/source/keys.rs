@@ -59,6 +59,11 @@ impl Keys {
         format!("{}:tried", self.prefix)
     }
 
+    /// Hash: id of a message in flight → the publishers that have succeeded with it while others still work on it.
+    pub(super) fn journal(&self) -> String {
+        format!("{}:journal", self.prefix)
+    }
+
     /// String with expiry: how much of its rate the pipeline has used, where all nodes share that.
     pub(super) fn rate(&self, pipeline: &str) -> String {
         format!("{}:rate:{pipeline}", self.prefix)
@@ -111,9 +116,15 @@ mod tests {
     fn every_key_lies_in_the_slot_of_its_list() {
         for list in ["notifications", "{app}:jobs", "a}b", "{}x", "x{", "a{b}{c}", "}", "q{}{t}", "ü"] {
             let keys = Keys::new(list);
-            for key in
-                [keys.lanes(), keys.retry(), keys.dead(), keys.rate("p"), keys.lease("n-1"), keys.lane("n-1", "0.1")]
-            {
+            for key in [
+                keys.lanes(),
+                keys.retry(),
+                keys.dead(),
+                keys.journal(),
+                keys.rate("p"),
+                keys.lease("n-1"),
+                keys.lane("n-1", "0.1"),
+            ] {
                 assert_eq!(slot::of(&key), slot::of(list), "{key} and {list}");
             }
         }

@@ -8,6 +8,7 @@
 
 pub(super) mod entry;
 pub(super) mod envelope;
+mod journal;
 mod keep;
 pub(super) mod lease;
 pub(super) mod recover;
@@ -27,6 +28,7 @@ use super::{
 use crate::message::{Message, Outcome, Trouble};
 use entry::{Batch, Entry};
 use envelope::Envelope;
+use journal::Note;
 use register::{Marks, Register};
 use settlement::{Settlement, Step};
 use std::{
@@ -76,8 +78,16 @@ struct State {
 #[derive(Debug, Default)]
 struct Finished {
     entries: Vec<Done>,
+    /// What the journal is to be told.
+    notes: Vec<Note>,
     /// Another node has taken the lane over, or Redis has forgotten it.
     lost: bool,
+}
+
+impl Finished {
+    fn take(&mut self) -> (Vec<Done>, Vec<Note>) {
+        (std::mem::take(&mut self.entries), std::mem::take(&mut self.notes))
+    }
 }
 
 /// An entry with an outcome.
@@ -183,6 +193,7 @@ impl Lane {
         drop(state);
         let mut finished = lock(&self.finished);
         finished.lost = true;
+        finished.notes.clear();
         let settled = std::mem::take(&mut finished.entries);
         drop(finished);
         self.let_go(settled.len(), settled.iter().map(Done::bytes).sum());
@@ -256,7 +267,7 @@ impl Lane {
             Content::Raw | Content::Pending => None,
             Content::Sealed => Envelope::open(&item.raw),
         };
-        let Item { raw, payload, topic, headers, item, attempts, tried, flaw, past } = item;
+        let Item { raw, payload, topic, headers, item, attempts, tried, flaw, past, succeeded } = item;
         let named = opened.is_some() || past.is_some();
         let (mut past, payload) = opened.unwrap_or_else(|| {
             let told = || Envelope { received_ms, topic, headers, item, attempts, ..Envelope::default() };
@@ -264,7 +275,10 @@ impl Lane {
             (past, payload.unwrap_or_else(|| raw.clone()))
         });
         past.crashes += tried;
+        let journaled = !succeeded.is_empty();
+        past.succeeded.extend(succeeded);
         let mut entry = Entry::new(seq, raw, named, past, payload, parked);
+        entry.journaled = journaled.into();
         entry.tried = tried;
         if let Some(reason) = flaw {
             let attempt = 1 + entry.past.attempts + entry.past.crashes;
@@ -316,9 +330,9 @@ impl Lane {
 
     /// What is to be settled now.
     pub(super) fn collect(&self) -> Work {
-        let finished = std::mem::take(&mut lock(&self.finished).entries);
+        let (finished, notes) = lock(&self.finished).take();
         let mut state = self.state();
-        if finished.is_empty() {
+        if finished.is_empty() && notes.is_empty() {
             return if state.closed && state.open == 0 { Work::Finished } else { Work::Idle };
         }
         let before = state.register.to_string();
@@ -327,6 +341,7 @@ impl Lane {
         if let Some(group) = self.group() {
             group.check(&self.shared.keys.list, &mut steps);
         }
+        self.write_down(&state.register, notes, &mut steps);
         for done in &finished {
             let Some(entry) = done.entry() else { continue };
             if done.parked {

@@ -16,6 +16,7 @@ use std::{
 };
 
 mod damage;
+mod journal;
 mod lead;
 mod lists;
 mod log;

@@ -42,6 +42,7 @@ fn wrong_source(reading: &mut Reading<'_>, pipeline: &Draft<'_>, from: &From) {
         ("backlog", lists || channels, "leave it out; only lists and channels have one"),
         ("order_retries", again, once),
         ("retry", again, once),
+        ("journal", again, once),
         ("dead_letters", again, once),
         ("keep_dead", again, once),
     ] {

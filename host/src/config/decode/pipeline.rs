@@ -24,6 +24,7 @@ pub(in crate::config) struct Draft<'a> {
     take: Option<Take>,
     pub(in crate::config) backlog: Option<Option<Backlog>>,
     retry: Option<Retry>,
+    journal: Option<bool>,
     keep_dead: Option<KeepDead>,
 }
 
@@ -43,6 +44,7 @@ pub(super) fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: 
         backlog: backlog(reading, fields),
         order: order(reading, fields),
         retry: retry(reading, fields),
+        journal: reading.truth(fields.item("journal")),
         dead_letters: optional(fields.written("dead_letters"), |item| reading.some_text(item)),
         keep_dead: keep_dead(reading, fields),
     }
@@ -60,6 +62,7 @@ impl Draft<'_> {
             backlog: self.backlog?,
             order: self.order?,
             retry: self.retry?,
+            journal: self.journal?,
             dead_letters: self.dead_letters?,
             keep_dead: self.keep_dead?,
         };

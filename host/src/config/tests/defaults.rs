@@ -38,6 +38,7 @@ fn a_pipeline_needs_only_its_source() {
         take: Take::Oldest,
         backlog: None,
         order: None,
+        journal: true,
         keep_dead: KeepDead { most: 100_000, longest: Duration::from_secs(90 * 86_400) },
         retry: Retry { attempts: 8, crashes: 3, first: Duration::from_secs(1), longest: Duration::from_secs(300) },
         dead_letters: None,

@@ -7,7 +7,7 @@ use std::{
     borrow::Cow,
     sync::{
         OnceLock,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -33,6 +33,8 @@ pub(in crate::source) struct Entry {
     pub(in crate::source) tried: u32,
     /// The Resque worker that is said to process it.
     pub(in crate::source) seat: Option<Seat>,
+    /// Whether the journal of Redis holds something of it.
+    pub(in crate::source) journaled: AtomicBool,
     state: AtomicU8,
     /// Absent for the common outcome: done.
     outcome: OnceLock<Box<Outcome>>,
@@ -48,7 +50,18 @@ impl Entry {
         parked: bool,
     ) -> Self {
         let state = AtomicU8::new(if parked { PARKED } else { OPEN });
-        Self { seq, raw, named, past, payload, tried: 0, seat: None, state, outcome: OnceLock::new() }
+        Self {
+            seq,
+            raw,
+            named,
+            past,
+            payload,
+            tried: 0,
+            seat: None,
+            journaled: AtomicBool::default(),
+            state,
+            outcome: OnceLock::new(),
+        }
     }
 
     /// The message's id: the one it had, or that of the system it came from, or one of a lane whose ids begin with `origin`.

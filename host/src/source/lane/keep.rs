@@ -12,6 +12,7 @@ impl Lane {
             let id = entry.id(&register.origin);
             steps.push(Step::call([b"HDEL", self.shared.keys.tried().as_bytes(), id.as_bytes()]));
         }
+        self.strike_out(register, entry, steps);
         let kept = outcome.and_then(|outcome| self.kept(register, entry, outcome));
         self.shared.dialect.steps(entry, outcome, kept, steps);
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 ///
 /// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items that must be there,
 /// items to trim, then operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
-/// `only skip n command argument …` (passes over `skip` arguments unless the command answers), `score key ms member`.
+/// `only skip n command argument …` (passes over `skip` arguments unless the command answers), `score key ms member`, `note journal id publisher`.
 /// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held, 2 when items are missing
 /// from it: then those at its head are not the ones to trim, and nothing is done.
 /// Copies are made before the trim: an error on the way leaves the item where it was.
@@ -48,6 +48,10 @@ while at <= #ARGV do
     at = at + 3 + words + skip
   elseif op == 'score' then
     redis.call('ZADD', ARGV[at + 1], 'XX', due(ARGV[at + 2]), ARGV[at + 3])
+    at = at + 4
+  elseif op == 'note' then
+    local noted = redis.call('HGET', ARGV[at + 1], ARGV[at + 2])
+    redis.call('HSET', ARGV[at + 1], ARGV[at + 2], (noted and noted .. ',' or '') .. ARGV[at + 3])
     at = at + 4
   else
     local fields = tonumber(ARGV[at + 1])

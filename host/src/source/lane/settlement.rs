@@ -27,6 +27,8 @@ pub(in crate::source) enum Step {
     Park { seq: u64, raw: Bytes },
     /// It had been put aside.
     Unpark { seq: u64 },
+    /// A publisher has succeeded with a message whose others have not yet.
+    Note { journal: Bytes, id: Bytes, publisher: Bytes },
     /// Another attempt is due in so many milliseconds.
     Later { after_ms: u64, sealed: Bytes },
     /// Into the dead letters, as fields and values.
@@ -61,6 +63,9 @@ impl Step {
         match self {
             Self::Park { seq, raw } => vec![Bytes::from_static(b"park"), number(*seq), raw.clone()],
             Self::Unpark { seq } => vec![Bytes::from_static(b"unpark"), number(*seq)],
+            Self::Note { journal, id, publisher } => {
+                vec![Bytes::from_static(b"note"), journal.clone(), id.clone(), publisher.clone()]
+            }
             Self::Later { after_ms, sealed } => {
                 vec![Bytes::from_static(b"later"), number(*after_ms), sealed.clone()]
             }

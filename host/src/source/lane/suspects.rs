@@ -6,7 +6,7 @@
 //! Where the order matters, nothing can be tried before it is known what else waits: all are put back, to come again one
 //! behind the other. Those that were among them more than once come apart, so that few others are there when one ends a node.
 
-use super::{Content, Lane, envelope::Envelope, scripts};
+use super::{Content, Lane, envelope::Envelope, journal, scripts};
 use crate::{
     message::Outcome,
     source::{Delivery, backoff::Backoff, dialect::Item, queue::shared::Shared},
@@ -31,7 +31,7 @@ fn group(tried: u32) -> usize {
     }
 }
 
-/// Notes on each item how often it will have been tried, and condemns those that have had their chances.
+/// Notes on each item how often it will have been tried and what the journal knows of it, and condemns those that have had their chances.
 pub(in crate::source) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(u64, Item)]) -> Result<(), RedisError> {
     if items.is_empty() {
         return Ok(());
@@ -52,8 +52,11 @@ pub(in crate::source) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(
         crashes.push(before);
     }
     let mut link = shared.link().await?;
-    let tried: Vec<Option<u32>> = redis::cmd("HMGET").arg(shared.keys.tried()).arg(&ids).query_async(&mut link).await?;
-    for (((_, item), tried), crashes) in items.iter_mut().zip(tried).zip(crashes) {
+    let mut known = redis::pipe();
+    known.cmd("HMGET").arg(shared.keys.tried()).arg(&ids).cmd("HMGET").arg(shared.keys.journal()).arg(&ids);
+    let (tried, noted): (Vec<Option<u32>>, Vec<Option<String>>) = known.query_async(&mut link).await?;
+    for ((((_, item), tried), noted), crashes) in items.iter_mut().zip(tried).zip(noted).zip(crashes) {
+        item.succeeded = journal::read(noted);
         item.tried = tried.unwrap_or(0) + 1;
         let ended = crashes + item.tried;
         if ended > shared.crashes {

@@ -128,6 +128,7 @@ pub(in crate::source) fn pipeline_of(from: config::From, in_flight: usize) -> co
             longest: Duration::from_secs(9),
         },
         dead_letters: None,
+        journal: true,
         keep_dead: config::KeepDead { most: 1_000, longest: Duration::from_secs(3_600) },
     }
 }
