@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a harness reports by panicking")]
 
 mod background;
+pub mod bench;
 pub mod built;
 pub mod cluster;
 pub mod clock;

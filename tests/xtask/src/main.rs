@@ -28,7 +28,7 @@ cargo xtask test [ARGS]       set up, build everything, run every test; ARGS go 
 cargo xtask deny              licences, sources, bans and advisories of all dependencies, by deny.toml
 cargo xtask fuzz [SECONDS]    everything that parses bytes from outside, fed with what coverage finds worth trying; 60 s in all
 cargo xtask demo [--once]     a whole broker at work until Ctrl-C; with --once until 20 messages have arrived
-cargo xtask bench [ARGS]      the benchmark; ARGS go to `cargo bench -p gristmill-tests --`
+cargo xtask bench [NAME] [ARGS]  the benchmark `job`, or `callbacks`; ARGS are its own
 TARGET is $CARGO_TARGET_DIR, or `target`.";
 
 /// What the command line asks for.

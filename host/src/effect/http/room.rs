@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// However many descriptors there are: a connection takes memory, too.
 const MOST: usize = 1 << 20;
+/// Descriptors for everything else: half of them, and no more than this.
+const REST: usize = 4096;
 /// How often somebody who waits for a connection asks those that are kept unused to go.
 const ASK: Duration = Duration::from_millis(100);
 
@@ -33,14 +35,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Half of what this process may open.
+    /// What this process may open, less half or [`REST`].
     pub(super) fn of_this_process() -> Self {
         Self::of(getrlimit(Resource::Nofile).current)
     }
 
     fn of(descriptors: Option<u64>) -> Self {
-        let half = descriptors.and_then(|descriptors| usize::try_from(descriptors / 2).ok());
-        let most = half.map_or(MOST, |half| half.clamp(4, MOST));
+        let descriptors = descriptors.and_then(|descriptors| usize::try_from(descriptors).ok());
+        let most = descriptors.map_or(MOST, |all| (all - REST.min(all / 2)).clamp(4, MOST));
         Self {
             exchanges: Semaphore::new(most - most / 4),
             connections: Arc::new(Semaphore::new(most)),
@@ -249,10 +251,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_descriptors_are_for_connections_and_fewer_for_exchanges() {
-        for (descriptors, connections, exchanges) in
-            [(Some(64), 32, 24), (Some(2), 4, 3), (None, MOST, MOST / 4 * 3), (Some(u64::MAX), MOST, MOST / 4 * 3)]
-        {
+    fn half_of_few_descriptors_and_most_of_many_are_for_connections_and_fewer_for_exchanges() {
+        for (descriptors, connections, exchanges) in [
+            (Some(64), 32, 24),
+            (Some(8_192), 4_096, 3_072),
+            (Some(20_000), 15_904, 11_928),
+            (Some(2), 4, 3),
+            (None, MOST, MOST / 4 * 3),
+            (Some(u64::MAX), MOST, MOST / 4 * 3),
+        ] {
             let room = Room::of(descriptors);
             let there = (room.connections.available_permits(), room.exchanges.available_permits());
             assert_eq!(there, (connections, exchanges), "{descriptors:?}");

@@ -1,0 +1,92 @@
+//! What the benchmarks share: a sink that is a process of its own, messages, what a process has used, and the release host.
+
+pub mod counter;
+pub mod usage;
+
+use crate::{built, mill::Mill};
+use counter::Counter;
+use std::{env, process::Command, time::Duration};
+
+/// How long anything in a benchmark may take.
+pub const LIMIT: Duration = Duration::from_secs(300);
+const STAGED: &str = "staged";
+
+/// The `number`th message: 1 KB of JSON with many small fields.
+pub fn payload(number: usize) -> String {
+    let fields: Vec<String> =
+        (0..44).map(|field| format!("\"field{field:02}\":\"{:08}\"", number * 31 + field)).collect();
+    format!(
+        "{{\"id\":{number},\"ip\":\"203.0.113.{}\",\"user\":{{\"name\":\"Mia Okafor\",\"email\":\"mia@example.org\"}},\"ok\":true,{}}}",
+        number % 254 + 1,
+        fields.join(",")
+    )
+}
+
+/// Has so many messages delivered before anything is measured.
+#[track_caller]
+pub fn warm_up(mill: &Mill, sink: &mut Counter, list: &str, messages: usize) {
+    mill.redis.push(list, (0..messages).map(payload));
+    sink.wait_for(messages);
+    settled(mill);
+}
+
+/// Puts so many messages beside the list, so that filling it is no part of what is measured.
+pub fn stage(mill: &Mill, messages: usize) {
+    mill.redis.push(STAGED, (0..messages).map(payload));
+}
+
+/// Makes what is staged the list, all of it at once.
+pub fn begin(mill: &Mill, list: &str) {
+    mill.redis.ask::<()>(&["RENAME", STAGED, list]);
+}
+
+/// Waits until nothing is in flight.
+#[track_caller]
+pub fn settled(mill: &Mill) {
+    crate::eventually(LIMIT, "every lane is empty", || is_settled(mill).then_some(()));
+}
+
+/// Whether nothing is in flight.
+pub fn is_settled(mill: &Mill) -> bool {
+    mill.redis.keys("*:lane:*").is_empty()
+}
+
+/// What stands behind `name` on the command line.
+///
+/// # Panics
+/// When nothing does.
+pub fn value<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
+    let at = words.iter().position(|word| word == name)?;
+    Some(words.get(at + 1).unwrap_or_else(|| panic!("`{name}` wants a value")))
+}
+
+/// The same as a number.
+///
+/// # Panics
+/// When it is none.
+pub fn number(words: &[String], name: &str, default: usize) -> usize {
+    let Some(value) = value(words, name) else { return default };
+    value.parse().unwrap_or_else(|_| panic!("`{name}` wants a number, not `{value}`"))
+}
+
+/// Builds the host in release, unless `$GRISTMILL_BIN` is one, and the plugins; nothing happens where both are up to date.
+///
+/// # Panics
+/// When that fails.
+pub fn build() {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let host =
+        env::var_os("GRISTMILL_BIN").is_none().then_some(["build", "--release", "--package", "gristmill"].as_slice());
+    for words in host.into_iter().chain([["xtask", "plugins"].as_slice()]) {
+        let mut command = Command::new(&cargo);
+        command.args(words).current_dir(built::repository()).env("CARGO_TARGET_DIR", built::target_dir());
+        // What cargo told us about our own package makes build scripts that look at it, such as ring's, run again.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+                command.env_remove(name);
+            }
+        }
+        let status = command.status().unwrap();
+        assert!(status.success(), "{command:?} failed");
+    }
+}
