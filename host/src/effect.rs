@@ -7,6 +7,7 @@ pub mod fuzz;
 mod http;
 pub mod limit;
 mod redis;
+mod websocket;
 
 pub use endpoints::{Endpoints, Unusable};
 
@@ -14,17 +15,20 @@ use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
     config::{self, Reserved},
     connection::Connector,
-    request::{Failure, HttpReply, HttpRequest, Reply, Request},
+    request::{Failure, HttpReply, HttpRequest, Reply, Request, WebSocketSend},
 };
+use bytes::Bytes;
 use futures_util::FutureExt;
 use limit::{Admitted, Held, Limits, Pass, Share, Shown};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use websocket::{Links, Sockets};
 
 /// Carries requests out; one for the whole node, cheap to clone.
 #[derive(Clone)]
 pub struct Effects {
     http: Arc<http::Http>,
+    sockets: Sockets,
     redis: Arc<Redis>,
     files: Arc<file::Files>,
     limits: Arc<Limits>,
@@ -32,9 +36,10 @@ pub struct Effects {
 
 /// What one plugin may have carried out; built once from its table.
 pub struct Allowance {
-    http: http::Allowance,
+    http: Arc<http::Allowance>,
     redis: RedisAllowance,
     files: file::Allowance,
+    websockets: Links,
 }
 
 /// Why a node cannot carry anything out.
@@ -65,8 +70,10 @@ impl Effects {
 
     /// Trusts the root certificates in `pem` beside the system's.
     pub fn with_roots(pem: &[u8]) -> Result<Self, Error> {
+        let http = Arc::new(http::Http::new(pem)?);
         Ok(Self {
-            http: Arc::new(http::Http::new(pem)?),
+            sockets: Sockets::new(Arc::clone(&http)),
+            http,
             redis: Arc::default(),
             files: Arc::default(),
             limits: Arc::default(),
@@ -117,7 +124,7 @@ impl Effects {
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
     /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
-    /// An HTTP request without a pass waits for one first. It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
+    /// A request to a server without a pass waits for one first. It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
     pub async fn carry_out(
         &self,
         allowance: &Allowance,
@@ -129,6 +136,7 @@ impl Effects {
         match request {
             Request::Http(request) => Reply::Http(self.exchange(allowance, idempotency_key, request, pass).await),
             Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).boxed().await),
+            Request::WebSocket(send) => Reply::WebSocket(self.send(allowance, send, pass).boxed().await),
             Request::File(append) => Reply::File(self.files.append(&allowance.files, append).boxed().await),
         }
     }
@@ -138,8 +146,9 @@ impl Effects {
         self.files.tend().await;
     }
 
-    /// Syncs and closes files; nothing is asked for any more.
+    /// Syncs and closes files, closes WebSockets; nothing is asked for any more.
     pub async fn finish(&self) {
+        self.sockets.finish().await;
         self.files.finish().await;
     }
 }
@@ -152,17 +161,36 @@ impl Effects {
         request: HttpRequest,
         pass: Option<Pass>,
     ) -> Result<HttpReply, Failure> {
-        let pass = match pass {
-            Some(pass) => Some(pass),
-            None => self.limits.pass(&request).await.map_err(|Held { after }| {
-                Failure::Unreachable(format!("not sent: nothing is sent to that server for another {after:.1?}"))
-            })?,
-        };
+        let pass = self.own_pass(pass, &request.url).await?;
         let reply = self.http.exchange(&allowance.http, idempotency_key, request).await;
         if let Some(pass) = pass {
             pass.answered(&reply);
         }
         reply
+    }
+
+    async fn send(
+        &self,
+        allowance: &Allowance,
+        send: WebSocketSend,
+        pass: Option<Pass>,
+    ) -> Result<Option<Bytes>, Failure> {
+        let pass = self.own_pass(pass, &send.url).await?;
+        let sent = allowance.websockets.send(&self.sockets, &allowance.http, send).await;
+        if let Some(pass) = pass {
+            pass.answered(&websocket::told(&sent));
+        }
+        sent.map_err(|refused| refused.failure)
+    }
+
+    /// `pass`, or one that was waited for.
+    async fn own_pass(&self, pass: Option<Pass>, url: &str) -> Result<Option<Pass>, Failure> {
+        if pass.is_some() {
+            return Ok(pass);
+        }
+        self.limits.pass(url).await.map_err(|Held { after }| {
+            Failure::Unreachable(format!("not sent: nothing is sent to that server for another {after:.1?}"))
+        })
     }
 }
 
@@ -173,7 +201,7 @@ impl std::fmt::Debug for Effects {
 }
 
 impl Admitted {
-    /// The pass for the first HTTP request; later ones wait for their own.
+    /// The pass for the first request to a server; later ones wait for their own.
     pub fn take_pass(&mut self) -> Option<Pass> {
         self.pass.take()
     }
@@ -183,9 +211,10 @@ impl Allowance {
     /// What the operator grants in `settings`.
     pub fn new(settings: &config::Plugin) -> Self {
         Self {
-            http: http::Allowance::new(settings),
+            http: Arc::new(http::Allowance::new(settings)),
             redis: RedisAllowance::new(settings),
             files: file::Allowance::new(settings),
+            websockets: Links::default(),
         }
     }
 }

@@ -304,6 +304,11 @@ pub(crate) fn database_back(database: &str) {
     info!(database, "the database answers again");
 }
 
+/// A WebSocket is closed, and will be opened again when there is something to send.
+pub(crate) fn websocket_ended(url: &str, why: &str) {
+    debug!(url, why, "a WebSocket is closed");
+}
+
 /// A file ended in half a line, which is of a crash or of somebody else.
 pub(crate) fn line_torn(file: &dyn Display, bytes: u64) {
     warn!(%file, bytes, "the file ended in half a line, which is now in the file beside it whose name ends in `.torn`");

@@ -16,6 +16,8 @@ pub enum Request {
     Redis(Vec<Bytes>),
     /// A line for the end of a file.
     File(FileAppend),
+    /// A message over a WebSocket.
+    WebSocket(WebSocketSend),
 }
 
 /// An HTTP exchange to carry out; nothing in it has been checked yet.
@@ -72,6 +74,27 @@ pub enum Durability {
     Always,
 }
 
+/// A message over a WebSocket; nothing in it has been checked yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebSocketSend {
+    /// Absolute, `ws` or `wss`.
+    pub url: String,
+    /// Of the handshake, as the plugin wrote them.
+    pub headers: Vec<(String, String)>,
+    /// Of which the server has to choose one, if there are any.
+    pub subprotocols: Vec<String>,
+    /// What is sent.
+    pub body: Bytes,
+    /// As bytes rather than as text.
+    pub binary: bool,
+    /// Whether secrets are put into the body, too.
+    pub template: bool,
+    /// Whether what the server sends next is the answer, and waited for.
+    pub expect: bool,
+    /// For all of it; the operator's own limit holds beside it.
+    pub timeout: Option<Duration>,
+}
+
 /// What came of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -81,6 +104,19 @@ pub enum Reply {
     Redis(Result<RedisValue, Failure>),
     /// Of a line for a file.
     File(Result<(), Failure>),
+    /// Of a message over a WebSocket: the answer, if one was expected.
+    WebSocket(Result<Option<Bytes>, Failure>),
+}
+
+impl Request {
+    /// Of the server that it goes to, if the operator can say how much that server gets.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Http(request) => Some(&request.url),
+            Self::WebSocket(send) => Some(&send.url),
+            Self::Redis(_) | Self::File(_) => None,
+        }
+    }
 }
 
 impl Reply {
@@ -89,7 +125,8 @@ impl Reply {
         match self {
             Self::Http(Ok(reply)) => reply.body.len(),
             Self::Redis(Ok(value)) => value.bytes(),
-            Self::File(_) | Self::Http(Err(_)) | Self::Redis(Err(_)) => 0,
+            Self::WebSocket(Ok(answer)) => answer.as_ref().map_or(0, Bytes::len),
+            Self::WebSocket(Err(_)) | Self::File(_) | Self::Http(Err(_)) | Self::Redis(Err(_)) => 0,
         }
     }
 
@@ -107,6 +144,7 @@ impl Reply {
             Self::Http(reply) => reply.as_ref().err(),
             Self::Redis(value) => value.as_ref().err(),
             Self::File(done) => done.as_ref().err(),
+            Self::WebSocket(answer) => answer.as_ref().err(),
         }
     }
 }

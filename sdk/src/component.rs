@@ -3,7 +3,7 @@
 pub use crate::bindings::types as wire;
 use crate::{
     BatchPublisher, BatchedReply, Body, Change, Durability, Error, Failure, FileAppend, Filter, HttpReply, HttpRequest,
-    Message, Plan, Publisher, RedisValue, Reply, Request, Result, Verdict, bindings, config,
+    Message, Plan, Publisher, RedisValue, Reply, Request, Result, Verdict, WebSocketSend, bindings, config,
 };
 use serde::de::DeserializeOwned;
 use std::{cell::RefCell, thread::LocalKey, time::Duration};
@@ -162,6 +162,7 @@ impl From<Request> for wire::Request {
             Request::Http(request) => Self::Http(request.into()),
             Request::Redis(words) => Self::Redis(words),
             Request::File(append) => Self::File(append.into()),
+            Request::WebSocket(send) => Self::Websocket(send.into()),
         }
     }
 }
@@ -169,6 +170,13 @@ impl From<Request> for wire::Request {
 impl From<HttpRequest> for wire::HttpRequest {
     fn from(HttpRequest { method, url, headers, body, timeout }: HttpRequest) -> Self {
         Self { method, url, headers, body: body.into(), timeout_ms: timeout.map(millis) }
+    }
+}
+
+impl From<WebSocketSend> for wire::WebsocketSend {
+    fn from(WebSocketSend { url, headers, subprotocols, body, binary, expect, timeout }: WebSocketSend) -> Self {
+        let (body, timeout_ms) = (body.into(), timeout.map(millis));
+        Self { url, headers, subprotocols, body, binary, expect, timeout_ms }
     }
 }
 
@@ -207,6 +215,7 @@ impl From<wire::Reply> for Reply {
             wire::Reply::Redis(Ok(values)) => Self::Redis(Ok(whole(&mut values.into_iter()))),
             wire::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
             wire::Reply::File(written) => Self::File(written.map_err(Into::into)),
+            wire::Reply::Websocket(answer) => Self::WebSocket(answer.map_err(Into::into)),
         }
     }
 }

@@ -158,6 +158,7 @@ pub mod sql;
 pub mod store;
 mod template;
 mod verdict;
+mod websocket;
 
 pub use batch::{BatchedReply, Plan};
 pub use config::NoConfig;
@@ -173,3 +174,4 @@ pub use request::{Body, HttpRequest, Request};
 pub use span::Span;
 pub use template::Template;
 pub use verdict::{Change, Verdict};
+pub use websocket::WebSocketSend;

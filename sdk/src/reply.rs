@@ -14,6 +14,8 @@ pub enum Reply {
     Redis(Result<RedisValue, Failure>),
     /// Of a line for a file: whether it is there, whole.
     File(Result<(), Failure>),
+    /// Of a message over a WebSocket: the answer, if one was expected.
+    WebSocket(Result<Option<Vec<u8>>, Failure>),
 }
 
 /// What Redis answered.
@@ -76,8 +78,13 @@ impl Reply {
     pub fn success(&self) -> Result<&HttpReply> {
         match self {
             Self::Http(Ok(reply)) => reply.success(),
-            Self::Redis(Ok(_)) | Self::File(Ok(())) => Err(Error::reject("this is no HTTP response")),
-            Self::Http(Err(failure)) | Self::Redis(Err(failure)) | Self::File(Err(failure)) => Err(failure.judged()),
+            Self::Redis(Ok(_)) | Self::File(Ok(())) | Self::WebSocket(Ok(_)) => {
+                Err(Error::reject("this is no HTTP response"))
+            }
+            Self::Http(Err(failure))
+            | Self::Redis(Err(failure))
+            | Self::File(Err(failure))
+            | Self::WebSocket(Err(failure)) => Err(failure.judged()),
         }
     }
 
@@ -88,8 +95,25 @@ impl Reply {
     pub fn redis(&self) -> Result<&RedisValue> {
         match self {
             Self::Redis(Ok(value)) => Ok(value),
-            Self::Http(Ok(_)) | Self::File(Ok(())) => Err(Error::reject("this is no answer of Redis")),
-            Self::Http(Err(failure)) | Self::Redis(Err(failure)) | Self::File(Err(failure)) => Err(failure.judged()),
+            Self::Http(Ok(_)) | Self::File(Ok(())) | Self::WebSocket(Ok(_)) => {
+                Err(Error::reject("this is no answer of Redis"))
+            }
+            Self::Http(Err(failure))
+            | Self::Redis(Err(failure))
+            | Self::File(Err(failure))
+            | Self::WebSocket(Err(failure)) => Err(failure.judged()),
+        }
+    }
+
+    /// What the server at the other end of a WebSocket has answered, if that was asked for.
+    ///
+    /// # Errors
+    /// What the default judgement says: a retry where there was no connection, or no answer in time, a rejection of a message that was
+    /// denied or wrong.
+    pub fn websocket(&self) -> Result<Option<&[u8]>> {
+        match self {
+            Self::WebSocket(answer) => answer.as_ref().map(Option::as_deref).map_err(Failure::judged),
+            other => Err(other.fault().unwrap_or_else(|| Error::reject("this is no answer over a WebSocket"))),
         }
     }
 
@@ -98,6 +122,7 @@ impl Reply {
             Self::Http(_) => self.success().err(),
             Self::Redis(_) => self.redis().err(),
             Self::File(written) => written.as_ref().err().map(Failure::judged),
+            Self::WebSocket(answer) => answer.as_ref().err().map(Failure::judged),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a publisher asks the host for.
 
-use crate::{FileAppend, Result};
+use crate::{FileAppend, Result, WebSocketSend};
 use std::time::Duration;
 
 /// Something for the host to carry out; the operator's grants and limits hold for it.
@@ -13,6 +13,8 @@ pub enum Request {
     Redis(Vec<Vec<u8>>),
     /// A line for the end of a file.
     File(FileAppend),
+    /// A message over a WebSocket.
+    WebSocket(WebSocketSend),
 }
 
 /// An HTTP request for the host to send.
@@ -82,6 +84,19 @@ impl Request {
     /// A line for the end of the file at `path` in the directory that was granted as `dir`; the payload unless it is given another one.
     pub fn append(dir: impl Into<String>, path: impl Into<String>) -> FileAppend {
         FileAppend::new(dir.into(), path.into())
+    }
+
+    /// A message over the WebSocket at `url`, which is `ws` or `wss`: the payload, as text, unless it is told otherwise.
+    pub fn websocket(url: impl Into<String>) -> WebSocketSend {
+        WebSocketSend::new(url.into())
+    }
+
+    /// The message over a WebSocket, if it is one.
+    pub fn as_websocket(&self) -> Option<&WebSocketSend> {
+        match self {
+            Self::WebSocket(send) => Some(send),
+            _ => None,
+        }
     }
 
     /// The HTTP request, if it is one.

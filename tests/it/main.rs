@@ -54,5 +54,6 @@ mod swap;
 mod topology;
 mod trial;
 mod verdicts;
+mod websocket;
 mod wild;
 mod words;

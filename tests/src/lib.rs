@@ -21,6 +21,7 @@ pub mod pusher;
 pub mod redis;
 pub mod sentinel;
 pub mod sink;
+pub mod socket;
 
 pub use clock::Clock;
 pub use cluster::Cluster;

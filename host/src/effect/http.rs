@@ -21,6 +21,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod upgrade;
 
 use crate::{
     config::{self, Secrets},
@@ -29,6 +30,7 @@ use crate::{
     request::{Failure, HttpReply, HttpRequest},
 };
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use exchange::Exchange;
 #[cfg(fuzzing)]
 pub(super) use fuzz::fuzz;
@@ -39,10 +41,12 @@ use outgoing::Outgoing;
 pub(super) use outgoing::port;
 use reach::Reach;
 use room::Room;
+pub(super) use room::Usage;
 use route::Routes;
 pub(super) use route::spelled;
 use std::{sync::Arc, time::Duration};
 use tls::Tls;
+pub(super) use upgrade::{Refused, Switched};
 
 /// The largest head of a response, in bytes; HTTP/1 allows 100 headers in it besides, which is hyper's own limit.
 const LARGEST_HEAD: u32 = 64 * 1024;
@@ -80,6 +84,34 @@ impl Allowance {
     }
 }
 
+/// What other effects that begin as HTTP share.
+impl Allowance {
+    /// How long all of one request may take that wishes so.
+    pub(super) fn longest(&self, wish: Option<Duration>) -> Duration {
+        wish.map_or(self.longest, |wish| wish.min(self.longest))
+    }
+
+    /// Of what comes back, in bytes.
+    pub(super) fn largest(&self) -> usize {
+        self.largest
+    }
+
+    /// `body` with secrets in the places of their stand-ins.
+    pub(super) fn revealed(&self, body: Bytes) -> Bytes {
+        self.secrets.reveal_bytes(&body).map_or(body, Bytes::from)
+    }
+
+    /// `failure` without secrets and stand-ins.
+    pub(super) fn veiled(&self, failure: Failure) -> Failure {
+        secrets::veiled(failure, &self.secrets)
+    }
+
+    /// What a server says, without the secrets that it may say back.
+    pub(super) fn unsaid(&self, answer: Bytes) -> Bytes {
+        self.secrets.hide_bytes(&answer).map_or(answer, Bytes::from)
+    }
+}
+
 impl Http {
     /// Trusts the certificates in `additional_roots`, which are PEM, beside the system's.
     pub(super) fn new(additional_roots: &[u8]) -> Result<Self, Error> {
@@ -100,10 +132,11 @@ impl Http {
         idempotency_key: &str,
         wanted: HttpRequest,
     ) -> Result<HttpReply, Failure> {
-        let longest = wanted.timeout.map_or(allowance.longest, |wish| wish.min(allowance.longest));
+        let longest = allowance.longest(wanted.timeout);
         let secrets = &allowance.secrets;
         let veiled = |failure| secrets::veiled(failure, secrets);
-        let mut outgoing = outgoing::prepare(&allowance.grants, secrets, idempotency_key, wanted).map_err(veiled)?;
+        let mut outgoing =
+            outgoing::prepare(&allowance.grants, secrets, Some(idempotency_key), wanted).map_err(veiled)?;
         let route = Arc::clone(self.routes.load().to(&outgoing.place.uri));
         exchange::prepare(&route, &mut outgoing).await.map_err(veiled)?;
         let Outgoing { place, request, secret, unpack } = outgoing;

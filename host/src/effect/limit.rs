@@ -16,11 +16,7 @@ pub use breaker::Circuit;
 pub use endpoint::{Held, Pass};
 pub use share::Share;
 
-use crate::{
-    config,
-    connection::Connector,
-    request::{HttpRequest, Request},
-};
+use crate::{config, connection::Connector, request::Request};
 use endpoint::{Endpoint, View};
 use name::Name;
 use share::Seat;
@@ -112,19 +108,16 @@ impl Limits {
         requests: impl IntoIterator<Item = &Request>,
         quiet: &CancellationToken,
     ) -> Result<Admitted, Held> {
-        let http = |request: &Request| match request {
-            Request::Http(http) => self.endpoint(http),
-            _ => None,
-        };
-        let Some(endpoint) = requests.into_iter().find_map(http) else { return Ok(Admitted::default()) };
+        let first = requests.into_iter().find_map(|request| self.endpoint(request.url()?));
+        let Some(endpoint) = first else { return Ok(Admitted::default()) };
         let seat = share.enter(&endpoint, quiet.is_cancelled())?;
         let pass = endpoint.pass(share.away(), quiet).await?;
         Ok(Admitted { pass: Some(pass), seat: Some(seat) })
     }
 
-    /// The right to send `request` for a message of which something was sent already.
-    pub(super) async fn pass(&self, request: &HttpRequest) -> Result<Option<Pass>, Held> {
-        match self.endpoint(request) {
+    /// The right to send a request to `url` for a message of which something was sent already.
+    pub(super) async fn pass(&self, url: &str) -> Result<Option<Pass>, Held> {
+        match self.endpoint(url) {
             Some(endpoint) => endpoint.pass_of_begun().await.map(Some),
             None => Ok(None),
         }
@@ -142,9 +135,9 @@ impl Limits {
         shown
     }
 
-    /// Where `request` goes; none where it cannot be sent anyway.
-    fn endpoint(&self, request: &HttpRequest) -> Option<Arc<Endpoint>> {
-        let name = Name::of(&request.url)?;
+    /// Where `url` leads; none where nothing can be sent to it anyway.
+    fn endpoint(&self, url: &str) -> Option<Arc<Endpoint>> {
+        let name = Name::of(url)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(endpoint) = known.endpoints.get(name.as_str()) {
             return Some(Arc::clone(endpoint));

@@ -134,7 +134,7 @@ impl Publisher {
         let numbered = requests.into_iter().enumerate();
         join_all(numbered.map(|(index, request)| {
             let key = format!("{first}/{round}.{index}");
-            let pass = if matches!(request, Request::Http(_)) { admitted.take_pass() } else { None };
+            let pass = request.url().and_then(|_| admitted.take_pass());
             async move { effects.carry_out(&self.allowance, &key, request, pass).await }
         }))
         .await

@@ -162,6 +162,11 @@ fn request_bytes(request: &Request, message: &Message) -> usize {
             http.method.len() + http.url.len() + headers.sum::<usize>() + own(&http.body)
         }
         Request::Redis(words) => words.iter().map(Bytes::len).sum(),
+        Request::WebSocket(send) => {
+            let headers = send.headers.iter().map(|(name, value)| name.len() + value.len());
+            let subprotocols = send.subprotocols.iter().map(String::len);
+            send.url.len() + headers.chain(subprotocols).sum::<usize>() + own(&send.body)
+        }
         Request::File(append) => append.dir.len() + append.path.len() + own(&append.line),
     }
 }

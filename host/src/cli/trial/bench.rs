@@ -6,7 +6,7 @@ use crate::{
     config::Secrets,
     message::{Fault, Message, Verdict as Answer},
     plugin::{Heard, Kind, Lent, Plugins, Said, Version},
-    request::{FileAppend, HttpRequest, Reply, Request},
+    request::{FileAppend, HttpRequest, Reply, Request, WebSocketSend},
 };
 use bytes::Bytes;
 use std::{
@@ -259,6 +259,12 @@ fn hidden(request: Request, secrets: &Secrets) -> Request {
     let bytes = |bytes: Bytes| secrets.hide_bytes(&bytes).map_or(bytes, Bytes::from);
     match request {
         Request::Redis(words) => Request::Redis(words.into_iter().map(bytes).collect()),
+        Request::WebSocket(send) => Request::WebSocket(WebSocketSend {
+            url: text(send.url),
+            headers: send.headers.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            body: bytes(send.body),
+            ..send
+        }),
         Request::File(append) => Request::File(FileAppend { line: bytes(append.line), ..append }),
         Request::Http(HttpRequest { method, url, headers, body, template, timeout }) => Request::Http(HttpRequest {
             method,

@@ -101,6 +101,11 @@ fn request(request: &Request) -> Value {
             let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
             return json!({ "redis": words });
         }
+        Request::WebSocket(send) => {
+            let mut object = json!({ "websocket": send.url, "expect": send.expect });
+            put_body(&mut object, &send.body);
+            return object;
+        }
         Request::File(append) => {
             let mut object = json!({ "file": format!("{}/{}", append.dir, append.path) });
             put_body(&mut object, &append.line);
@@ -117,8 +122,18 @@ fn request(request: &Request) -> Value {
 
 fn reply(reply: &Reply) -> Value {
     match reply {
-        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) | Reply::File(Err(failure)) => {
+        Reply::Http(Err(failure))
+        | Reply::Redis(Err(failure))
+        | Reply::File(Err(failure))
+        | Reply::WebSocket(Err(failure)) => {
             json!({ "failure": failure_name(failure), "reason": failure.to_string() })
+        }
+        Reply::WebSocket(Ok(answer)) => {
+            let mut object = json!({ "websocket": "OK" });
+            if let Some(answer) = answer {
+                put_body(&mut object, answer);
+            }
+            object
         }
         Reply::Http(Ok(HttpReply { status, headers, body })) => {
             let mut object = json!({ "status": status, "headers": headers });

@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Default, Args)]
 pub(super) struct Canned {
     /// How a publisher's requests are answered: `503`, `200 BODY`, or `unreachable`, `denied`, `invalid` or `too-large`;
-    /// commands of Redis and lines for files succeed unless they get one of the last four.
+    /// commands of Redis, lines for files and messages over WebSockets, which are answered with BODY, succeed unless they get one of the last four.
     /// Given several times, the first is for the first round, and the last for all that follow [default: 200]
     #[arg(long = "reply", value_name = "REPLY")]
     replies: Vec<Answer>,
@@ -65,6 +65,11 @@ impl Canned {
             (Request::Redis(_), _) => Reply::Redis(Ok(RedisValue::Bytes(Bytes::from_static(b"OK")))),
             (Request::File(_), Some(Answer::Failure(failure))) => Reply::File(Err(failure.clone())),
             (Request::File(_), _) => Reply::File(Ok(())),
+            (Request::WebSocket(_), Some(Answer::Failure(failure))) => Reply::WebSocket(Err(failure.clone())),
+            (Request::WebSocket(send), answer) => Reply::WebSocket(Ok(send.expect.then(|| match answer {
+                Some(Answer::Status(_, body)) => body.clone(),
+                _ => Bytes::new(),
+            }))),
         }
     }
 

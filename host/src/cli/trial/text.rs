@@ -168,6 +168,11 @@ fn request(request: &Request, message: &Message, paint: Paint) -> Vec<String> {
     let HttpRequest { method, url, headers, body, timeout, .. } = match request {
         Request::Http(http) => http,
         Request::Redis(words) => return vec![paint.tone(Tone::Title, &format!("→ Redis {}", command(words)))],
+        Request::WebSocket(send) => {
+            let wish = if send.expect { " and an answer" } else { "" };
+            let place = format!("→ WebSocket {}{wish}", short(&plain(&send.url)));
+            return [paint.tone(Tone::Title, &place)].into_iter().chain(carried(&send.body, message)).collect();
+        }
         Request::File(append) => {
             let place = format!("→ file {}/{}", plain(&append.dir), short(&plain(&append.path)));
             return [paint.tone(Tone::Title, &place)].into_iter().chain(carried(&append.line, message)).collect();
@@ -195,10 +200,11 @@ fn carried(body: &Bytes, message: &Message) -> Vec<String> {
 fn answer(reply: &Reply) -> String {
     match reply {
         Reply::Http(Ok(reply)) => reply.status.to_string(),
-        Reply::Redis(Ok(_)) | Reply::File(Ok(())) => "OK".to_owned(),
-        Reply::Http(Err(failure)) | Reply::Redis(Err(failure)) | Reply::File(Err(failure)) => {
-            format!("{}: {}", failure_name(failure), plain(&failure.to_string()))
-        }
+        Reply::Redis(Ok(_)) | Reply::File(Ok(())) | Reply::WebSocket(Ok(_)) => "OK".to_owned(),
+        Reply::Http(Err(failure))
+        | Reply::Redis(Err(failure))
+        | Reply::File(Err(failure))
+        | Reply::WebSocket(Err(failure)) => format!("{}: {}", failure_name(failure), plain(&failure.to_string())),
     }
 }
 

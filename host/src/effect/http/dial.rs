@@ -34,6 +34,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub(super) struct Dial(Arc<Shared>);
 
 struct Shared {
+    purpose: Purpose,
     way: Arc<Way>,
     reach: Arc<Reach>,
     net: Arc<Net>,
@@ -45,6 +46,15 @@ pub(super) struct Way {
     pub(super) proxy: Option<Proxy>,
     /// For everything before the first request.
     pub(super) patience: Duration,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Exchanges, by HTTP/2 or HTTP/1.1.
+    Exchanges,
+    /// To become something else, which only HTTP/1.1 can, and only with nobody in between.
+    Upgrade,
 }
 
 /// A connection as the client library has it.
@@ -93,8 +103,8 @@ impl Way {
 }
 
 impl Dial {
-    pub(super) fn new(way: Arc<Way>, reach: Arc<Reach>, net: Arc<Net>) -> Self {
-        Self(Arc::new(Shared { way, reach, net }))
+    pub(super) fn new(purpose: Purpose, way: Arc<Way>, reach: Arc<Reach>, net: Arc<Net>) -> Self {
+        Self(Arc::new(Shared { purpose, way, reach, net }))
     }
 
     /// A connection that has its place among all of the node.
@@ -127,7 +137,7 @@ impl Dial {
         let mut legs = Legs(self.clone());
         legs.check(&to)?;
         if to.scheme_str() == Some("https") {
-            let config = self.0.net.tls.config(&self.0.way.trust).await?;
+            let config = self.0.net.tls.config(&self.0.way.trust, self.0.purpose).await?;
             let names = Arc::new(DefaultServerNameResolver::default());
             HttpsConnector::new(legs, config, true, names).call(to).await.map_err(Error::Connect)
         } else {
@@ -140,6 +150,10 @@ impl Dial {
 impl Dial {
     pub(super) fn way(&self) -> &Way {
         &self.0.way
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        self.0.purpose
     }
 
     pub(super) fn check(&self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {

@@ -64,7 +64,7 @@ async fn collect(mut body: Incoming, largest: usize) -> Result<Bytes, Unusable> 
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value.as_bytes())?))).collect()
 }

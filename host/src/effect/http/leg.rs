@@ -1,7 +1,7 @@
 //! The first leg of a connection: TCP to the server itself, or to a proxy and by its grace further on.
 
 use super::{
-    dial::{Dial, Error},
+    dial::{Dial, Error, Purpose},
     grant::literal,
     outgoing::port,
     proxy::{is_local, is_obscure},
@@ -58,7 +58,7 @@ impl Legs {
             return Ok(Leg { tcp, forwards: false });
         };
         let tcp = self.tcp(proxy.uri.clone(), None).await.map_err(|cause| proxy.failed(cause))?;
-        if to.scheme_str() != Some("https") {
+        if to.scheme_str() != Some("https") && self.0.purpose() == Purpose::Exchanges {
             return Ok(Leg { tcp, forwards: true });
         }
         Ok(Leg { tcp: proxy.tunnel(tcp, host, port).await?, forwards: false })

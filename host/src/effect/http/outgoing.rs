@@ -37,7 +37,7 @@ pub(super) struct Outgoing {
 pub(super) fn prepare(
     grants: &Grants,
     secrets: &Secrets,
-    idempotency_key: &str,
+    idempotency_key: Option<&str>,
     wanted: HttpRequest,
 ) -> Result<Outgoing, Failure> {
     let method = method(&wanted.method)?;
@@ -64,7 +64,8 @@ pub(super) fn prepare(
 
 /// The port that a connection for `uri` goes to.
 pub(in crate::effect) fn port(uri: &Uri) -> u16 {
-    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let is_secure = |scheme: &str| scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss");
+    let usual = if uri.scheme_str().is_some_and(is_secure) { 443 } else { 80 };
     uri.port_u16().unwrap_or(usual)
 }
 
@@ -112,7 +113,7 @@ fn check_target(place: &Place, grants: &Grants) -> Result<(), Failure> {
 fn headers(
     place: &Place,
     secrets: &Secrets,
-    idempotency_key: &str,
+    idempotency_key: Option<&str>,
     wanted: Vec<(String, String)>,
     empty: bool,
 ) -> Result<HeaderMap, Failure> {
@@ -122,8 +123,10 @@ fn headers(
         let (name, value) = plugin_header(place, secrets, &name, value)?;
         headers.try_append(name, value).map_err(too_many)?;
     }
-    if !headers.contains_key(&IDEMPOTENCY_KEY) {
-        let key = idempotency(idempotency_key).ok_or_else(|| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
+    if let Some(key) = idempotency_key
+        && !headers.contains_key(&IDEMPOTENCY_KEY)
+    {
+        let key = idempotency(key).ok_or_else(|| unusable(place, IDEMPOTENCY_KEY.as_str()))?;
         headers.try_append(IDEMPOTENCY_KEY, key).map_err(too_many)?;
     }
     if !headers.contains_key(header::USER_AGENT) {

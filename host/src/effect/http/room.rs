@@ -130,7 +130,7 @@ impl Ticket {
 }
 
 /// Whether a connection is in use; a reply over HTTP/1 carries that of its own.
-pub(super) struct Usage(Mutex<State>);
+pub(in crate::effect) struct Usage(Mutex<State>);
 
 struct State {
     stage: Stage,
@@ -146,7 +146,7 @@ enum Stage {
 
 impl Usage {
     /// The last exchange over it is complete.
-    pub(super) fn rest(&self) {
+    pub(in crate::effect) fn rest(&self) {
         let mut state = self.state();
         if matches!(state.stage, Stage::Busy) {
             state.stage = Stage::Resting(Instant::now());
@@ -194,6 +194,12 @@ impl Usage {
 pub(super) struct Admitted<T> {
     stream: T,
     ticket: Ticket,
+}
+
+impl<T> Admitted<T> {
+    pub(super) fn usage(&self) -> Arc<Usage> {
+        Arc::clone(&self.ticket.usage)
+    }
 }
 
 impl<T: Connection> Connection for Admitted<T> {

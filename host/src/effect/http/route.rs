@@ -2,7 +2,7 @@
 
 use super::{
     Net,
-    dial::{Dial, Way},
+    dial::{Dial, Purpose, Way},
     grant::literal,
     outgoing::port,
     pool::{self, Pool},
@@ -98,7 +98,7 @@ impl Route {
         if pools.len() >= POOLS {
             pools.clear();
         }
-        let new = || pool::new(Dial::new(self.way.clone(), reach.clone(), net.clone()));
+        let new = || pool::new(Dial::new(Purpose::Exchanges, self.way.clone(), reach.clone(), net.clone()));
         pools.entry(reach.clone()).or_insert_with(new).request(request)
     }
 }

@@ -1,5 +1,6 @@
 //! Whom to trust, and who we are: a TLS configuration for all connections of the node, and others for servers of which more is said.
 
+use super::dial::Purpose;
 use crate::{connection::Files, effect::Error};
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
@@ -46,8 +47,14 @@ impl Tls {
     }
 
     /// The configuration for a new connection. A machine without roots is asked again at the next one, for they may be installed by then.
-    pub(super) async fn config(&self, trust: &Trust) -> Result<Arc<ClientConfig>, NoRoots> {
-        trust.config.get_or_try_init(|| self.made_for(trust)).await.cloned()
+    pub(super) async fn config(&self, trust: &Trust, purpose: Purpose) -> Result<Arc<ClientConfig>, NoRoots> {
+        let any = trust.config.get_or_try_init(|| self.made_for(trust)).await?;
+        if purpose == Purpose::Exchanges {
+            return Ok(any.clone());
+        }
+        let mut config = ClientConfig::clone(any);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
     }
 
     async fn made_for(&self, trust: &Trust) -> Result<Arc<ClientConfig>, NoRoots> {

@@ -114,7 +114,7 @@ impl Publisher {
     ) -> Vec<Batched<Reply>> {
         let keys = batch.keys(&self.name, round, &requests);
         join_all(requests.into_iter().zip(keys).map(|(Batched { what, carries }, key)| {
-            let pass = if matches!(what, Request::Http(_)) { admitted.take_pass() } else { None };
+            let pass = what.url().and_then(|_| admitted.take_pass());
             async move {
                 let what = out.effects.carry_out(&self.allowance, &key, what, pass).await;
                 let first = carries.first().and_then(|place| batch.open.get(*place));

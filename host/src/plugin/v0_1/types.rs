@@ -100,6 +100,19 @@ pub(super) struct FileAppend {
 }
 
 #[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct WebSocketSend {
+    url: String,
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    body: Body,
+    binary: bool,
+    expect: bool,
+    #[component(name = "timeout-ms")]
+    timeout_ms: Option<u32>,
+}
+
+#[derive(ComponentType, Lift)]
 #[component(variant)]
 pub(super) enum Request {
     #[component(name = "http")]
@@ -108,6 +121,8 @@ pub(super) enum Request {
     Redis(Vec<Vec<u8>>),
     #[component(name = "file")]
     File(FileAppend),
+    #[component(name = "websocket")]
+    WebSocket(WebSocketSend),
 }
 
 #[derive(ComponentType, Lower)]
@@ -153,6 +168,8 @@ pub(super) enum Reply<'a> {
     Redis(Result<Vec<RedisValue<'a>>, Failure<'a>>),
     #[component(name = "file")]
     File(Result<(), Failure<'a>>),
+    #[component(name = "websocket")]
+    WebSocket(Result<Option<&'a [u8]>, Failure<'a>>),
 }
 
 #[expect(dead_code, reason = "only ever made by lifting a number")]
@@ -206,23 +223,48 @@ impl Request {
             Self::Http(http) => request::Request::Http(http.into_host(message)),
             Self::Redis(words) => request::Request::Redis(words.into_iter().map(Into::into).collect()),
             Self::File(append) => request::Request::File(append.into_host(message)),
+            Self::WebSocket(send) => request::Request::WebSocket(send.into_host(message)),
         }
     }
 }
 
 impl HttpRequest {
     fn into_host(self, message: &Message) -> request::HttpRequest {
-        let template = matches!(self.body, Body::Template(_));
+        let (body, template) = self.body.into_host(message);
         request::HttpRequest {
             method: self.method,
             url: self.url,
             headers: self.headers,
-            body: match self.body {
-                Body::Payload => message.payload.clone(),
-                Body::Bytes(bytes) | Body::Template(bytes) => bytes.into(),
-                Body::Empty => bytes::Bytes::new(),
-            },
+            body,
             template,
+            timeout: self.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        }
+    }
+}
+
+impl Body {
+    /// The bytes, and whether secrets are put into them.
+    fn into_host(self, message: &Message) -> (bytes::Bytes, bool) {
+        match self {
+            Self::Payload => (message.payload.clone(), false),
+            Self::Bytes(bytes) => (bytes.into(), false),
+            Self::Template(bytes) => (bytes.into(), true),
+            Self::Empty => (bytes::Bytes::new(), false),
+        }
+    }
+}
+
+impl WebSocketSend {
+    fn into_host(self, message: &Message) -> request::WebSocketSend {
+        let (body, template) = self.body.into_host(message);
+        request::WebSocketSend {
+            url: self.url,
+            headers: self.headers,
+            subprotocols: self.subprotocols,
+            body,
+            binary: self.binary,
+            template,
+            expect: self.expect,
             timeout: self.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         }
     }
@@ -255,6 +297,9 @@ impl<'a> From<&'a request::Reply> for Reply<'a> {
             request::Reply::Redis(Ok(value)) => Self::Redis(Ok(flat(value))),
             request::Reply::Redis(Err(failure)) => Self::Redis(Err(failure.into())),
             request::Reply::File(done) => Self::File(done.as_ref().copied().map_err(Into::into)),
+            request::Reply::WebSocket(answer) => {
+                Self::WebSocket(answer.as_ref().map(Option::as_deref).map_err(Into::into))
+            }
         }
     }
 }
