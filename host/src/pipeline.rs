@@ -70,13 +70,21 @@ impl Pipeline {
             effects: parts.effects,
             quiet: shutdown.quiet().clone(),
             retry: parts.config.retry.clone(),
-            order: parts.config.order.as_ref().map(Order::new),
+            order: parts
+                .config
+                .order
+                .as_ref()
+                .map(|order| Order::new(order, parts.config.in_flight, parts.config.from.redelivers())),
             journal: parts.config.journal,
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             story: event::Story::of(parts.name, &parts.config.filters),
         });
         let tasks = shutdown.clone();
         let ordered = line.order.is_some().then(|| ordered(&line));
+        if ordered.is_some() {
+            let line = Arc::clone(&line);
+            drop(shutdown.track_until_stop(async move { line.keep_thin().await }));
+        }
         let source = Source::open(&Opening {
             pipeline: parts.name.to_owned(),
             config: parts.config.clone(),
@@ -205,6 +213,13 @@ impl Line {
         let messages = filtered.map_err(|failed| Stop::Failed(failed, delivery.succeeded().to_vec()))?;
         publish::all(&self.publishers, &self.out(), &messages, delivery).await?;
         Ok(if self.result { result(&messages, &delivery.message.id) } else { None })
+    }
+
+    /// Keeps one key from taking all that may be in flight, until nothing is taken any more.
+    async fn keep_thin(&self) {
+        if let Some(order) = &self.order {
+            self.quiet.run_until_cancelled(order.keep_thin()).await;
+        }
     }
 
     fn out(&self) -> publish::Out<'_> {

@@ -7,6 +7,7 @@ use crate::{
 use gristmill_tests::{Answer, Mill, Node, Received, Redis, eventually};
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::Range,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -180,4 +181,36 @@ fn with_overtake_others_pass_what_waits_for_another_attempt() {
         let others: Vec<u64> = numbers.iter().copied().filter(|number| *number > 0).collect();
         assert!(others.is_sorted(), "user {user} was sent {numbers:?}");
     }
+}
+
+#[test]
+fn one_key_with_thousands_waiting_leaves_room_for_the_others() {
+    const NOISE: u64 = 3_000;
+    let mill = mill("");
+    let noisy = |received: &Received| number(received) < NOISE;
+    mill.sink.answer_by(move |received| match noisy(received) {
+        true => Answer::Late(Duration::from_millis(40)),
+        false => Answer::Status(200),
+    });
+    let count = |mine: bool| mill.sink.received().iter().filter(|one| noisy(one) == mine).count();
+    let quiet = |ids: Range<u64>| ids.map(|id| format!("{{\"id\":{id},\"user\":\"user {}\"}}", id % USERS));
+    mill.redis.push("jobs", (0..NOISE).map(|id| format!("{{\"id\":{id},\"user\":\"noisy\"}}")));
+    mill.redis.push("jobs", quiet(NOISE..NOISE + 200));
+    let mut first = mill.node();
+    eventually(SOON, "the others have come", || (count(false) == 200).then_some(()));
+    // Behind all of it they would have waited for two minutes.
+    let before = count(true);
+    assert!(before < NOISE as usize / 6, "{before} of the noisy key came first");
+    // Also those that come later, and after the end of a node.
+    mill.redis.push("jobs", quiet(NOISE + 200..NOISE + 220));
+    eventually(SOON, "later ones have come", || (count(false) == 220).then_some(()));
+    first.kill9();
+    let after = count(true);
+    let _second = mill.node();
+    mill.redis.push("jobs", quiet(NOISE + 220..NOISE + 240));
+    eventually(SOON, "those have come", || (count(false) >= 240).then_some(()));
+    eventually(SOON, "the noisy one goes on", || (count(true) >= after + 100).then_some(()));
+    let noise: Vec<u64> = mill.sink.received().iter().filter(|one| noisy(one)).map(number).collect();
+    let follows = noise.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1);
+    assert!(noise[0] == 0 && follows, "{noise:?}");
 }

@@ -8,8 +8,14 @@ use crate::{
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use tokio::sync::Notify;
+
+/// Of what may be in flight, one key has this part while it is slow.
+const SHARE: usize = 4;
+/// How often it is looked whether it is.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// See the module.
 #[derive(Debug)]
@@ -17,12 +23,32 @@ pub(super) struct Order {
     by: OrderBy,
     /// Whether a message that waits for another attempt keeps its place.
     hold: bool,
+    /// How many messages of one key may wait here while their line moves slowly.
+    share: usize,
     lines: Mutex<Lines<Delivery>>,
+    /// More of one key wait here.
+    crowded: Notify,
 }
 
 impl Order {
-    pub(super) fn new(config: &config::Order) -> Self {
-        Self { by: config.by.clone(), hold: config.hold, lines: Mutex::default() }
+    /// For a pipeline with so many messages in flight, which may `put_back` some of them for later, if there is a place for that.
+    pub(super) fn new(config: &config::Order, in_flight: usize, put_back: bool) -> Self {
+        let share = if put_back { (in_flight / SHARE).max(1) } else { usize::MAX };
+        let lines = Mutex::new(Lines::new(share));
+        Self { by: config.by.clone(), hold: config.hold, share, lines, crowded: Notify::new() }
+    }
+
+    /// Sends away for ever what is beyond the share of its key, where those before it turn out to be slow.
+    pub(super) async fn keep_thin(&self) {
+        loop {
+            self.crowded.notified().await;
+            while self.lines().is_crowded() {
+                tokio::time::sleep(LOOK).await;
+                let steps = self.lines().thin_out(Instant::now());
+                // None of them is to be processed.
+                steps.into_iter().filter_map(run).for_each(drop);
+            }
+        }
     }
 
     /// Those of `batch` that may be processed now; the others stand in line.
@@ -37,7 +63,11 @@ impl Order {
             }
         };
         let steps: Vec<_> = batch.into_iter().filter_map(enter).collect();
+        let crowded = lines.has_crowded();
         drop(lines);
+        if crowded {
+            self.crowded.notify_one();
+        }
         steps.into_iter().filter_map(run).collect()
     }
 
@@ -69,7 +99,7 @@ impl Order {
 
     /// Another node takes now: what is known of the order here counts no more.
     pub(super) fn forget(&self) {
-        *self.lines() = Lines::default();
+        *self.lines() = Lines::new(self.share);
     }
 
     fn key(&self, message: &Message) -> Option<String> {
