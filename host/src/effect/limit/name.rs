@@ -17,9 +17,10 @@ impl Name {
     /// Where `url` leads; none if nothing can be sent there.
     pub(super) fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
+        let is = |known: &str| scheme.eq_ignore_ascii_case(known);
         let usual = match scheme {
-            _ if scheme.eq_ignore_ascii_case("http") => 80,
-            _ if scheme.eq_ignore_ascii_case("https") => 443,
+            _ if is("http") || is("ws") => 80,
+            _ if is("https") || is("wss") => 443,
             _ => return None,
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -79,6 +80,9 @@ mod tests {
             ("http://[::1]/", "[::1]:80"),
             ("http://[0:0::1]:7/", "[::1]:7"),
             ("http://10.0.0.1:0080/", "10.0.0.1:80"),
+            ("ws://a.b/x", "a.b:80"),
+            ("WSS://a.b", "a.b:443"),
+            ("wss://a.b:8443/", "a.b:8443"),
         ] {
             let name = Name::of(url).expect(url);
             assert_eq!(name.as_str(), expected, "{url}");

@@ -23,15 +23,15 @@ async fn send_until_sent(plugin: &Plugin, url: &str, numbers: &[String]) -> Vec<
 async fn a_message_that_the_system_has_taken_and_the_server_has_not_read_is_not_sent() {
     let server = Server::start(|number, mut socket, heard| async move {
         if number == 0 {
-            // The bytes are there, and nobody looks at them.
-            socket.get_mut().readable().await.unwrap();
+            // The bytes have come, and nobody reads a message out of them.
+            socket.get_mut().read_u8().await.unwrap();
             return;
         }
         while next(&mut socket, &heard).await.is_some() {}
     })
     .await;
     let plugin = Plugin::new();
-    refused(plugin.send(text(&server.url(), "one")).await, "unreachable", "not confirmed: the connection");
+    refused(plugin.send(text(&server.url(), "one")).await, "unreachable", "not confirmed: ");
     assert_eq!(plugin.send(text(&server.url(), "one")).await, Ok(None));
     assert_eq!(server.heard(), ["one"]);
 }
