@@ -1,6 +1,7 @@
 //! What is known in Redis of messages that have been delivered in part.
 
 use super::*;
+use crate::source::Delivery;
 
 impl Server {
     async fn journal(&self) -> HashMap<String, String> {
@@ -8,12 +9,19 @@ impl Server {
     }
 }
 
+/// The next two, in the order of their payloads: two takers may have one each.
+async fn both(node: &mut Node) -> [Delivery; 2] {
+    let mut both = [node.next().await, node.next().await];
+    both.sort_by_key(|delivery| delivery.message.payload.clone());
+    both
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_a_message_over_knows_which_publishers_have_succeeded() {
     let server = Server::start().await;
     server.push(["x".to_owned(), "y".to_owned()]).await;
     let mut node = Node::start(&server, "a", 8);
-    let (first, second) = (node.next().await, node.next().await);
+    let [first, second] = both(&mut node).await;
     for publisher in ["one", "0/two"] {
         first.note(publisher);
     }
@@ -23,7 +31,7 @@ async fn whoever_takes_a_message_over_knows_which_publishers_have_succeeded() {
     std::mem::forget((first, second));
     drop(node.die().await);
     let mut node = Node::start(&server, "b", 8);
-    let (first, second) = (node.next().await, node.next().await);
+    let [first, second] = both(&mut node).await;
     assert_eq!((&*first.message.id, first.succeeded()), (&*id, &["one".to_owned(), "0/two".to_owned()][..]));
     assert_eq!(second.succeeded(), &[] as &[String]);
     // Also where this attempt is given up: it stays known in the envelope, and the journal is rid of it.
@@ -41,9 +49,7 @@ async fn whoever_takes_a_message_over_knows_which_publishers_have_succeeded() {
     std::mem::forget((again, second));
     drop(node.die().await);
     let mut node = Node::start(&server, "c", 8);
-    let mut both = [node.next().await, node.next().await];
-    both.sort_by_key(|delivery| delivery.message.payload.clone());
-    let [first, second] = both;
+    let [first, second] = both(&mut node).await;
     assert_eq!(first.succeeded(), ["one", "0/two", "three", "four"]);
     first.settle(Outcome::Done);
     second.settle(Outcome::Done);
