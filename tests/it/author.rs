@@ -296,3 +296,29 @@ fn what_is_no_plugin_is_inspected_with_the_reason_and_what_to_do() {
         assert!(finished.stderr.contains(reason), "{}", finished.stderr);
     }
 }
+
+#[test]
+fn a_plugin_of_another_state_of_the_api_is_refused_in_the_same_words_wherever_it_is_met() {
+    let mill = mill();
+    // As if one case of a type had another name in the WIT file that it was built with.
+    let mut plugin = guest_bytes("stamp");
+    let [ours, theirs] = [b"\x06reject", b"\x06refuse"];
+    let mut renamed = 0;
+    while let Some(place) = plugin.windows(ours.len()).position(|bytes| bytes == ours) {
+        plugin[place..place + ours.len()].copy_from_slice(theirs);
+        renamed += 1;
+    }
+    assert!(renamed > 0, "the name of the case stands in the component");
+    replace_file(&mill.plugin_file("stamp"), &plugin);
+    mill.write_config("[pipeline.p]\nfrom = { list = \"jobs\" }\nfilters = [\"stamp\"]\n");
+    let file = "plugins/stamp.wasm";
+    for words in [&["run"][..], &["check"], &["inspect", file], &["try", file]] {
+        let finished = mill.feed(words, "");
+        assert_ne!(finished.code, 0, "{words:?}");
+        let told = "plugin `stamp` cannot be used: it was built against another state of version 0.1.0 of the plugin API than this \
+                    host speaks; build it again with the SDK, or the WIT file, of gristmill ";
+        assert_eq!(finished.stderr.matches(told).count(), 1, "{words:?}: {}", finished.stderr);
+        let difference = "the types of `filter` differ: ";
+        assert!(finished.stderr.contains(difference), "{words:?}: {}", finished.stderr);
+    }
+}

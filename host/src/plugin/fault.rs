@@ -135,7 +135,15 @@ pub(super) fn beyond(limit: Limit, reason: String) -> Fault {
 
 /// The root of `error` without the backtrace around it, on one line.
 pub(super) fn one_line(error: &wasmtime::Error) -> String {
-    let root = error.root_cause().to_string();
-    let words: Vec<&str> = root.split_whitespace().collect();
+    on_a_line(&error.root_cause().to_string())
+}
+
+/// `error` and all that lies below it, on one line.
+pub(super) fn in_full(error: &wasmtime::Error) -> String {
+    on_a_line(&format!("{error:#}"))
+}
+
+fn on_a_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
     prefix(&words.join(" "), REASON_BYTES).to_owned()
 }

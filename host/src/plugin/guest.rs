@@ -45,6 +45,8 @@ pub(super) struct Blueprint {
 pub(super) enum Unstarted {
     /// `init` said no.
     Config(String),
+    /// A function of the API is not as this host calls it.
+    Shape(String),
     /// It broke, or there was no room for it.
     Fault(Fault),
 }
@@ -54,6 +56,7 @@ impl Unstarted {
     pub(super) fn into_fault(self) -> Fault {
         match self {
             Self::Config(reason) => broken(format!("refused its config: {reason}")),
+            Self::Shape(reason) => broken(Cause::OtherShape(reason).to_string()),
             Self::Fault(fault) => fault,
         }
     }
@@ -64,6 +67,7 @@ impl From<Unstarted> for Cause {
     fn from(unstarted: Unstarted) -> Self {
         match unstarted {
             Unstarted::Config(reason) => Self::Config(reason),
+            Unstarted::Shape(reason) => Self::OtherShape(reason),
             Unstarted::Fault(fault) => Self::Start(fault),
         }
     }
@@ -102,7 +106,7 @@ impl Blueprint {
         clock::wind(&mut store, ticks(time));
         let gives_way = store.data().clock.gives_way();
         let made = within(engine, &gives_way, time, pin!(self.instance(&mut store))).await;
-        let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?;
+        let calls = made.map_err(|stop| self.unstarted(&store, &stop, time))?.map_err(Unstarted::Shape)?;
         let answer = within(engine, &gives_way, time, pin!(calls.init(&mut store, config))).await;
         let answer = answer.map_err(|stop| self.unstarted(&store, &stop, time))?;
         answer.map_err(|reason| Unstarted::Config(answer::shortened(&voice.veiled(&reason))))?;
@@ -111,9 +115,10 @@ impl Blueprint {
         Ok(Guest { store, calls, gives_way, sound: true, served: 0, start, memory, message: None })
     }
 
-    async fn instance(&self, store: &mut Store<State>) -> wasmtime::Result<Calls> {
+    /// The functions of a fresh instance, or which of them is not as it should be.
+    async fn instance(&self, store: &mut Store<State>) -> wasmtime::Result<Result<Calls, String>> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
-        Calls::of(&self.exports, &instance, store)
+        Ok(Calls::of(&self.exports, &instance, store))
     }
 
     fn unstarted(&self, store: &Store<State>, stop: &Stop, timeout: Duration) -> Unstarted {

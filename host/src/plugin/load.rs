@@ -7,6 +7,7 @@ use super::{
     console::Voice,
     digest::Digest,
     engine::Engine,
+    fault::in_full,
     grants::{self, Grants},
     guest::Blueprint,
     heard::Heard,
@@ -152,7 +153,10 @@ impl Loader {
     }
 
     fn link(&self, component: &Component) -> Result<InstancePre<State>, Cause> {
-        self.linker.instantiate_pre(component).map_err(|error| Cause::Unlinkable(format!("{error:#}")))
+        self.linker.instantiate_pre(component).map_err(|error| {
+            let reason = in_full(&error);
+            if reason.contains(v0_1::PACKAGE) { Cause::OtherShape(reason) } else { Cause::Unlinkable(reason) }
+        })
     }
 }
 
@@ -202,6 +206,9 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 fn importable(component: &Component, engine: &wasmtime::Engine) -> Result<(), Cause> {
     for (import, _) in component.component_type().imports(engine) {
         let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
+        if interface.starts_with(v0_1::PACKAGE) && !GRANTED.contains(&interface) {
+            return Err(Cause::OtherShape(format!("it imports `{import}`, which this host does not have")));
+        }
         if !GRANTED.contains(&interface) {
             return Err(Cause::Import(import.to_owned()));
         }

@@ -1,6 +1,9 @@
 //! Why a version of a plugin does not come into force, in one sentence.
 
-use super::{needs::Need, v0_1::Kind};
+use super::{
+    needs::Need,
+    v0_1::{Kind, VERSION},
+};
 use crate::message::{Fault, Limit};
 use std::{fmt, path::PathBuf};
 
@@ -136,14 +139,12 @@ pub enum Cause {
         /// What the host speaks.
         spoken: &'static str,
     },
-    /// A function that the API demands.
-    #[error("it does not export `{function}` of `gristmill:plugin/{interface}`")]
-    Missing {
-        /// The interface that should hold it.
-        interface: &'static str,
-        /// The function.
-        function: &'static str,
-    },
+    /// It names the version of the API that is spoken here, but not all that this version holds is the same there; in which way is said.
+    #[error(
+        "it was built against another state of version {VERSION} of the plugin API than this host speaks; build it again with the SDK, or the WIT file, of gristmill {host}: {0}",
+        host = env!("CARGO_PKG_VERSION")
+    )]
+    OtherShape(String),
     /// It wants what no plugin gets.
     #[error("it imports `{0}`, which plugins do not get; build it without what needs that")]
     Import(String),

@@ -4,7 +4,7 @@ mod batches;
 mod lookups;
 mod types;
 
-use super::{refusal::Cause, state::State};
+use super::{fault::in_full, refusal::Cause, state::State};
 use crate::{
     event::Loudness,
     message::{Fault, Message, Verdict},
@@ -13,7 +13,10 @@ use crate::{
 use std::sync::Arc;
 use wasmtime::{
     Engine, Store, StoreContextMut,
-    component::{Component, ComponentExportIndex, Instance, Linker, TypedFunc, WasmStr, types::ComponentItem},
+    component::{
+        Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower, TypedFunc, WasmStr,
+        types::ComponentItem,
+    },
 };
 
 /// The version of the API that this module speaks.
@@ -77,7 +80,7 @@ impl Exports {
     pub(super) fn of(component: &Component, engine: &Engine) -> Result<Self, Cause> {
         let exported = exported(component, engine)?;
         let function = |interface: &'static str, function: &'static str| {
-            find(component, interface, function).ok_or(Cause::Missing { interface, function })
+            find(component, interface, function).ok_or_else(|| missing(interface, function))
         };
         let calls = match exported {
             Interface::Filtering => Indices::Filter(function("filtering", "filter")?),
@@ -153,6 +156,11 @@ fn find(component: &Component, interface: &str, function: &str) -> Option<Compon
     Some(function)
 }
 
+/// Why a component without `function` is refused.
+fn missing(interface: &str, function: &str) -> Cause {
+    Cause::OtherShape(format!("it does not export `{function}` of `{PACKAGE}{interface}`"))
+}
+
 /// Whether the component imports something of `interface` whose name is `wanted`.
 fn imports(component: &Component, engine: &Engine, interface: &str, wanted: impl Fn(&str) -> bool) -> bool {
     let ty = component.component_type();
@@ -208,6 +216,21 @@ fn loudness(level: types::Level) -> Loudness {
     }
 }
 
+/// The function `name` of `instance`, if its types are these; else how they differ.
+fn typed<P, R>(
+    instance: &Instance,
+    store: &mut Store<State>,
+    name: &str,
+    index: ComponentExportIndex,
+) -> Result<TypedFunc<P, R>, String>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    let found = instance.get_typed_func(store, index);
+    found.map_err(|error| format!("the types of `{name}` differ: {}", in_full(&error)))
+}
+
 /// The functions of one instance.
 pub(super) struct Calls {
     init: Init,
@@ -222,14 +245,17 @@ enum OfKind {
 
 impl Calls {
     /// Looks up and type-checks the functions of `instance`.
-    pub(super) fn of(exports: &Exports, instance: &Instance, store: &mut Store<State>) -> wasmtime::Result<Self> {
-        let init = instance.get_typed_func(&mut *store, exports.init)?;
+    ///
+    /// # Errors
+    /// Says which function has other types than those that are called here, and how they differ.
+    pub(super) fn of(exports: &Exports, instance: &Instance, store: &mut Store<State>) -> Result<Self, String> {
+        let init = typed(instance, store, "init", exports.init)?;
         let of_kind = match &exports.calls {
-            Indices::Filter(filter) => OfKind::Filter(instance.get_typed_func(store, filter)?),
+            Indices::Filter(filter) => OfKind::Filter(typed(instance, store, "filter", *filter)?),
             Indices::Batches(indices) => OfKind::Batches(batches::Calls::of(indices, instance, store)?),
             Indices::Publisher { publish, answered } => OfKind::Publisher {
-                publish: instance.get_typed_func(&mut *store, publish)?,
-                answered: instance.get_typed_func(store, answered)?,
+                publish: typed(instance, store, "publish", *publish)?,
+                answered: typed(instance, store, "answered", *answered)?,
             },
         };
         Ok(Self { init, of_kind })

@@ -36,7 +36,7 @@ pub(super) fn component(wit: &str, world: &str, module: &str) -> Vec<u8> {
 
 /// As [`component`], with its strings in this encoding.
 fn component_in(encoding: StringEncoding, wit: &str, world: &str, module: &str) -> Vec<u8> {
-    let (resolve, world) = resolve(wit, world);
+    let (resolve, world) = resolve(WIT, wit, world);
     let mut module = wat::parse_str(module).unwrap();
     embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
     ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
@@ -44,16 +44,26 @@ fn component_in(encoding: StringEncoding, wit: &str, world: &str, module: &str) 
 
 /// A component that has the shape of `world` and traps whatever it is asked.
 pub(super) fn hollow(world: &str) -> Vec<u8> {
-    let (resolve, world) = resolve("package test:none;", &format!("gristmill:plugin/{world}@0.1.0"));
+    hollow_by(WIT, world)
+}
+
+/// As [`hollow`], by an API that has `theirs` where ours has `ours`.
+pub(super) fn hollow_in(world: &str, ours: &str, theirs: &str) -> Vec<u8> {
+    assert_eq!(WIT.matches(ours).count(), 1, "{ours}");
+    hollow_by(&WIT.replace(ours, theirs), world)
+}
+
+fn hollow_by(api: &str, world: &str) -> Vec<u8> {
+    let (resolve, world) = resolve(api, "package test:none;", &format!("gristmill:plugin/{world}@0.1.0"));
     let mut module =
         wit_component::dummy_module(&resolve, world, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
-fn resolve(wit: &str, world: &str) -> (Resolve, WorldId) {
+fn resolve(api: &str, wit: &str, world: &str) -> (Resolve, WorldId) {
     let mut resolve = Resolve::default();
-    resolve.push_str("plugin.wit", WIT).unwrap();
+    resolve.push_str("plugin.wit", api).unwrap();
     for foreign in FOREIGN {
         resolve.push_str("foreign.wit", foreign).unwrap();
     }

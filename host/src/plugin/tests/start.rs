@@ -89,7 +89,56 @@ async fn a_function_of_the_wrong_type_is_refused() {
             (func (export "gristmill:plugin/filtering@0.1.0#filter") (param i32 i32) (result i32) (i32.const 1024)))"#,
     );
     let refusal = Bench::new().refusal(&component).await;
-    assert!(refusal.contains("it did not start: broke the plugin API"), "{refusal}");
+    assert!(refusal.contains(&other_state("the types of `filter` differ: ")), "{refusal}");
+}
+
+/// How a plugin is refused whose API differs from ours though its version does not, up to the difference.
+fn other_state(difference: &str) -> String {
+    format!(
+        "plugin `it` cannot be used: it was built against another state of version 0.1.0 of the plugin API than this host speaks; \
+         build it again with the SDK, or the WIT file, of gristmill {}: {difference}",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[tokio::test]
+async fn a_plugin_of_another_state_of_the_api_is_told_what_differs_and_to_be_built_again() {
+    let bench = Bench::new();
+    for (world, ours, theirs, difference) in [
+        // What it is called with and answers: a case less, a case more, a case of another name or with another content.
+        ("filter", "split(list<change>),", "", "the types of `filter` differ: "),
+        ("filter", "drop(option<string>),", "drop(option<string>), later(u32),", "the types of `filter` differ: "),
+        ("filter", "reject(string)", "refuse(string)", "the types of `filter` differ: "),
+        ("filter", "after-ms: option<u32>", "after-ms: option<u64>", "the types of `filter` differ: "),
+        ("publisher", "websocket(websocket-send),", "", "the types of `publish` differ: "),
+        ("publisher", "unreachable(string),", "unreachable(string), late,", "the types of `answered` differ: "),
+        ("batch-publisher", "unreachable(string),", "", "the types of `answered-batch` differ: "),
+        ("filter", "init: func(config: string)", "init: func(config: list<u8>)", "the types of `init` differ: "),
+        ("filter", "init: func", "begin: func", "it does not export `init` of `gristmill:plugin/setup`"),
+        // What it imports.
+        (
+            "filter",
+            "attempt: func() -> u32",
+            "attempt: func() -> u64",
+            "component imports instance `gristmill:plugin/envelope@0.1.0`",
+        ),
+        ("filter", "round: func", "turn: func", "component imports instance `gristmill:plugin/envelope@0.1.0`"),
+        ("filter", "enum level {", "enum level { trace,", "component imports instance `gristmill:plugin/log@0.1.0`"),
+    ] {
+        let refusal = bench.refusal(&guests::hollow_in(world, ours, theirs)).await;
+        assert!(refusal.contains(&other_state(difference)), "{theirs:?} instead of {ours:?}: {refusal}");
+        assert_eq!(refusal.lines().count(), 1, "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_interface_of_the_api_that_is_not_known_yet_is_of_another_state_too() {
+    let component = wat::parse_str(
+        r#"(component (import "gristmill:plugin/dreams@0.1.0" (instance)) (instance $i)
+             (export "gristmill:plugin/filtering@0.1.0" (instance $i)))"#,
+    );
+    let refusal = Bench::new().refusal(&component.unwrap()).await;
+    assert!(refusal.contains(&other_state("it ")), "{refusal}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Batches as they cross: the functions of `batching`, and the types that only those have.
 
-use super::{find, types};
+use super::{find, missing, typed, types};
 use crate::{
     message::{Fault, Message},
     plugin::{fault::broken, refusal::Cause, state::State},
@@ -57,9 +57,8 @@ pub(super) struct Indices {
 
 impl Indices {
     pub(super) fn of(component: &Component) -> Result<Self, Cause> {
-        let function = |function: &'static str| {
-            find(component, "batching", function).ok_or(Cause::Missing { interface: "batching", function })
-        };
+        let function =
+            |function: &'static str| find(component, "batching", function).ok_or_else(|| missing("batching", function));
         Ok(Self { publish: function("publish-batch")?, answered: function("answered-batch")? })
     }
 }
@@ -71,10 +70,10 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn of(indices: &Indices, instance: &Instance, store: &mut Store<State>) -> wasmtime::Result<Self> {
+    pub(super) fn of(indices: &Indices, instance: &Instance, store: &mut Store<State>) -> Result<Self, String> {
         Ok(Self {
-            publish: instance.get_typed_func(&mut *store, indices.publish)?,
-            answered: instance.get_typed_func(store, indices.answered)?,
+            publish: typed(instance, store, "publish-batch", indices.publish)?,
+            answered: typed(instance, store, "answered-batch", indices.answered)?,
         })
     }
 
