@@ -19,7 +19,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use limit::{Admitted, Held, Limits, Pass, Share, Shown};
+use limit::{Admitted, Held, Limits, Most, Pass, Share, Shown};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use websocket::{Links, Sockets};
@@ -103,7 +103,7 @@ impl Effects {
     }
 
     /// What the endpoints of one pipeline with so many messages in flight share, and how many of them may be put back because of one endpoint.
-    pub fn share(&self, in_flight: usize, away: usize) -> Arc<Share> {
+    pub fn share(&self, in_flight: usize, away: Most) -> Arc<Share> {
         Limits::share(in_flight, away)
     }
 

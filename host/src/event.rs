@@ -2,11 +2,13 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
+mod channel;
 mod endpoint;
 mod loudness;
 mod plugin;
 mod rate;
 
+pub(crate) use channel::*;
 pub(crate) use endpoint::*;
 pub use loudness::Loudness;
 pub(crate) use plugin::*;
@@ -118,37 +120,6 @@ pub(crate) fn leads(source: &str) {
 /// Another node does.
 pub(crate) fn stands_by(source: &str) {
     warn!(source, "another node takes in order now; standing by");
-}
-
-/// A channel could not be listened to for a while.
-pub(crate) fn channel_gap(source: &str, lasted: Duration) {
-    warn!(source, ?lasted, "subscribed again; what was published meanwhile has been missed");
-}
-
-/// Messages of a channel came faster than the pipeline takes them, and there was no room for them to wait.
-pub(crate) fn channel_overflowed(source: &str, dropped: u64, which: &str) {
-    warn!(
-        source,
-        dropped, which, "messages come faster than the pipeline takes them; dropped those that had no room to wait"
-    );
-}
-
-/// A channel's messages that were given up, as far as they have been told of.
-#[derive(Debug, Default)]
-pub(crate) struct Losses(Sampler);
-
-/// A message was given up that nobody else has.
-pub(crate) fn channel_lost(losses: &Losses, source: &str, message: &Message, trouble: &Trouble) {
-    let (id, Trouble { attempt, plugin, digest, reason, .. }) = (short(&message.id), trouble);
-    match losses.0.admit(1) {
-        Some(more) => error!(source, id, attempt, plugin, digest, reason, more, "lost: a channel keeps nothing"),
-        None => debug!(source, id, attempt, plugin, digest, reason, "lost: a channel keeps nothing"),
-    }
-}
-
-/// A channel is no longer listened to, and not everything that was heard has been processed.
-pub(crate) fn channel_ended(source: &str, lost: u64) {
-    error!(source, lost, "ended before these messages were processed; they are lost, as a channel keeps nothing");
 }
 
 /// A Thoonk feed cannot be taken from yet.

@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     dropped: IntCounterVec,
     /// Calls ended by a limit, by `plugin` and `limit`.
     pub(crate) limits: IntCounterVec,
+    /// Messages of channels that there was no room for, by `pipeline` and what they waited for: first attempt, another attempt.
+    overflowed: IntCounterVec,
     /// Time in which taking waited for the rate, by `pipeline`.
     rate_wait: SecondsVec,
     /// What plugins asked for and were not granted, by `plugin`.
@@ -69,6 +71,11 @@ impl Counters {
                 "gristmill_messages_dropped_total",
                 "Messages that a filter dropped on purpose.",
                 &["pipeline", "plugin"],
+            ),
+            overflowed: counter(
+                "gristmill_channel_overflow_total",
+                "Messages of channels that were dropped as more waited than `backlog` keeps.",
+                &["pipeline", "waited_for"],
             ),
             limits: counter(
                 "gristmill_plugin_limits_total",
@@ -118,6 +125,11 @@ impl Counters {
     /// The counter of the seconds in which `pipeline` waited for its rate, which is there from now on.
     pub(crate) fn rate_wait(&self, pipeline: &str) -> Seconds {
         self.rate_wait.with_label_values(&[pipeline])
+    }
+
+    /// The counters of what `pipeline` drops of a channel: what waited for its first attempt, and for another one.
+    pub(crate) fn overflowed(&self, pipeline: &str) -> [IntCounter; 2] {
+        ["first attempt", "another attempt"].map(|what| self.overflowed.with_label_values(&[pipeline, what]))
     }
 
     /// The counter of what the filter `plugin` of `pipeline` drops.

@@ -9,7 +9,10 @@ mod retry;
 use crate::{
     config::{self, Retry},
     connection::Connector,
-    effect::{Allowance, Effects, limit::Share},
+    effect::{
+        Allowance, Effects,
+        limit::{Most, Share},
+    },
     event,
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
@@ -52,9 +55,14 @@ pub struct Parts<'a> {
     pub shutdown: &'a Shutdown,
 }
 
-/// How many messages may be put back because of a server: no more than may wait in their list.
-fn away(config: &config::Pipeline) -> usize {
-    config.backlog.map_or(usize::MAX, |backlog| usize::try_from(backlog.keep).unwrap_or(usize::MAX))
+/// How many messages may be put back because of a server: no more than may wait in their list. A channel knows itself what it has
+/// room for.
+fn away(config: &config::Pipeline) -> Most {
+    match (&config.from, config.backlog) {
+        (config::From::Channels(_), _) => Most::All,
+        (_, Some(backlog)) => Most::These(usize::try_from(backlog.keep).unwrap_or(usize::MAX)),
+        (_, None) => Most::These(usize::MAX),
+    }
 }
 
 impl Pipeline {
@@ -70,17 +78,13 @@ impl Pipeline {
             effects: parts.effects,
             quiet: shutdown.quiet().clone(),
             retry: parts.config.retry.clone(),
-            order: parts
-                .config
-                .order
-                .as_ref()
-                .map(|order| Order::new(order, parts.config.in_flight, parts.config.from.redelivers())),
+            order: parts.config.order.as_ref().map(|order| Order::new(order, parts.config.in_flight)),
             journal: parts.config.journal,
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             story: event::Story::of(parts.name, &parts.config.filters),
         });
         let tasks = shutdown.clone();
-        let ordered = line.order.is_some().then(|| ordered(&line));
+        let ordered = line.order.is_some().then(|| ordered(&line, &tasks));
         if ordered.is_some() {
             let line = Arc::clone(&line);
             drop(shutdown.track_until_stop(async move { line.keep_thin().await }));
@@ -112,14 +116,21 @@ impl Pipeline {
     }
 }
 
-/// Keeps the line's order told of what waits in Redis.
-fn ordered(line: &Arc<Line>) -> Ordered {
+/// Keeps the line's order told of what waits for another attempt.
+fn ordered(line: &Arc<Line>, tasks: &Shutdown) -> Ordered {
     let (loser, waiter) = (Arc::clone(line), Arc::clone(line));
+    let (line, tasks) = (Arc::clone(line), tasks.clone());
     Ordered {
         lost: Arc::new(move || loser.order.iter().for_each(Order::forget)),
         waiting: Arc::new(move |waiting| {
             if let Some(order) = &waiter.order {
                 order.expect(waiting);
+            }
+        }),
+        gone: Arc::new(move |messages| {
+            let next = line.order.as_ref().map(|order| order.gone(&messages)).unwrap_or_default();
+            if !next.is_empty() {
+                drop(tasks.track_until_stop(Arc::clone(&line).process(next)));
             }
         }),
     }

@@ -5,6 +5,7 @@ mod access;
 mod author;
 mod batches;
 mod breaker;
+mod channel;
 mod chaos;
 mod clocks;
 mod cluster;

@@ -107,13 +107,11 @@ fn order(pipeline: &Pipeline) -> Option<String> {
         OrderBy::Header(name) => format!("header `{name}`"),
         OrderBy::Json(pointer) => format!("what is at `{pointer}`"),
     };
-    Some(match (pipeline.from.redelivers(), order.hold) {
-        (false, _) => format!("in order by {by}"),
-        (true, true) => format!("in order by {by}; one that waits for another attempt holds back those behind it"),
-        (true, false) => {
-            format!("in order by {by}; one that waits for another attempt is overtaken by those behind it")
-        }
-    })
+    let those_behind = match order.hold {
+        true => "holds back those behind it",
+        false => "is overtaken by those behind it",
+    };
+    Some(format!("in order by {by}; one that waits for another attempt {those_behind}"))
 }
 
 #[cfg(test)]
@@ -150,7 +148,8 @@ mod tests {
             said("from.channel = \"c\"\norder_by = \"json:/a\"\nbacklog = { keep = 7, drop = \"newest\" }"),
             "pipeline  p: channel `c` → out\n          \
              at most once: what is published while nothing listens, or faster than the pipeline takes it, is lost\n          \
-             at most 7 wait in the node; of more, the newest are dropped\n          in order by what is at `/a`\n"
+             at most 7 wait in the node; of more, the newest are dropped\n          \
+             in order by what is at `/a`; one that waits for another attempt holds back those behind it\n"
         );
     }
 

@@ -14,6 +14,7 @@ mod word;
 
 pub use breaker::Circuit;
 pub use endpoint::{Held, Pass};
+pub use parked::Most;
 pub use share::Share;
 
 use crate::{config, connection::Connector, request::Request};
@@ -97,7 +98,7 @@ impl Limits {
         *old = settings;
     }
 
-    pub(super) fn share(in_flight: usize, away: usize) -> Arc<Share> {
+    pub(super) fn share(in_flight: usize, away: Most) -> Arc<Share> {
         Share::new(in_flight, away)
     }
 

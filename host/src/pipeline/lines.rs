@@ -1,6 +1,6 @@
 //! Messages of one key stand in line: one is processed at a time, in the order in which they came.
 //!
-//! A message that waits for another attempt keeps its place, and those behind it wait where it does: in Redis, as `away`. There wait
+//! A message that waits for another attempt keeps its place, and those behind it wait where it does: where they came from, as `away`. There wait
 //! also those at the end of a long line that moves slowly, so that one key does not take all that may be in flight.
 
 mod line;
@@ -107,6 +107,18 @@ impl<T> Lines<T> {
             self.by_key.remove(key);
         }
         steps
+    }
+
+    /// A message that is away will not come back; returns the one behind it, where it is that one's turn now.
+    pub(super) fn give_up(&mut self, key: &str, id: &Arc<str>, now: Instant) -> Option<T> {
+        let line = self.by_key.get_mut(key)?;
+        let before = line.away();
+        let next = if line.give_up(id, now) { line.run_first(now) } else { None };
+        self.away = self.away + line.away() - before;
+        if line.is_empty() {
+            self.by_key.remove(key);
+        }
+        next
     }
 
     /// Whether somebody has come to wait here beyond the share of his key, since this was asked last.

@@ -31,9 +31,9 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// For a pipeline with so many messages in flight, which may `put_back` some of them for later, if there is a place for that.
-    pub(super) fn new(config: &config::Order, in_flight: usize, put_back: bool) -> Self {
-        let share = if put_back { (in_flight / SHARE).max(1) } else { usize::MAX };
+    /// For a pipeline with so many messages in flight.
+    pub(super) fn new(config: &config::Order, in_flight: usize) -> Self {
+        let share = (in_flight / SHARE).max(1);
         let lines = Mutex::new(Lines::new(share));
         Self { by: config.by.clone(), hold: config.hold, share, lines, crowded: Notify::new() }
     }
@@ -95,6 +95,13 @@ impl Order {
                 lines.expect(Expected { key, id: message.id, place, due: now + due_in });
             }
         }
+    }
+
+    /// These were to be tried again, and will not be; returns those behind them whose turn it is now.
+    pub(super) fn gone(&self, messages: &[Message]) -> Vec<Delivery> {
+        let now = Instant::now();
+        let mut lines = self.lines();
+        messages.iter().filter_map(|message| lines.give_up(&self.key(message)?, &message.id, now)).collect()
     }
 
     /// Another node takes now: what is known of the order here counts no more.

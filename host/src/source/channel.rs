@@ -2,7 +2,8 @@
 //!
 //! Every connection is always read, so that the server never cuts it for lagging. What the pipeline has no room for waits
 //! in memory, at most `backlog.keep` messages (10,000 where nothing is said) and 64 MiB; beyond that the oldest or the
-//! newest are dropped and counted. Messages that wait for another attempt are among those in flight.
+//! newest are dropped and counted. What waits for another attempt is bounded so, too, and is not among those in flight: a
+//! server that is away for long keeps nothing from others.
 //!
 //! A message's source is the channel as the configuration names it, or the pattern; its topic is the channel. Bytes of a
 //! channel's name that are not UTF-8 become `U+FFFD`.
@@ -12,6 +13,7 @@
 
 mod backlog;
 mod intake;
+mod later;
 mod listen;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ pub struct Ordered {
     pub lost: Arc<dyn Fn() + Send + Sync>,
     /// These wait for another attempt, in the order in which they will come; before anything is taken.
     pub waiting: Arc<dyn Fn(Vec<Waiting>) + Send + Sync>,
+    /// These were to be tried again, and will not be.
+    pub gone: Arc<dyn Fn(Vec<Message>) + Send + Sync>,
 }
 
 /// A message that will come again.

@@ -36,12 +36,10 @@ fn drops_everything(reading: &mut Reading<'_>, pipeline: &Draft<'_>) {
 fn wrong_source(reading: &mut Reading<'_>, pipeline: &Draft<'_>, from: &From) {
     let (lists, channels) = (matches!(from, From::Lists(_)), matches!(from, From::Channels(_)));
     let again = from.redelivers();
-    let once = "leave it out; what comes from there is delivered at most once and never tried again";
+    let once = "leave it out; what comes from there is kept by nobody but the node";
     for (key, works, help) in [
         ("take", lists, "leave it out; only a list can be taken from at either end"),
         ("backlog", lists || channels, "leave it out; only lists and channels have one"),
-        ("order_retries", again, once),
-        ("retry", again, once),
         ("journal", again, once),
         ("dead_letters", again, once),
         ("keep_dead", again, once),
@@ -53,7 +51,7 @@ fn wrong_source(reading: &mut Reading<'_>, pipeline: &Draft<'_>, from: &From) {
 }
 
 fn without_companion(reading: &mut Reading<'_>, pipeline: &Draft<'_>, from: &From) {
-    if from.redelivers() && pipeline.order == Some(None) {
+    if pipeline.order == Some(None) {
         let help = "say in `order_by` what is kept in order, or leave it out";
         let idle_key = Idle { key: "order_retries", why: "without `order_by`", help };
         idle(reading, pipeline.entry, named_defaults("pipeline"), idle_key);

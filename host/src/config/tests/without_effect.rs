@@ -36,13 +36,13 @@ fn only_lists_and_channels_have_a_backlog() {
 }
 
 #[test]
-fn what_is_delivered_at_most_once_is_never_tried_again() {
+fn what_only_the_node_keeps_leaves_nothing_in_redis() {
     let lines = "retry.attempts = 2\norder_retries = \"overtake\"\norder_by = \"topic\"\n\
                  dead_letters = \"dead\"\nkeep_dead.most = 1\njournal = false";
     for from in [LIST, STREAM, RESQUE, THOONK] {
         assert_eq!(odd(from, lines), NONE, "{from}");
     }
-    let keys = ["retry", "order_retries", "dead_letters", "keep_dead", "journal"];
+    let keys = ["dead_letters", "keep_dead", "journal"];
     assert_eq!(odd(CHANNEL, lines), keys.map(|key| format!("`{key}` has no effect on channels")));
     assert_eq!(odd(FEED, lines), keys.map(|key| format!("`{key}` has no effect on a Thoonk feed")));
     assert_eq!(odd(CHANNEL, "order_by = \"topic\""), NONE);

@@ -124,7 +124,7 @@ impl Endpoint {
 
     /// The right to send a request. Where that takes long, `Held` says when to come again, unless so many do already; it is not waited for
     /// once `quiet` is cancelled.
-    pub(super) async fn pass(self: &Arc<Self>, away: usize, quiet: &CancellationToken) -> Result<Pass, Held> {
+    pub(super) async fn pass(self: &Arc<Self>, away: Most, quiet: &CancellationToken) -> Result<Pass, Held> {
         match self.pass_at_once() {
             Some(pass) => Ok(pass),
             // Rare, so that it has no room in the future of each message.
@@ -141,7 +141,7 @@ impl Endpoint {
         Place { endpoint: Arc::clone(self), permit: Some(permit) }.begin()
     }
 
-    async fn pass_later(self: &Arc<Self>, away: usize, quiet: &CancellationToken) -> Result<Pass, Held> {
+    async fn pass_later(self: &Arc<Self>, away: Most, quiet: &CancellationToken) -> Result<Pass, Held> {
         loop {
             let now = Instant::now();
             let shut = self.shut(now);
@@ -156,7 +156,7 @@ impl Endpoint {
                 }
             }
             let until = shut.unwrap_or_else(Instant::now);
-            let most = if quiet.is_cancelled() { Most::All } else { Most::These(away) };
+            let most = if quiet.is_cancelled() { Most::All } else { away };
             if let Some(held) = self.put_back(until, most) {
                 return Err(held);
             }

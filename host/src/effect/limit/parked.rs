@@ -19,10 +19,10 @@ const JITTER: Duration = Duration::from_secs(1);
 
 /// How many may be put back before one that would be waits instead.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Most {
+pub enum Most {
     /// So many, and never more than there may be for any pipeline.
     These(usize),
-    /// There is no time to wait.
+    /// There is no time to wait, or whoever keeps them says how many.
     All,
 }
 

@@ -24,7 +24,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct Share {
     in_flight: usize,
     /// How many may be put back because of one endpoint.
-    away: usize,
+    away: Most,
     seats: Mutex<Room>,
 }
 
@@ -52,12 +52,12 @@ pub(in crate::effect) struct Seat {
 }
 
 impl Share {
-    pub(super) fn new(in_flight: usize, away: usize) -> Arc<Self> {
+    pub(super) fn new(in_flight: usize, away: Most) -> Arc<Self> {
         Arc::new(Self { in_flight, away, seats: Mutex::default() })
     }
 
     /// How many may be put back because of one endpoint.
-    pub(super) fn away(&self) -> usize {
+    pub(super) fn away(&self) -> Most {
         self.away
     }
 
@@ -68,7 +68,7 @@ impl Share {
         let half = (self.in_flight / 2).max(1);
         if room.known.get(&place).is_some_and(|known| known.taken >= half)
             && is_slow(&room.known, place, endpoint, now)
-            && let Some(held) = endpoint.put_back(now, if quiet { Most::All } else { Most::These(self.away) })
+            && let Some(held) = endpoint.put_back(now, if quiet { Most::All } else { self.away })
         {
             return Err(held);
         }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn seats_are_counted_and_given_back_and_those_of_one_too_many_are_not_counted() {
-        let share = Share::new(4, 100);
+        let share = Share::new(4, Most::These(100));
         let endpoints: Vec<_> = (0..=MOST).map(endpoint).collect();
         let seats: Vec<Seat> = endpoints.iter().map(|one| share.enter(one, false).unwrap()).collect();
         let taken = || share.seats().known.values().map(|known| known.taken).sum::<usize>();

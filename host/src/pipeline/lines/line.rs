@@ -45,7 +45,7 @@ struct Waiting<T> {
 enum At<T> {
     /// In this process.
     Here(T),
-    /// In Redis, until then.
+    /// Where it came from, until then.
     Away(Instant),
 }
 
@@ -198,6 +198,22 @@ impl<T> Line<T> {
         let each = self.takes.unwrap_or(spent);
         let wait = each.saturating_mul(place as u32).max(spent);
         (wait >= PATIENCE).then(|| (wait / 2).clamp(SOONEST, LATEST))
+    }
+
+    /// `id`, if away, will not come. True where that was the first, so that the next one is.
+    pub(super) fn give_up(&mut self, id: &Arc<str>, now: Instant) -> bool {
+        let Some(Waiting { number, at: At::Away(_) }) = self.waiting.get(id) else { return false };
+        let place = (*number - self.first) as usize;
+        self.waiting.remove(id);
+        if place == 0 {
+            self.leave(now);
+            return true;
+        }
+        self.ids.remove(place);
+        for behind in self.ids.iter().skip(place) {
+            self.waiting.entry(Arc::clone(behind)).and_modify(|waiting| waiting.number -= 1);
+        }
+        false
     }
 
     /// Somebody is back, so those before it who are long overdue will not come: they were dropped by hand.

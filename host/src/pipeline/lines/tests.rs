@@ -189,3 +189,39 @@ fn who_is_here_when_the_first_is_given_up_is_next() {
     assert_eq!(test.arrive("d"), Some(Step::Run("c")));
     assert_eq!(test.finished(None), [Step::Run("d")]);
 }
+
+#[test]
+fn one_that_is_known_not_to_return_is_given_up_at_once() {
+    let mut test = Test::new();
+    test.arrive("a");
+    test.come(&["b", "c", "d"]);
+    test.finished(Some(SECOND));
+    let gone = |test: &mut Test, id: &str| test.lines.give_up("k", &id.into(), test.now);
+    assert_eq!(gone(&mut test, "c"), None, "there is one before it");
+    assert_eq!(gone(&mut test, "c"), None, "it stands there no more");
+    test.now += SECOND;
+    assert_eq!(test.arrive("d"), Some(Step::Away("d", APART * 2)), "two are before it");
+    assert_eq!(gone(&mut test, "a"), None, "the next one is away, too");
+    assert_eq!(gone(&mut test, "x"), None);
+    assert_eq!(test.arrive("d"), Some(Step::Away("d", APART * 2)), "b goes first");
+    assert_eq!(test.arrive("b"), Some(Step::Run("b")));
+    assert_eq!(gone(&mut test, "b"), None, "it is here");
+    assert_eq!(gone(&mut test, "d"), None);
+    assert_eq!(test.finished(None), []);
+    assert_eq!((test.lines.by_key.len(), test.lines.away), (0, 0));
+}
+
+#[test]
+fn who_waits_here_behind_one_that_is_given_up_is_next() {
+    let mut test = Test::new();
+    test.arrive("a");
+    test.arrive("b");
+    test.finished(Some(SECOND));
+    test.now += SECOND;
+    test.arrive("a");
+    assert_eq!(test.arrive("c"), None);
+    assert_eq!(test.finished(None), [], "b is away");
+    assert_eq!(test.lines.give_up("k", &"b".into(), test.now), Some("c"));
+    assert_eq!(test.finished(None), []);
+    assert_eq!((test.lines.by_key.len(), test.lines.away), (0, 0));
+}

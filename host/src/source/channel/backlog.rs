@@ -1,13 +1,15 @@
 //! What has been heard and not yet begun, bounded in messages and in bytes.
 
-use crate::config::{self, Take};
+use crate::config::Take;
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc};
 
+pub(super) use crate::config::Backlog as Bound;
+
 /// Bytes that may wait: names, payloads and what is kept beside them.
-const MOST_BYTES: usize = 64 << 20;
+pub(super) const MOST_BYTES: usize = 64 << 20;
 /// Where the configuration says nothing.
-const DEFAULT: config::Backlog = config::Backlog { keep: 10_000, drop: Take::Oldest };
+pub(super) const DEFAULT: Bound = Bound { keep: 10_000, drop: Take::Oldest };
 
 /// A message as it was heard.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +29,7 @@ impl Heard {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    bound: config::Backlog,
+    bound: Bound,
     /// With their sequence.
     waiting: VecDeque<(u64, Heard)>,
     bytes: usize,
@@ -38,17 +40,8 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(bound: Option<config::Backlog>) -> Self {
-        let bound = bound.unwrap_or(DEFAULT);
+    pub(super) fn new(bound: Bound) -> Self {
         Self { bound, waiting: VecDeque::new(), bytes: 0, seq: 0, dropped: 0 }
-    }
-
-    /// Which messages are dropped.
-    pub(super) fn drops(&self) -> &'static str {
-        match self.bound.drop {
-            Take::Oldest => "oldest",
-            Take::Newest => "newest",
-        }
     }
 
     /// Lets a message wait. False when one was dropped for it, or it was dropped itself.
@@ -112,7 +105,7 @@ mod tests {
     }
 
     fn filled(drop: Take, keep: u64, messages: u8) -> (Backlog, Vec<u8>) {
-        let mut backlog = Backlog::new(Some(config::Backlog { keep, drop }));
+        let mut backlog = Backlog::new(Bound { keep, drop });
         for n in 0..messages {
             backlog.push(heard(&[n]));
         }
@@ -131,7 +124,7 @@ mod tests {
     #[test]
     fn bytes_are_bounded_whatever_the_messages_are() {
         for (drop, first) in [(Take::Oldest, 900u64), (Take::Newest, 0)] {
-            let mut backlog = Backlog::new(Some(config::Backlog { keep: u64::MAX, drop }));
+            let mut backlog = Backlog::new(Bound { keep: u64::MAX, drop });
             let megabyte = heard(&vec![0; 1 << 20]);
             for _ in 0..964 {
                 backlog.push(megabyte.clone());
@@ -147,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_message_that_never_fits_drives_nothing_out() {
-        let mut backlog = Backlog::new(None);
+        let mut backlog = Backlog::new(DEFAULT);
         assert!(backlog.push(heard(b"small")));
         assert!(!backlog.push(heard(&vec![0; MOST_BYTES])));
         assert_eq!((backlog.len(), backlog.take_dropped()), (1, 1));

@@ -1,21 +1,23 @@
 //! What has been heard on channels, from then until it is settled: waiting, in flight, or waiting for another attempt.
 
-use super::backlog::{Backlog, Heard};
+use super::{
+    backlog::{Backlog, Bound, DEFAULT, Heard},
+    later::{Later, Past, Put},
+};
 use crate::{
-    config::Channels,
+    config::{Channels, Take},
     event,
     message::{Message, Outcome, Trouble},
     random,
-    source::{Delivery, Opening, Start, pace::Pace},
+    source::{Delivery, Opening, Ordered, Start, pace::Pace},
 };
 use std::{
-    collections::BTreeMap,
     fmt::{self, Debug},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, SemaphorePermit},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -34,19 +36,21 @@ pub(in crate::source) type Meaning = Arc<dyn Fn(Message) -> Message + Send + Syn
 
 /// See the module.
 pub(super) struct Intake {
-    /// The channels' names, for the log.
-    source: String,
     /// What the ids of its messages begin with.
     origin: String,
     in_flight: usize,
-    /// One for each message that may still be begun; one that waits for another attempt keeps its own.
+    /// One for each message that may still be begun; one that waits for another attempt has given its own back.
     permits: Semaphore,
     /// How fast they may be begun.
     pub(super) pace: Pace,
     meaning: Option<Meaning>,
     start: Start,
+    /// Whom to tell of messages that were to be tried again and will not be.
+    ordered: Option<Ordered>,
+    /// Which messages are dropped where there is no room.
+    drops: &'static str,
     state: Mutex<State>,
-    losses: event::Losses,
+    story: event::ChannelStory,
     /// Something waits, or nothing more will.
     heard: Notify,
     /// Something is to be tried again.
@@ -57,44 +61,42 @@ pub(super) struct Intake {
 
 struct State {
     backlog: Backlog,
-    /// At most as many as there are permits.
-    later: BTreeMap<(Instant, u64), (Message, Box<Past>)>,
-    /// Tells apart what is due at the same moment.
-    retries: u64,
+    later: Later,
     /// Nothing more is heard or tried again.
     closed: bool,
     /// Needed another attempt after that.
     lost: u64,
 }
 
-/// Earlier attempts of a message.
-#[derive(Debug, Default)]
-struct Past {
-    troubles: Vec<Trouble>,
-    succeeded: Vec<String>,
-}
-
 /// What a delivery holds of the intake.
 #[derive(Debug)]
 pub(in crate::source) struct Loan {
     intake: Arc<Intake>,
+    seq: u64,
     /// Absent in the first attempt.
     past: Option<Box<Past>>,
 }
 
 impl Intake {
     pub(super) fn new(opening: &Opening, channels: &Channels, meaning: Option<Meaning>) -> Arc<Self> {
-        let backlog = Backlog::new(opening.config.backlog);
+        let bound = opening.config.backlog.unwrap_or(DEFAULT);
+        // Whatever has been in flight at once can wait.
+        let bound_later = Bound { keep: bound.keep.max(opening.config.in_flight as u64), ..bound };
+        let (backlog, later) = (Backlog::new(bound), Later::new(bound_later));
         Arc::new(Self {
-            source: channels.names.join(", "),
             origin: random::unique(),
             in_flight: opening.config.in_flight,
             permits: Semaphore::new(opening.config.in_flight),
             pace: Pace::new(opening),
             start: Arc::clone(&opening.start),
             meaning,
-            state: Mutex::new(State { backlog, later: BTreeMap::new(), retries: 0, closed: false, lost: 0 }),
-            losses: event::Losses::default(),
+            ordered: opening.ordered.clone(),
+            drops: match bound.drop {
+                Take::Oldest => "oldest",
+                Take::Newest => "newest",
+            },
+            state: Mutex::new(State { backlog, later, closed: false, lost: 0 }),
+            story: event::ChannelStory::of(&opening.pipeline, channels.names.join(", ")),
             heard: Notify::new(),
             failed: Notify::new(),
             dropping: Notify::new(),
@@ -126,19 +128,22 @@ impl Intake {
         self.tell_dropped();
         let unsettled = self.in_flight.saturating_sub(self.permits.available_permits());
         let state = self.state();
-        let lost = state.lost + (state.backlog.len() + unsettled) as u64;
+        let lost = state.lost + (state.backlog.len() + state.later.len() + unsettled) as u64;
         drop(state);
         if lost > 0 {
-            event::channel_ended(&self.source, lost);
+            event::channel_ended(&self.story, lost);
         }
     }
 
     fn tell_dropped(&self) {
         let mut state = self.state();
-        let (dropped, which) = (state.backlog.take_dropped(), state.backlog.drops());
+        let (dropped, later) = (state.backlog.take_dropped(), state.later.take_dropped());
         drop(state);
         if dropped > 0 {
-            event::channel_overflowed(&self.source, dropped, which);
+            event::channel_overflowed(&self.story, dropped, self.drops);
+        }
+        if later > 0 {
+            event::channel_overflowed_later(&self.story, later, self.drops);
         }
     }
 
@@ -156,35 +161,28 @@ impl Intake {
         }
     }
 
-    /// Permits for one batch that have their tokens.
-    async fn permits(&self) -> usize {
-        let permits = self.free_permits().await;
-        let tokens = self.pace.take(permits).await;
-        self.permits.add_permits(permits - tokens);
-        tokens
+    /// Permits for one batch that have their tokens: one at least, up to `want` if they are free.
+    async fn permits(&self, want: usize) -> SemaphorePermit<'_> {
+        let mut permits = self.permits.acquire().await.expect("nobody closes the semaphore");
+        let more = want.min(MOST).saturating_sub(1).min(self.permits.available_permits());
+        if let Ok(free) = self.permits.try_acquire_many(more as u32) {
+            permits.merge(free);
+        }
+        let tokens = self.pace.take(permits.num_permits()).await;
+        drop(permits.split(permits.num_permits() - tokens));
+        permits
     }
 
-    /// One at least, more if they are free.
-    async fn free_permits(&self) -> usize {
-        // The semaphore is never closed.
-        if let Ok(permit) = self.permits.acquire().await {
-            permit.forget();
-        }
-        let more = (MOST - 1).min(self.permits.available_permits());
-        match self.permits.try_acquire_many(more as u32) {
-            Ok(permits) => {
-                permits.forget();
-                1 + more
-            }
-            Err(_) => 1,
-        }
+    /// So many of these permits belong to messages from now on, and the others are given back with their tokens.
+    fn spend(&self, mut permits: SemaphorePermit<'_>, messages: usize) {
+        self.pace.put_back(permits.num_permits() - messages);
+        permits.split(messages).into_iter().for_each(SemaphorePermit::forget);
     }
 
-    /// Hands the oldest messages on, and gives back the permits that were not used.
-    fn begin(self: &Arc<Self>, permits: usize) {
-        let taken = self.state().backlog.take(permits);
-        self.permits.add_permits(permits - taken.len());
-        self.pace.put_back(permits - taken.len());
+    /// Hands the oldest messages on.
+    fn begin(self: &Arc<Self>, permits: SemaphorePermit<'_>) {
+        let taken = self.state().backlog.take(permits.num_permits());
+        self.spend(permits, taken.len());
         let batch: Vec<Delivery> = taken.into_iter().map(|(seq, heard)| self.delivery(seq, heard)).collect();
         if !batch.is_empty() {
             (self.start)(batch);
@@ -205,41 +203,44 @@ impl Intake {
             Some(meaning) => meaning(message),
             None => message,
         };
-        Delivery::from_channel(message, Loan { intake: Arc::clone(self), past: None })
+        Delivery::from_channel(message, Loan { intake: Arc::clone(self), seq, past: None })
     }
 
-    /// Keeps a message until `after` is over; it keeps its permit.
-    fn retry(&self, message: Message, past: Box<Past>, after: Duration) {
+    /// Keeps a message until `after` is over, if there is room.
+    fn retry(&self, put: Put, after: Duration) {
         let mut state = self.state();
         if state.closed {
             state.lost += 1;
-            drop(state);
-            return self.permits.add_permits(1);
+            return;
         }
         let now = Instant::now();
         let due = now.checked_add(after.max(SHORTEST)).unwrap_or(now + YEAR);
-        let retry = state.retries;
-        state.retries += 1;
-        state.later.insert((due, retry), (message, past));
+        let gone = state.later.push(put, due);
         drop(state);
         self.failed.notify_one();
+        if !gone.is_empty() {
+            self.dropping.notify_one();
+            if let Some(ordered) = &self.ordered {
+                (ordered.gone)(gone);
+            }
+        }
     }
 
-    /// How many are due by `now`, or all if that is absent, and when the next is.
     fn due(&self, now: Option<Instant>) -> (usize, Option<Instant>) {
-        let state = self.state();
-        let due = now.map_or(state.later.len(), |now| state.later.range(..=(now, u64::MAX)).count());
-        (due, state.later.keys().nth(due).map(|(next, _)| *next))
+        self.state().later.due(now)
     }
 
-    /// Begins the next attempt of those that are due first.
-    fn begin_again(self: &Arc<Self>, most: usize) {
+    /// Begins the next attempt of those that are due by `now`, or of all if that is absent, the first ones first.
+    fn begin_again(self: &Arc<Self>, permits: SemaphorePermit<'_>, now: Option<Instant>) {
         let mut state = self.state();
-        let due: Vec<_> = std::iter::from_fn(|| state.later.pop_first()).take(most).collect();
+        let due: Vec<Put> = std::iter::from_fn(|| state.later.pop(now)).take(permits.num_permits()).collect();
         drop(state);
-        let loan = |past| Loan { intake: Arc::clone(self), past: Some(past) };
-        let batch: Vec<_> =
-            due.into_iter().map(|(_, (message, past))| Delivery::from_channel(message, loan(past))).collect();
+        self.spend(permits, due.len());
+        let loan = |seq, past| Loan { intake: Arc::clone(self), seq, past: Some(past) };
+        let batch: Vec<_> = due
+            .into_iter()
+            .map(|Put { seq, message, past }| Delivery::from_channel(message, loan(seq, past)))
+            .collect();
         if !batch.is_empty() {
             (self.start)(batch);
         }
@@ -260,7 +261,7 @@ impl Intake {
 /// Hands out what is heard, until nothing more will be and nothing is left.
 pub(super) async fn hand_out(intake: Arc<Intake>) {
     while intake.is_waiting().await {
-        let permits = intake.permits().await;
+        let permits = intake.permits(MOST).await;
         intake.begin(permits);
     }
 }
@@ -268,19 +269,19 @@ pub(super) async fn hand_out(intake: Arc<Intake>) {
 /// Hands out what is to be tried again when it is due, and the rest when it is time to take nothing more.
 pub(super) async fn try_again(intake: Arc<Intake>, quiet: CancellationToken) {
     while !quiet.is_cancelled() {
-        let (due, next) = intake.due(Some(Instant::now()));
-        let next = next.unwrap_or_else(|| Instant::now() + YEAR);
+        let now = Instant::now();
+        let (due, next) = intake.due(Some(now));
         tokio::select! {
             () = quiet.cancelled() => {}
-            tokens = intake.pace.take(due), if due > 0 => intake.begin_again(tokens),
+            permits = intake.permits(due), if due > 0 => intake.begin_again(permits, Some(now)),
             () = intake.failed.notified(), if due == 0 => {}
-            () = tokio::time::sleep_until(next), if due == 0 => {}
+            () = tokio::time::sleep_until(next.unwrap_or(now + YEAR)), if due == 0 => {}
         }
     }
     intake.close();
     while let (left @ 1.., _) = intake.due(None) {
-        let tokens = intake.pace.take(left).await;
-        intake.begin_again(tokens);
+        let permits = intake.permits(left).await;
+        intake.begin_again(permits, None);
     }
 }
 
@@ -305,30 +306,28 @@ impl Loan {
     pub(in crate::source) fn settle(&mut self, message: &Message, outcome: Outcome) {
         let intake = &self.intake;
         match outcome {
-            Outcome::Done | Outcome::Finished { .. } => intake.permits.add_permits(1),
-            Outcome::Dead { trouble, .. } => {
-                event::channel_lost(&intake.losses, &intake.source, message, &trouble);
-                intake.permits.add_permits(1);
-            }
+            Outcome::Done | Outcome::Finished { .. } => {}
+            Outcome::Dead { trouble, .. } => event::channel_lost(&intake.story, message, &trouble),
             Outcome::Again { after, succeeded } => {
                 intake.pace.put_back(1);
                 let mut past = self.past.take().unwrap_or_default();
                 past.succeeded.extend(succeeded);
-                intake.retry(message.clone(), past, after);
+                intake.retry(Put { seq: self.seq, message: message.clone(), past }, after);
             }
             Outcome::Retry { after, trouble, succeeded } => {
                 let mut past = self.past.take().unwrap_or_default();
                 let message = Message { attempt: trouble.attempt.saturating_add(1), ..message.clone() };
                 past.troubles.push(trouble);
                 past.succeeded = succeeded;
-                intake.retry(message, past, after);
+                intake.retry(Put { seq: self.seq, message, past }, after);
             }
         }
+        intake.permits.add_permits(1);
     }
 }
 
 impl Debug for Intake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intake").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Intake").field("origin", &self.origin).finish_non_exhaustive()
     }
 }

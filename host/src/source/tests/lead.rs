@@ -14,6 +14,7 @@ fn ordered(server: &Server, name: &str) -> (Node, Arc<Mutex<Vec<String>>>) {
             let payloads = waiting.iter().map(|one| String::from_utf8(one.message.payload.to_vec()).unwrap());
             told.lock().unwrap().extend(payloads);
         }),
+        gone: Arc::new(|_| {}),
     };
     (Node::open(server, name, &pipeline(8), Some(ordered)), waiting)
 }
@@ -106,7 +107,7 @@ async fn places_tell_the_order_over_lost_connections_and_the_end_of_the_node() {
         };
         teller.lock().unwrap().extend(waiting.into_iter().map(place));
     };
-    let listening = Ordered { lost: Arc::new(|| {}), waiting: Arc::new(places) };
+    let listening = Ordered { lost: Arc::new(|| {}), waiting: Arc::new(places), gone: Arc::new(|_| {}) };
     let mut heir = Node::open(&server, "b", &pipeline(8), Some(listening));
     // What waits is told before anything is taken.
     heir.next().await.settle(Outcome::Done);

@@ -2,7 +2,7 @@
 
 use super::{faults::refused, *};
 use crate::{
-    effect::{self, Effects},
+    effect::{self, Effects, limit::Most},
     request::{Reply, Request},
 };
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ async fn a_server_that_wants_to_be_left_alone_is() {
     .await;
     let effects = Effects::new().unwrap();
     let allowance = effect::Allowance::new(&settings(anywhere()));
-    let (share, quiet) = (effects.share(100, 100), CancellationToken::new());
+    let (share, quiet) = (effects.share(100, Most::These(100)), CancellationToken::new());
     let request = Request::WebSocket(text(&server.url(), "x"));
     let mut admitted = effects.admit(&share, [&request], &quiet).await.unwrap();
     let Reply::WebSocket(sent) = effects.carry_out(&allowance, "k", request.clone(), admitted.take_pass()).await else {
