@@ -1,4 +1,6 @@
-//! The plugin `push-stream` and a real nchan.
+//! The plugin `push-stream` and a real nchan; and what other servers were seen to say.
+
+mod vectors;
 
 use crate::jobs::{SOON, nothing_is_left};
 use gristmill_tests::{Mill, eventually, process::Process, redis::free_port};

@@ -128,7 +128,11 @@ fn judge(reply: &Reply) -> Result<()> {
     };
     let Some((http, why)) = explained else { return Err(error) };
     let reason = format!("{http}: {why}");
-    if error.is_retry() || why.contains(FULL) { Err(Error::retry(reason)) } else { Err(Error::reject(reason)) }
+    Err(match error.pause() {
+        Some(pause) => Error::retry_after(pause, reason),
+        None if error.is_retry() || why.contains(FULL) => Error::retry(reason),
+        None => Error::reject(reason),
+    })
 }
 
 fn template(field: &str, text: &str) -> Result<Template> {
@@ -150,6 +154,7 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
     use gristmill_sdk::{Body, HttpRequest, config};
+    use std::time::Duration;
 
     fn plugin(json: &str) -> Result<PushStream> {
         PushStream::new(config::parse(json)?)
@@ -203,6 +208,9 @@ mod tests {
         assert_eq!(error, Error::reject("answered 403: Channel id not authorized for this method."));
         assert!(!refused(400, "Channel id is too large.").is_retry());
         assert!(refused(403, "Number of channels were exceeded.").is_retry());
+        let full =
+            Reply::test(503, "").with_header("X-Nginx-PushStream-Explain", "later").with_header("retry-after", "7");
+        assert_eq!(judge(&full), Err(Error::retry_after(Duration::from_secs(7), "answered 503: later")));
         assert!(judge(&Reply::test(500, "")).unwrap_err().is_retry());
     }
 }
