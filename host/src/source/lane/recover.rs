@@ -1,6 +1,9 @@
 //! Reads what lies in a lane and nobody here knows of: after a lost connection, or after taking the lane over.
 
-use super::{Content, Lane, scripts, suspects};
+use super::{
+    Content, Lane, scripts,
+    suspects::{self, Trial},
+};
 use crate::source::{Delivery, backoff::Backoff, dialect::Item, keys, queue::shared::Shared};
 use redis::RedisError;
 use std::{
@@ -64,11 +67,12 @@ pub(super) async fn resume(shared: Arc<Shared>, lane: Arc<Lane>, why: Why) {
     let until = Instant::now() + if why == Why::Adopted { Duration::ZERO } else { ARMED };
     let mut backoff = Backoff::new();
     let mut parked = why == Why::Adopted;
+    let mut trial = Trial::default();
     while !shared.shutdown.quiet().is_cancelled() && !lane.is_lost() {
         let read = if parked {
-            deliver_parked(&shared, &lane).await.map(|()| None)
+            deliver_parked(&shared, &lane, &mut trial).await.map(|()| None)
         } else {
-            deliver_unread(&shared, &lane, why).await
+            deliver_unread(&shared, &lane, &mut trial, why).await
         };
         match read {
             Ok(None) => parked = false,
@@ -85,7 +89,12 @@ pub(super) async fn resume(shared: Arc<Shared>, lane: Arc<Lane>, why: Why) {
 }
 
 /// Delivers one page; tells how many items there were.
-async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Result<Option<usize>, RedisError> {
+async fn deliver_unread(
+    shared: &Arc<Shared>,
+    lane: &Arc<Lane>,
+    trial: &mut Trial,
+    why: Why,
+) -> Result<Option<usize>, RedisError> {
     let permits = page(shared).await;
     let first = lane.tail();
     let read = read_page(shared, lane, first, permits, why).await;
@@ -93,7 +102,7 @@ async fn deliver_unread(shared: &Arc<Shared>, lane: &Arc<Lane>, why: Why) -> Res
     shared.flow.unused(permits - found);
     match read? {
         Some((first, items)) => {
-            hand_on(shared, lane.append_from(first, items), why).await;
+            hand_on(shared, lane.append_from(first, items), trial, why).await;
             Ok(Some(found))
         }
         None => {
@@ -131,17 +140,17 @@ async fn read(shared: &Shared, lane: &Lane, raw: Vec<Vec<u8>>) -> Result<Vec<Ite
     }
 }
 
-pub(in crate::source) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, why: Why) {
+pub(in crate::source) async fn hand_on(shared: &Arc<Shared>, deliveries: Vec<Delivery>, trial: &mut Trial, why: Why) {
     match why {
         Why::Broken if deliveries.is_empty() => {}
         Why::Broken => (shared.start)(deliveries),
         Why::Adopted if shared.ordered => suspects::put_back(deliveries),
-        Why::Adopted => suspects::try_out(shared, deliveries).await,
+        Why::Adopted => trial.hand_on(shared, deliveries).await,
     }
 }
 
 /// Delivers what an earlier holder had put aside.
-async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), RedisError> {
+async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>, trial: &mut Trial) -> Result<(), RedisError> {
     let mut link = shared.link().await?;
     let slow = keys::slow(&lane.key);
     let mut seqs: Vec<u64> = redis::cmd("HKEYS").arg(&slow).query_async(&mut link).await?;
@@ -151,7 +160,7 @@ async fn deliver_parked(shared: &Arc<Shared>, lane: &Arc<Lane>) -> Result<(), Re
         let rest = seqs.split_off(permits.min(seqs.len()));
         let items = read_parked(shared, lane, &slow, seqs).await.inspect_err(|_| shared.flow.unused(permits))?;
         shared.flow.unused(permits - items.len());
-        hand_on(shared, lane.append_parked(items), Why::Adopted).await;
+        hand_on(shared, lane.append_parked(items), trial, Why::Adopted).await;
         seqs = rest;
     }
     Ok(())

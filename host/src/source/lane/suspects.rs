@@ -9,12 +9,12 @@
 use super::{Content, Lane, envelope::Envelope, journal, scripts};
 use crate::{
     message::Outcome,
-    source::{Delivery, backoff::Backoff, dialect::Item, queue::shared::Shared},
+    source::{Delivery, backoff::Backoff, delivery::Watch, dialect::Item, queue::shared::Shared},
 };
 use redis::RedisError;
 use std::{sync::Arc, time::Duration};
 
-/// How often the end of a group is looked for.
+/// How often it is looked whether some have ended.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Between messages that are put back, so that they come again in their order.
@@ -66,23 +66,46 @@ pub(in crate::source) async fn mark(shared: &Shared, lane: &Lane, items: &mut [(
     Ok(())
 }
 
-/// Hands the messages on, group by group; each is counted before it is.
-pub(super) async fn try_out(shared: &Arc<Shared>, mut deliveries: Vec<Delivery>) {
-    deliveries.sort_by_key(Delivery::tried);
-    let mut deliveries = deliveries.into_iter().peekable();
-    while let Some(tried) = deliveries.peek().map(Delivery::tried) {
-        let mut running = Vec::new();
-        while running.len() < group(tried) {
-            let Some(next) = deliveries.next_if(|delivery| delivery.tried() == tried) else { break };
-            running.push(next);
+/// The suspects of one lane that run.
+#[derive(Default)]
+pub(in crate::source) struct Trial {
+    running: Vec<Watch>,
+    /// How often each of them has been tried.
+    tried: u32,
+}
+
+impl Trial {
+    /// Hands the messages on as there is room for them in their group; each is counted before it is.
+    pub(super) async fn hand_on(&mut self, shared: &Arc<Shared>, mut deliveries: Vec<Delivery>) {
+        deliveries.sort_by_key(Delivery::tried);
+        let mut deliveries = deliveries.into_iter().peekable();
+        while let Some(tried) = deliveries.peek().map(Delivery::tried) {
+            let room = self.room(shared, tried).await;
+            let next = std::iter::from_fn(|| deliveries.next_if(|delivery| delivery.tried() == tried));
+            let some: Vec<Delivery> = next.take(room).collect();
+            if !count(shared, &some).await {
+                some.into_iter().chain(deliveries).for_each(|delivery| delivery.settle(untried()));
+                return;
+            }
+            self.tried = tried;
+            self.running.extend(some.iter().filter_map(Delivery::watch));
+            (shared.start)(some);
         }
-        if !count(shared, &running).await {
-            running.into_iter().chain(deliveries).for_each(|delivery| delivery.settle(untried()));
-            return;
-        }
-        let watched: Vec<_> = running.iter().filter_map(Delivery::watch).collect();
-        (shared.start)(running);
-        while !watched.iter().all(|watch| watch.is_settled()) && !shared.shutdown.stop().is_cancelled() {
+    }
+
+    /// Waits until some that are tried for the `tried`th time may run, and says how many. What came on an earlier page may run
+    /// for long: only those of another group wait until it is settled.
+    async fn room(&mut self, shared: &Shared, tried: u32) -> usize {
+        loop {
+            self.running.retain(|watch| !watch.is_settled());
+            let taken = if self.running.is_empty() || self.tried == tried { self.running.len() } else { usize::MAX };
+            let room = group(tried).saturating_sub(taken);
+            if room > 0 {
+                return room;
+            }
+            if shared.shutdown.stop().is_cancelled() {
+                return group(tried);
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

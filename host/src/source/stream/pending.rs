@@ -13,7 +13,7 @@ use crate::{
         lane::{
             Lane,
             recover::{self, ARMED, ClientId, Why},
-            suspects,
+            suspects::{self, Trial},
         },
         queue::shared::Shared,
     },
@@ -28,6 +28,7 @@ pub(super) struct Rest {
     pub(super) consumer: String,
     /// Everything up to here has been handed out.
     read_to: Option<Id>,
+    trial: Trial,
 }
 
 /// One page of it.
@@ -41,7 +42,7 @@ struct Page {
 impl Rest {
     pub(super) fn new(member: Member, lane: Arc<Lane>, read_to: Option<Id>) -> Self {
         let consumer = lane.consumer(&member.shared);
-        Self { member, lane, consumer, read_to }
+        Self { member, lane, consumer, read_to, trial: Trial::default() }
     }
 
     /// What registers the consumer where it is not: what has been handed out was registered before.
@@ -61,7 +62,7 @@ impl Rest {
         };
         self.read_to = page.last.or(self.read_to);
         let items = page.items.into_iter().map(|(_, item)| item).collect();
-        recover::hand_on(&shared, self.lane.append(items), why).await;
+        recover::hand_on(&shared, self.lane.append(items), &mut self.trial, why).await;
         Ok(page.found)
     }
 

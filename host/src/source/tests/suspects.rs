@@ -59,6 +59,21 @@ async fn a_message_that_ends_every_node_is_quarantined_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_with_a_slow_message_does_not_wait_for_it() {
+    let server = Server::start().await;
+    server.push((0..8).map(|n| n.to_string())).await;
+    die_with_all(&server, "a", 8).await;
+    // Hardly more than one at a time is read of what the dead node left, as the heir's takers wait with the other permit.
+    let mut heir = Node::start(&server, "b", 2);
+    let slow = heir.next().await;
+    for _ in 1..8 {
+        heir.next().await.settle(Outcome::Done);
+    }
+    slow.settle(Outcome::Done);
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tries_are_counted_by_the_holder_of_the_lane_only() {
     let server = Server::start().await;
     let (keys, mut redis) = (Keys::new(LIST), server.redis().await);
