@@ -33,7 +33,7 @@ mod v0_1;
 mod version;
 pub mod watch;
 
-pub use anatomy::{Anatomy, Tool};
+pub use anatomy::{Anatomy, Nature, Tool, Wasi};
 pub use compile::child::compile_stdin;
 pub use componentize::{NoComponent, componentize};
 pub use directory::plugin_name;
@@ -43,7 +43,7 @@ pub use program::{Garbled, parse_head, parse_line};
 pub use refusal::{Cause, Refusal};
 pub use usage::Usage;
 pub use v0_1::Kind;
-pub use version::{Lent, Version};
+pub use version::{Lent, Started, Version};
 
 use crate::{config, event, lookup::Lookups};
 use arc_swap::ArcSwap;

@@ -1,5 +1,6 @@
 //! `gristmill new` and `gristmill inspect` as the author of a plugin meets them.
 
+use crate::programs::program;
 use gristmill_tests::{
     Finished, Mill, built,
     mill::{guest_bytes, replace_file},
@@ -284,13 +285,53 @@ fn a_program_reads_what_a_plugin_is() {
 }
 
 #[test]
+fn a_plain_program_is_inspected_as_what_it_is_and_how_it_is_run() {
+    let mill = mill();
+    replace_file(&mill.plugin_file("module"), &program("", "(drop (memory.grow (i32.const 15)))"));
+    replace_file(&mill.plugin_file("command"), &guest_bytes("answerer"));
+    mill.write_config("[plugin.module]\nmode = \"cgi\"\n[plugin.command]\nmode = \"lines\"\n");
+    let said = |words: &[&str]| {
+        let finished = mill.feed(&[&["inspect"], words].concat(), "");
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        finished.stdout
+    };
+    let [module, command] = ["plugins/module.wasm", "plugins/command.wasm"];
+
+    let found = said(&[module]);
+    let title = "plugin    plugins/module.wasm: filter, a plain WASI program: a core module for WASI 0.1 (`wasip1`)\n";
+    assert!(found.starts_with(title), "{found}");
+    let afresh = "\nruns      afresh for each message: the payload on stdin, the new one on stdout";
+    assert!(found.contains(afresh), "{found}");
+    assert!(found.contains("\nimports   wasi_snapshot_preview1/fd_read\n"), "{found}");
+    assert!(found.contains(", with 64 KiB of memory\n"), "what it starts with: {found}");
+
+    let found = said(&[command]);
+    let title = "plugin    plugins/command.wasm: filter, a plain WASI program: a command for WASI 0.2 (`wasip2`)\n";
+    assert!(found.starts_with(title) && found.contains(afresh), "{found}");
+    assert!(found.contains("\nimports   wasi:") && !found.contains("with 0 bytes"), "{found}");
+
+    let config = ["--config", "gristmill.toml"];
+    let found = said(&[module, config[0], config[1]]);
+    assert!(found.contains("headers, an empty line and the new payload on stdout (`mode = \"cgi\"`)\n"), "{found}");
+    let found: Value = serde_json::from_str(&said(&[command, "--json", config[0], config[1]])).unwrap();
+    assert_eq!((found["kind"].as_str(), found["program"].as_str()), (Some("filter"), Some("wasip2")));
+    assert!(found["api"].is_null() && found["runs"].as_str().unwrap().contains("a line of JSON"), "{found}");
+    let start = &found["start"];
+    assert!(start["start_us"].as_f64().unwrap() > 0.0 && start["memory_bytes"].as_u64().unwrap() > 0, "{found}");
+}
+
+#[test]
 fn what_is_no_plugin_is_inspected_with_the_reason_and_what_to_do() {
     let mill = mill();
     replace_file(&mill.plugin_file("text"), b"no wasm at all");
+    replace_file(&mill.plugin_file("core"), b"\0asm\x01\0\0\0");
     replace_file(&mill.plugin_file("empty"), b"\0asm\x0d\0\x01\0");
-    for (name, reason) in
-        [("text", "is not WebAssembly"), ("empty", "it is a component but no plugin: "), ("none", "does not exist")]
-    {
+    for (name, reason) in [
+        ("text", "is not WebAssembly"),
+        ("empty", "it is a component but no plugin: "),
+        ("core", "it is a core WebAssembly module, not a component, and no WASI program either"),
+        ("none", "does not exist"),
+    ] {
         let finished = mill.run_bare(&["inspect", &format!("plugins/{name}.wasm")]);
         assert_eq!((finished.code, finished.stderr.lines().count()), (1, 1), "{}", finished.stderr);
         assert!(finished.stderr.contains(reason), "{}", finished.stderr);

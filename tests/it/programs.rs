@@ -11,7 +11,7 @@ fn notification() -> Vec<u8> {
 }
 
 /// A program that can `$hear` at most 4 KiB of its input, to 4096, and `$say` bytes to a descriptor; `text` lies at 2048.
-fn program(text: &str, body: &str) -> Vec<u8> {
+pub(crate) fn program(text: &str, body: &str) -> Vec<u8> {
     let text = text.escape_default();
     wat::parse_str(format!(
         r#"(module
@@ -33,7 +33,7 @@ fn program(text: &str, body: &str) -> Vec<u8> {
 }
 
 /// Says `text` to a descriptor.
-fn say(to: u8, text: &str) -> String {
+pub(crate) fn say(to: u8, text: &str) -> String {
     format!("(call $say (i32.const {to}) (i32.const 2048) (i32.const {}))", text.len())
 }
 

@@ -1,5 +1,6 @@
 //! `gristmill try` as an author meets it: messages in, verdicts and changes out, with neither Redis nor network.
 
+use crate::programs::{program, say};
 use gristmill_tests::{
     Finished, Mill, built, eventually,
     mill::{guest_bytes, replace_file},
@@ -189,6 +190,35 @@ fn a_plain_program_is_tried_like_a_plugin() {
     assert!(finished.stderr.starts_with("filter (WASI program) `program` "), "{}", finished.stderr);
     let expected = "try-1  reject: not my message\n  log warn  not my message\n";
     assert_eq!(without_figures(&finished.stdout), expected, "{}", finished.stdout);
+}
+
+#[test]
+fn what_a_plain_program_takes_of_memory_and_time_is_shown_whether_it_is_run_afresh_or_fed_lines() {
+    const PAGE: u64 = 64 << 10;
+    let grow = "(if (i32.eq (memory.grow (i32.const 128)) (i32.const -1)) (then (unreachable)))";
+    let pass = "{\"pass\":true}\n";
+    let once = format!("(if (i32.eq (memory.size) (i32.const 1)) (then {grow}))");
+    let fed = format!("(loop $more (if (call $hear) (then {once} {} (br $more))))", say(1, pass));
+    for (mode, wasm, pages, memory) in [
+        ("auto", program("", grow), 129, "8.06 MiB"),
+        ("lines", program(pass, &fed), 129, "8.06 MiB"),
+        ("auto", program("", ""), 1, "64 KiB"),
+    ] {
+        let mill = mill();
+        replace_file(&mill.plugin_file("program"), &wasm);
+        mill.write_config(&format!("[plugin.program]\nmode = \"{mode}\"\n"));
+        let words = ["try", "plugins/program.wasm", "--config", "gristmill.toml"];
+        let finished = mill.feed(&[&words[..], &["--json"]].concat(), "x\ny\n");
+        let objects = objects(&finished);
+        assert_eq!((finished.code, objects.len()), (0, 2), "{}", finished.stderr);
+        for object in &objects {
+            assert_eq!(object["memory_bytes"].as_u64(), Some(pages * PAGE), "{mode}: {object}");
+            assert!(object["time_us"].as_f64().unwrap() > 0.0, "{mode}: {object}");
+        }
+        let finished = mill.feed(&words, "x\n");
+        assert!(finished.stdout.contains(&format!(", {memory} of memory)\n")), "{mode}: {}", finished.stdout);
+        assert!(finished.stderr.contains(&format!("; {memory} of memory at most\n")), "{mode}: {}", finished.stderr);
+    }
 }
 
 #[test]

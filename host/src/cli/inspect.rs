@@ -2,9 +2,8 @@
 
 use super::{figures, payload::plain, talk, trial::settings::Settings};
 use crate::{
-    config,
-    message::Message,
-    plugin::{Anatomy, Cause, Need, Needs, Plugins, Tool, Version},
+    config::{self, Mode},
+    plugin::{Anatomy, Cause, Nature, Need, Needs, Plugins, Started, Tool, Version, Wasi},
 };
 use anyhow::Context;
 use clap::Args;
@@ -12,7 +11,6 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -34,6 +32,7 @@ pub(super) struct Inspect {
 /// What there is to tell.
 struct Findings<'a> {
     file: &'a Path,
+    mode: Mode,
     anatomy: Anatomy,
     needs: Needs,
     /// How it came up, or why it does not with these settings.
@@ -41,13 +40,11 @@ struct Findings<'a> {
 }
 
 struct Start {
-    version: Arc<Version>,
+    name: String,
     /// Of compiling it.
     compiled: Duration,
-    /// Of one fresh instance, its `init` included.
-    started: Duration,
-    /// Bytes of that instance.
-    memory: usize,
+    /// Of its first instance.
+    first: Started,
 }
 
 /// Looks at the file, and starts the plugin once.
@@ -69,12 +66,12 @@ async fn find(asked: &Inspect) -> anyhow::Result<Findings<'_>> {
     let cache = tempfile::tempdir().context("cannot make a temporary directory")?;
     let (plugins, _heard) = Plugins::overheard(cache.path(), &setting.compile)?;
     let start = match plugins.load(&setting.name, file, &setting.plugin).await {
-        Ok(version) => Ok(start(version).await?),
+        Ok(version) => Ok(Start::from(&*version)),
         Err(refusal) if starts_elsewhere(&refusal.cause) => Err(refusal.cause),
         Err(refusal) => return Err(refusal.into()),
     };
     let bytes = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    Ok(Findings { file, anatomy: Anatomy::of(&bytes), needs: Needs::of(&bytes), start })
+    Ok(Findings { file, mode: setting.plugin.mode, anatomy: Anatomy::of(&bytes), needs: Needs::of(&bytes), start })
 }
 
 /// Whether it is a plugin all the same, which other settings would bring up.
@@ -82,50 +79,52 @@ fn starts_elsewhere(cause: &Cause) -> bool {
     matches!(cause, Cause::Config(_) | Cause::Start(_) | Cause::Ungranted(_))
 }
 
-async fn start(version: Arc<Version>) -> anyhow::Result<Start> {
-    let mut lent = version.lend().await.map_err(|fault| anyhow::anyhow!("{}", fault.reason().to_owned()))?;
-    let started = lent.prepare(&nothing()).await.ok().flatten().unwrap_or_default();
-    let memory = lent.memory().unwrap_or_default();
-    Ok(Start { compiled: version.took().saturating_sub(started), started, memory, version })
-}
-
-/// A message that is never handed over.
-fn nothing() -> Message {
-    Message {
-        id: "".into(),
-        source: "".into(),
-        topic: "".into(),
-        attempt: 1,
-        received_ms: 0,
-        headers: Vec::new(),
-        payload: bytes::Bytes::new(),
+impl From<&Version> for Start {
+    fn from(version: &Version) -> Self {
+        let first = version.started();
+        Self { name: version.name().to_owned(), compiled: version.took().saturating_sub(first.took), first }
     }
 }
 
 impl Findings<'_> {
-    /// What it does with messages, and in which version of the API, as far as its exports say so.
-    fn kind(&self) -> (&'static str, &str) {
-        let exported = |interface: &str| {
-            let exports = self.anatomy.exports.iter();
-            exports.filter_map(|name| name.strip_prefix(interface)?.strip_prefix('@')).next()
-        };
-        if let Some(version) = exported("gristmill:plugin/filtering") {
-            return ("filter", version);
+    /// What it is, and what it speaks.
+    fn title(&self) -> String {
+        match self.anatomy.nature() {
+            Some(Nature::Plugin { kind, api }) => format!("{kind}, speaks version {api} of the plugin API"),
+            Some(Nature::Program(wasi)) => format!("filter, a plain WASI program: {}", form(wasi)),
+            // Nothing of this kind comes up.
+            None => "no plugin".to_owned(),
         }
-        if let Some(version) = exported("gristmill:plugin/batching") {
-            return ("publisher of batches", version);
-        }
-        exported("gristmill:plugin/publishing").map_or(("plugin", "unknown"), |version| ("publisher", version))
+    }
+
+    /// How it meets messages, where the API does not say so.
+    fn runs(&self) -> Option<&'static str> {
+        matches!(self.anatomy.nature(), Some(Nature::Program(_))).then_some(match self.mode {
+            Mode::Auto => "afresh for each message: the payload on stdin, the new one on stdout (`mode = \"auto\"`)",
+            Mode::Cgi => {
+                "afresh for each message: the payload on stdin, headers, an empty line and the new payload on stdout (`mode = \"cgi\"`)"
+            }
+            Mode::Lines => {
+                "all the time: a line of JSON on stdin for each message, a line of JSON on stdout as its answer (`mode = \"lines\"`)"
+            }
+        })
+    }
+}
+
+fn form(wasi: Wasi) -> &'static str {
+    match wasi {
+        Wasi::P1 => "a core module for WASI 0.1 (`wasip1`)",
+        Wasi::P2 => "a command for WASI 0.2 (`wasip2`)",
     }
 }
 
 fn story(findings: &Findings<'_>) -> String {
-    let Findings { file, anatomy, needs, start } = findings;
-    let (kind, api) = findings.kind();
+    let Findings { file, anatomy, needs, start, .. } = findings;
     let mut lines = vec![
-        format!("plugin    {}: {kind}, speaks version {api} of the plugin API", file.display()),
+        format!("plugin    {}: {}", file.display(), findings.title()),
         format!("file      {}, sha256 {}", figures::size(anatomy.bytes), anatomy.sha256),
     ];
+    lines.extend(findings.runs().map(|runs| format!("runs      {runs}")));
     lines.extend(listed("made with", anatomy.tools.iter().map(tool)));
     lines.extend(listed("exports", anatomy.exports.iter().cloned()));
     lines.extend(listed("imports", anatomy.imports.iter().cloned()));
@@ -135,18 +134,18 @@ fn story(findings: &Findings<'_>) -> String {
         Err(cause) => lines.push(format!("starts    not with these settings: {cause}")),
         Ok(start) => {
             lines.push(format!("compiles  in {}", figures::time(start.compiled)));
-            let (started, memory) = (figures::time(start.started), figures::size(start.memory));
+            let (started, memory) = (figures::time(start.first.took), figures::size(start.first.memory));
             lines.push(format!("starts    in {started}, with {memory} of memory"));
-            lines.extend(advice(start).map(|advice| format!("advice    {advice}")));
+            lines.extend(advice(start.first.memory).map(|advice| format!("advice    {advice}")));
         }
     }
     lines.iter().map(|line| plain(line) + "\n").collect()
 }
 
 /// What the defaults would be too little for.
-fn advice(start: &Start) -> Option<String> {
+fn advice(memory: usize) -> Option<String> {
     let default = u64::from(config::Plugin::default().memory_mib);
-    let used = (start.memory as u64).div_ceil(1 << 20);
+    let used = (memory as u64).div_ceil(1 << 20);
     (used * 2 > default)
         .then(|| format!("memory_mib = {} leaves it room; the default is {default}", (used * 2).next_power_of_two()))
 }
@@ -165,7 +164,11 @@ fn tool(tool: &Tool) -> String {
 
 fn object(findings: &Findings<'_>) -> Value {
     let Findings { anatomy, needs, start, .. } = findings;
-    let (kind, api) = findings.kind();
+    let (kind, api, program) = match findings.anatomy.nature() {
+        Some(Nature::Plugin { kind, api }) => (kind, Some(api), None),
+        Some(Nature::Program(wasi)) => ("filter", None, Some(if wasi == Wasi::P1 { "wasip1" } else { "wasip2" })),
+        None => ("none", None, None),
+    };
     let tools: Vec<Value> = anatomy
         .tools
         .iter()
@@ -174,15 +177,17 @@ fn object(findings: &Findings<'_>) -> Value {
     let start = match start {
         Err(cause) => json!({ "refused": cause.to_string() }),
         Ok(start) => json!({
-            "name": start.version.name(),
+            "name": start.name,
             "compile_ms": millis(start.compiled),
-            "start_us": millis(start.started) * 1e3,
-            "memory_bytes": start.memory,
+            "start_us": millis(start.first.took) * 1e3,
+            "memory_bytes": start.first.memory,
         }),
     };
     json!({
         "kind": kind,
         "api": api,
+        "program": program,
+        "runs": findings.runs(),
         "bytes": anatomy.bytes,
         "sha256": anatomy.sha256,
         "made_with": tools,

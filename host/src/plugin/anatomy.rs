@@ -22,6 +22,36 @@ pub struct Anatomy {
     pub tools: BTreeSet<Tool>,
 }
 
+/// What a file is, as far as what it exports says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature<'a> {
+    /// A component that speaks the plugin API.
+    Plugin {
+        /// What it does with messages: `filter`, `publisher` or `publisher of batches`.
+        kind: &'static str,
+        /// In which version of the API.
+        api: &'a str,
+    },
+    /// A plain program, which is a filter.
+    Program(Wasi),
+}
+
+/// What a program is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wasi {
+    /// A core module for WASI 0.1.
+    P1,
+    /// A component for WASI 0.2.
+    P2,
+}
+
+/// The interfaces that make a plugin, and what of it.
+const KINDS: [(&str, &str); 3] = [
+    ("gristmill:plugin/filtering@", "filter"),
+    ("gristmill:plugin/publishing@", "publisher"),
+    ("gristmill:plugin/batching@", "publisher of batches"),
+];
+
 /// One thing that a plugin was made with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tool {
@@ -51,6 +81,22 @@ impl Anatomy {
             }
         }
         anatomy
+    }
+
+    /// What it is, if it is anything that a pipeline could use.
+    pub fn nature(&self) -> Option<Nature<'_>> {
+        let kinds = self.exports.iter().flat_map(|export| {
+            KINDS
+                .iter()
+                .filter_map(|(interface, kind)| export.strip_prefix(interface).map(|api| Nature::Plugin { kind, api }))
+        });
+        let programs = self.exports.iter().filter_map(|export| match export.as_str() {
+            // No name in a component can begin like this.
+            "_start" => Some(Nature::Program(Wasi::P1)),
+            run if run.starts_with("wasi:cli/run@0.2.") => Some(Nature::Program(Wasi::P2)),
+            _ => None,
+        });
+        kinds.chain(programs).next()
     }
 
     fn note(&mut self, payload: Payload<'_>) {
@@ -114,6 +160,24 @@ mod tests {
         let tools: Vec<String> =
             anatomy.tools.iter().map(|tool| format!("{} {} {}", tool.role, tool.name, tool.version)).collect();
         assert_eq!(tools, ["language C 11", "processed-by clang 18"]);
+    }
+
+    #[test]
+    fn what_it_exports_says_what_it_is() {
+        let exporting = |names: &[&str]| Anatomy {
+            exports: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Anatomy::default()
+        };
+        let batches = exporting(&["gristmill:plugin/setup@0.1.0", "gristmill:plugin/batching@0.1.0"]);
+        assert_eq!(batches.nature(), Some(Nature::Plugin { kind: "publisher of batches", api: "0.1.0" }));
+        assert_eq!(exporting(&["memory", "_start"]).nature(), Some(Nature::Program(Wasi::P1)));
+        assert_eq!(exporting(&["wasi:cli/run@0.2.6"]).nature(), Some(Nature::Program(Wasi::P2)));
+        // A plugin may have a `main` beside.
+        let both = exporting(&["wasi:cli/run@0.2.0", "gristmill:plugin/filtering@0.2.0"]);
+        assert_eq!(both.nature(), Some(Nature::Plugin { kind: "filter", api: "0.2.0" }));
+        for nothing in ["wasi:cli/run@0.3.0", "gristmill:plugin/setup@0.1.0", "run"] {
+            assert_eq!(exporting(&[nothing]).nature(), None, "{nothing}");
+        }
     }
 
     #[test]

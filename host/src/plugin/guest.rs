@@ -10,6 +10,7 @@ use super::{
     state::State,
     terms::Terms,
     v0_1::{Calls, Exports},
+    version::Started,
 };
 use crate::{
     config::Isolation,
@@ -110,7 +111,7 @@ impl Blueprint {
         let answer = within(engine, &gives_way, time, pin!(calls.init(&mut store, config))).await;
         let answer = answer.map_err(|stop| self.unstarted(&store, &stop, time))?;
         answer.map_err(|reason| Unstarted::Config(answer::shortened(&voice.veiled(&reason))))?;
-        let memory = store.data().memory.used;
+        let memory = store.data().memory.used.bytes();
         let start = start.elapsed();
         Ok(Guest { store, calls, gives_way, sound: true, served: 0, start, memory, message: None })
     }
@@ -152,7 +153,7 @@ impl Guest {
     /// Whether it may take another message.
     pub(super) fn reusable(&self, plan: &Blueprint) -> bool {
         let fresh = self.served == 0;
-        let young = self.served < CALLS && self.store.data().memory.used <= self.soft_limit(plan);
+        let young = self.served < CALLS && self.store.data().memory.used.bytes() <= self.soft_limit(plan);
         self.sound && (fresh || (young && plan.terms.isolation == Isolation::Reuse))
     }
 
@@ -163,7 +164,7 @@ impl Guest {
 
     /// Bytes of linear memory that it has now, and so the most it has had.
     pub(super) fn memory(&self) -> u64 {
-        self.store.data().memory.used as u64
+        self.store.data().memory.used.bytes() as u64
     }
 
     /// What it has looked up since this was asked last.
@@ -180,6 +181,11 @@ impl Guest {
     fn soft_limit(&self, plan: &Blueprint) -> usize {
         let room = plan.terms.memory_bytes().saturating_sub(self.memory);
         SMALL.max(self.memory.saturating_add(room / 2))
+    }
+
+    /// What it took to make it.
+    pub(super) fn started(&self) -> Started {
+        Started { took: self.start, memory: self.memory }
     }
 
     /// How long it took to make it, if it has served nothing yet.

@@ -19,13 +19,14 @@ use super::{
     refusal::Cause,
     state::State,
     terms::Terms,
+    version::Started,
 };
 use crate::{
     config::{Isolation, Mode},
     message::{Fault, Message, Verdict},
 };
 use lines::Lines;
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Instant};
 use wasmtime::{
     Engine, Linker, Module, Store,
     component::{self, Component, ComponentExportIndex},
@@ -47,6 +48,7 @@ pub struct Garbled(String);
 /// One version of a program.
 pub(super) struct Program {
     plan: Plan,
+    started: Started,
     /// Those that are fed lines; otherwise every message has an instance of its own.
     idle: Idle<Lines>,
 }
@@ -72,25 +74,33 @@ impl Program {
     /// A program that can be started.
     pub(super) async fn start(name: Arc<str>, entry: Entry, mode: Mode, terms: Terms) -> Result<Self, Cause> {
         let plan = Plan { name, entry: Arc::new(entry), mode, terms };
-        let first = match mode {
-            Mode::Lines => Some(Lines::start(&plan).await?),
-            Mode::Auto | Mode::Cgi => {
-                plan.try_out().await?;
-                None
-            }
+        let begin = Instant::now();
+        let (memory, first) = match mode {
+            Mode::Lines => Lines::start(&plan).await.map(|lines| (lines.memory(), Some(lines)))?,
+            Mode::Auto | Mode::Cgi => (plan.try_out().await?, None),
         };
-        Ok(Self { plan, idle: Idle::new(first) })
+        let started = Started { took: begin.elapsed(), memory };
+        Ok(Self { plan, started, idle: Idle::new(first) })
     }
 
-    /// The verdict on `message`.
-    pub(super) async fn filter(&self, message: &Message) -> Result<Verdict, Fault> {
-        self.plan.terms.fits(message)?;
-        let verdict = match self.plan.mode {
+    /// What its first instance took to make.
+    pub(super) fn started(&self) -> Started {
+        self.started
+    }
+
+    /// The verdict on `message`, and the bytes of memory that its instance had in the end.
+    pub(super) async fn filter(&self, message: &Message) -> (Result<Verdict, Fault>, usize) {
+        if let Err(fault) = self.plan.terms.fits(message) {
+            return (Err(fault), 0);
+        }
+        let (verdict, memory) = match self.plan.mode {
             Mode::Lines => self.ask(message).await,
             Mode::Auto | Mode::Cgi => once::run(&self.plan, message).await,
         };
         let terms = &self.plan.terms;
-        verdict.map_err(|fault| terms.own_words(fault)).and_then(|verdict| answer::verdict(&terms.limits, verdict))
+        let verdict =
+            verdict.map_err(|fault| terms.own_words(fault)).and_then(|verdict| answer::verdict(&terms.limits, verdict));
+        (verdict, memory)
     }
 
     /// Instances that wait for a line.
@@ -98,16 +108,21 @@ impl Program {
         self.idle.len()
     }
 
-    async fn ask(&self, message: &Message) -> Result<Verdict, Fault> {
-        let mut lines = match self.idle.pop() {
-            Some(lines) => lines,
-            None => Lines::start(&self.plan).await.map_err(Unstarted::into_fault)?,
+    async fn ask(&self, message: &Message) -> (Result<Verdict, Fault>, usize) {
+        let lines = match self.idle.pop() {
+            Some(lines) => Ok(lines),
+            None => Lines::start(&self.plan).await,
+        };
+        let mut lines = match lines {
+            Ok(lines) => lines,
+            Err(unstarted) => return (Err(unstarted.into_fault()), 0),
         };
         let verdict = lines.ask(&self.plan, message).await;
+        let memory = lines.memory();
         if self.plan.terms.isolation == Isolation::Reuse && lines.listens() && lines.asked() < CALLS {
             self.idle.push(lines);
         }
-        verdict
+        (verdict, memory)
     }
 }
 
@@ -123,14 +138,15 @@ impl Plan {
         Ok(store)
     }
 
-    /// Makes an instance that runs nothing, to see whether there can be one.
-    async fn try_out(&self) -> Result<(), Unstarted> {
+    /// Makes an instance that runs nothing, to see whether there can be one; tells the bytes of its memory.
+    async fn try_out(&self) -> Result<usize, Unstarted> {
         let time = INIT.max(self.terms.timeout);
         let mut store = self.store(|_| {}).map_err(Unstarted::Fault)?;
         clock::wind(&mut store, ticks(time));
         let gives_way = store.data().clock.gives_way();
         let made = within(&self.terms.engine, &gives_way, time, pin!(self.entry.instance(&mut store))).await.map(drop);
-        made.map_err(|stop| Unstarted::Fault(self.terms.fault_in(&store, &stop, time)))
+        made.map_err(|stop| Unstarted::Fault(self.terms.fault_in(&store, &stop, time)))?;
+        Ok(store.data().memory.used.bytes())
     }
 }
 

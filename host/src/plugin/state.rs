@@ -10,7 +10,10 @@ use crate::{
     config::Limits,
     message::{Fault, Limit, Message},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p1::WasiP1Ctx};
 
@@ -49,8 +52,7 @@ pub(super) struct Envelope {
 /// What one instance has taken of memory, all its memories together, and of tables.
 pub(super) struct Memory {
     limit: usize,
-    /// In bytes.
-    pub(super) used: usize,
+    pub(super) used: Gauge,
     most_elements: usize,
     elements: usize,
     parts: usize,
@@ -58,10 +60,24 @@ pub(super) struct Memory {
     pub(super) denied: Option<Limit>,
 }
 
+/// Bytes of memory, shown to those who cannot reach the store of an instance while it runs, too.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gauge(Arc<AtomicUsize>);
+
+impl Gauge {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Memory {
     fn new(limit: usize, limits: &Limits) -> Self {
         let Limits { table_elements, parts, .. } = *limits;
-        Self { limit, used: 0, most_elements: table_elements, elements: 0, parts, denied: None }
+        Self { limit, used: Gauge::default(), most_elements: table_elements, elements: 0, parts, denied: None }
     }
 }
 
@@ -136,10 +152,10 @@ impl WasiView for State {
 
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
+        let used = self.used.bytes().saturating_add(desired.saturating_sub(current));
         let granted = used <= self.limit;
         if granted {
-            self.used = used;
+            self.used.set(used);
         } else {
             self.denied = Some(Limit::Memory);
         }

@@ -47,7 +47,7 @@ pub struct Version {
 /// What a version is.
 pub(super) enum Body {
     /// A component that speaks the plugin API.
-    Plugin { plan: Blueprint, idle: Idle<Guest> },
+    Plugin { plan: Blueprint, started: Started, idle: Idle<Guest> },
     /// A plain WASI program, which keeps its instances itself, if it has any.
     Program(Program),
 }
@@ -56,8 +56,17 @@ impl Body {
     /// A plugin whose first instance works.
     pub(super) async fn plugin(plan: Blueprint) -> Result<Self, Cause> {
         let first = plan.guest().await?;
-        Ok(Self::Plugin { plan, idle: Idle::new(Some(first)) })
+        Ok(Self::Plugin { plan, started: first.started(), idle: Idle::new(Some(first)) })
     }
+}
+
+/// What an instance took before its first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// From nothing to its first message, `init` included.
+    pub took: Duration,
+    /// Bytes of memory that it had then.
+    pub memory: usize,
 }
 
 /// Where a version comes from.
@@ -136,6 +145,14 @@ impl Version {
         self.took
     }
 
+    /// What its first instance took.
+    pub fn started(&self) -> Started {
+        match &self.body {
+            Body::Plugin { started, .. } => *started,
+            Body::Program(program) => program.started(),
+        }
+    }
+
     /// What the operator told and allowed it.
     pub fn settings(&self) -> &config::Plugin {
         &self.settings
@@ -183,7 +200,7 @@ impl Version {
         }
         // From here on its drop gives the permit back.
         let mut lent = Lent { version: Arc::clone(self), guest: None, turn: None, used: Usage::default() };
-        if let Body::Plugin { plan, idle } = &self.body {
+        if let Body::Plugin { plan, idle, .. } = &self.body {
             lent.turn = plan.turn().await;
             lent.guest = Some(match idle.pop() {
                 Some(guest) => guest,
@@ -222,7 +239,7 @@ impl Version {
     }
 
     fn take_back(&self, guest: Guest) {
-        if let Body::Plugin { plan, idle } = &self.body
+        if let Body::Plugin { plan, idle, .. } = &self.body
             && guest.reusable(plan)
         {
             idle.push(guest);
@@ -276,11 +293,17 @@ impl Lent {
         Ok(guest.start())
     }
 
-    /// The instance's memory after a call, in bytes; a plain program's is gone with its call. A line that it has left unfinished is heard now.
+    /// The memory that the instance had after its calls, in bytes; of a plain program the most that one of this loan had. A line that a
+    /// plugin has left unfinished is heard now.
     pub fn memory(&self) -> Option<usize> {
-        let guest = self.guest.as_ref()?;
-        guest.end_line();
-        usize::try_from(guest.memory()).ok()
+        let bytes = match &self.guest {
+            Some(guest) => {
+                guest.end_line();
+                guest.memory()
+            }
+            None => self.used.memory_peak,
+        };
+        usize::try_from(bytes).ok().filter(|bytes| *bytes > 0)
     }
 
     /// The verdict on `message`.
@@ -291,7 +314,8 @@ impl Lent {
         if let Body::Program(program) = &self.version.body {
             let mut spent = Spent::for_call(1);
             // Boxed, as `fresh` is.
-            let verdict = spent.over(program.filter(message).boxed().as_mut()).await;
+            let (verdict, memory) = spent.over(program.filter(message).boxed().as_mut()).await;
+            self.used.memory_peak = self.used.memory_peak.max(memory as u64);
             self.used.call(message, spent, &verdict, answer::verdict_bytes);
             return verdict;
         }

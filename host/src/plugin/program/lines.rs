@@ -11,6 +11,7 @@ use super::{
         fault::{Stop, broken},
         grants::Moment,
         guest::{INIT, Unstarted},
+        state::Gauge,
     },
     Plan, json,
     pipe::{Input, Output},
@@ -42,6 +43,7 @@ pub(super) struct Lines {
     console: Arc<Console>,
     clock: Clock,
     moment: Moment,
+    memory: Gauge,
     /// Cleared before each question and set after a good answer: a program that was left in the middle is dead.
     sound: bool,
     asked: u64,
@@ -90,18 +92,24 @@ impl Lines {
         clock::wind(&mut store, ticks(time));
         let state = store.data();
         let (console, clock, moment) = (Arc::clone(&state.console), state.clock.clone(), state.moment.clone());
+        let memory = state.memory.used.clone();
         let entry = Arc::clone(&plan.entry);
         // While it runs, nobody else can reach the store.
         let run = Box::pin(async move {
             let code = entry.run(&mut store).await;
             End { code, denied: store.data().memory.denied }
         });
-        Ok(Self { run, input, output, console, clock, moment, sound: true, asked: 0 })
+        Ok(Self { run, input, output, console, clock, moment, memory, sound: true, asked: 0 })
     }
 
     /// Whether it waits for another line.
     pub(super) fn listens(&self) -> bool {
         self.sound
+    }
+
+    /// Bytes of memory that it has now, and so the most it has had.
+    pub(super) fn memory(&self) -> usize {
+        self.memory.bytes()
     }
 
     /// How many lines it was given.

@@ -26,27 +26,32 @@ const RETRY: i32 = 75;
 /// All that a component can say but 0: WASI 0.2 has no exit codes.
 const FAILED: i32 = 1;
 
-/// Runs the program on `message`.
-pub(super) async fn run(plan: &Plan, message: &Message) -> Result<Verdict, Fault> {
+/// Runs the program on `message`; tells the bytes of memory that it took, too.
+pub(super) async fn run(plan: &Plan, message: &Message) -> (Result<Verdict, Fault>, usize) {
     let terms = &plan.terms;
     let head = if plan.mode == Mode::Cgi { head::BYTES } else { 0 };
     let (input, output) =
         (Input::of(message.payload.clone()), Output::new(answer::bytes(&terms.limits).saturating_add(head)));
-    let mut store = plan.store(|wasi| {
+    let store = plan.store(|wasi| {
         wasi.stdin(input).stdout(output.stream());
         environment(wasi, message);
-    })?;
+    });
+    let mut store = match store {
+        Ok(store) => store,
+        Err(fault) => return (Err(fault), 0),
+    };
     let console = Arc::clone(&store.data().console);
     store.data_mut().begin(message, false);
     clock::wind(&mut store, terms.deadline);
     let gives_way = store.data().clock.gives_way();
     let ended = within(&terms.engine, &gives_way, terms.timeout, pin!(plan.entry.run(&mut store))).await;
-    match ended {
+    let verdict = match ended {
         Ok(FAILED) if plan.entry.is_component() => failed(plan.mode, &console),
         Ok(code) => verdict(plan.mode, code, output.take(), &console),
         Err(_) if output.overflowed() => Err(answer::too_long(&terms.limits)),
         Err(stop) => Err(terms.fault_in(&store, &stop, terms.timeout)),
-    }
+    };
+    (verdict, store.data().memory.used.bytes())
 }
 
 /// The envelope; a header's name is spelled as in CGI, and the first of several values counts.
