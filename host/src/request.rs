@@ -2,7 +2,7 @@
 
 mod batch;
 
-pub use batch::{BatchAnswer, Batched};
+pub use batch::{BatchAnswer, Batched, Fate};
 
 use bytes::Bytes;
 use std::time::Duration;

@@ -1,12 +1,10 @@
 //! `gristmill try` as an author meets it: messages in, verdicts and changes out, with neither Redis nor network.
 
+mod batches;
+mod watch;
+
 use crate::programs::{program, say};
-use gristmill_tests::{
-    Finished, Mill, built, eventually,
-    mill::{guest_bytes, replace_file},
-    process::{Process, finish},
-};
-use rustix::process::Signal;
+use gristmill_tests::{Finished, Mill, built, eventually, mill::replace_file, process::finish};
 use serde_json::Value;
 use std::{fs, process::Command, time::Duration};
 
@@ -290,79 +288,4 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let script = format!("set -o pipefail; '{}' try '{guest}' --set mode=pass < input | head -n 1", program.display());
     let finished = finish(Command::new("bash").args(["-c", &script]).current_dir(mill.dir()), SOON);
     assert_eq!((finished.code, finished.stdout.lines().count()), (0, 1), "{}", finished.stderr);
-}
-
-/// A `try --watch` at work.
-struct Watching {
-    mill: Mill<()>,
-    process: Process,
-}
-
-impl Watching {
-    /// Watches `plugins/watched.wasm`, which holds the guest `name`, over these messages.
-    fn of(name: &str, words: &[&str], input: &str) -> Self {
-        let mill = mill();
-        replace_file(&mill.plugin_file("watched"), &guest_bytes(name));
-        fs::write(mill.dir().join("input"), input).unwrap();
-        let words = words.iter().map(|word| format!(" '{word}'")).collect::<String>();
-        let script = format!("exec '{}' try plugins/watched.wasm --watch{words} < input", built::gristmill().display());
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]).current_dir(mill.dir()).env("XDG_CACHE_HOME", built::target_dir().join("cache"));
-        let process = Process::start("try --watch", &mut command, &mill.dir().join("log"));
-        Self { mill, process }
-    }
-
-    /// Waits until it has said this `count` times, and returns everything.
-    #[track_caller]
-    fn says(&self, text: &str, count: usize) -> String {
-        eventually(SOON, &format!("it says {text:?} {count} times"), || {
-            let log = self.process.log();
-            (log.matches(text).count() >= count).then_some(log)
-        })
-    }
-
-    #[track_caller]
-    fn ends(mut self) {
-        self.process.signal(Signal::INT);
-        assert_eq!(self.process.wait(SOON).code(), Some(0), "{}", self.process.log());
-    }
-}
-
-#[test]
-fn a_changed_plugin_is_tried_again_and_what_differs_is_shown() {
-    let watching = Watching::of("stamp", &[], "one\ntwo\n");
-    let first = watching.says("waiting for a change", 1);
-    assert_eq!(first.matches("replace").count(), 3, "{first}");
-    replace_file(&watching.mill.plugin_file("watched"), b"half a plugin");
-    let broken = watching.says("waiting for a change", 2);
-    assert!(broken.contains("is not WebAssembly"), "{broken}");
-    replace_file(&watching.mill.plugin_file("watched"), &guest_bytes("splitter"));
-    let second = watching.says("waiting for a change", 3);
-    assert!(second.contains("try-2  was replace\ntry-2  reject: "), "{second}");
-    assert!(second.contains("2 changed, 0 as before\n"), "{second}");
-    replace_file(&watching.mill.plugin_file("watched"), &guest_bytes("splitter"));
-    assert!(watching.says("waiting for a change", 4).contains("all 2 as before\n"));
-    watching.ends();
-}
-
-#[test]
-fn a_build_runs_again_when_its_sources_change_and_its_failure_is_told() {
-    let build = "cat version; cp \"$(cat version)\" plugins/watched.wasm";
-    let watching = Watching::of("stamp", &["--build", build], "one\n");
-    watching.says("`cat version", 1);
-    let source = watching.mill.dir().join("version");
-    fs::write(&source, guest("stamp")).unwrap();
-    let first = watching.says("in the plugin p50", 1);
-    assert!(first.contains("try-1  replace"), "{first}");
-    fs::write(&source, guest("splitter")).unwrap();
-    let second = watching.says("in the plugin p50", 2);
-    assert!(second.contains("try-1  was replace\ntry-1  reject: "), "{second}");
-    watching.ends();
-}
-
-#[test]
-fn an_endless_plugin_is_watched_and_ended_like_any_other() {
-    let watching = Watching::of("misbehave", &["--set", "mode=loop"], "one\n");
-    watching.says("broken: ran longer than its timeout", 1);
-    watching.ends();
 }

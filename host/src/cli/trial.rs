@@ -1,5 +1,6 @@
 //! `gristmill try`: messages from standard input through one plugin, with neither Redis nor network.
 
+mod batch;
 mod bench;
 mod build;
 mod diff;
@@ -13,15 +14,18 @@ mod text;
 mod watch;
 
 use super::talk::{self, Paint};
+use crate::config;
+use anyhow::ensure;
+use batch::Batches;
 use bench::{Bench, Tried, Verdict, Workshop};
 use build::Build;
 use clap::Args;
 use input::{Form, Messages};
 use replies::Canned;
-use settings::Settings;
+use settings::{Setting, Settings};
 use std::{
     io::{self, BufReader, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use summary::Summary;
 
@@ -38,6 +42,9 @@ pub(super) struct Try {
     form: Form,
     #[command(flatten)]
     canned: Canned,
+    /// Gives a publisher that takes many messages at once up to so many [default: what the configuration says, or one]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    batch: Option<u64>,
     /// One JSON object on a line for each message
     #[arg(long)]
     json: bool,
@@ -67,17 +74,40 @@ pub(super) fn run(asked: &Try) -> anyhow::Result<()> {
 
 async fn once(asked: &Try, build: &Build) -> anyhow::Result<()> {
     let file = build.run().await?;
-    let setting = asked.settings.of(&file)?;
+    let setting = setting(asked, &file)?;
     let bench = Workshop::open(&setting)?.load(&file, &setting).await?;
     introduce(&bench);
+    let terms = batch(asked, &bench)?;
     let mut summary = Summary::default();
-    for message in messages(asked) {
-        let tried = bench.take(message?, &asked.canned).await;
-        summary.add(&tried);
-        talk::print(shown(asked, &tried).as_bytes())?;
+    for batch in Batches::of(messages(asked), terms) {
+        for tried in bench.take(batch?, &asked.canned).await {
+            summary.add(&tried);
+            talk::print(shown(asked, &tried).as_bytes())?;
+        }
     }
     talk::say(&summary.to_string());
     judge(asked, &summary)
+}
+
+/// What the plugin is told and allowed; it gets single messages unless somebody says otherwise.
+fn setting(asked: &Try, file: &Path) -> anyhow::Result<Setting> {
+    let mut setting = asked.settings.of(file)?;
+    let size = asked.batch.and_then(|size| usize::try_from(size).ok());
+    if let Some(size) = size.or(asked.settings.config().is_none().then_some(1)) {
+        setting.plugin.batch.size = size;
+    }
+    Ok(setting)
+}
+
+/// How many messages the plugin gets at once, if more than one.
+fn batch(asked: &Try, bench: &Bench) -> anyhow::Result<Option<config::Batch>> {
+    let terms = bench.batch();
+    ensure!(
+        terms.is_some() || asked.batch.is_none_or(|size| size == 1),
+        "`--batch` is for a publisher that takes batches and keeps its instance (`isolation = \"reuse\"`), and this is a {}",
+        bench.title()
+    );
+    Ok(terms)
 }
 
 fn introduce(bench: &Bench) {
@@ -105,6 +135,10 @@ fn shown(asked: &Try, tried: &Tried) -> String {
 fn judge(asked: &Try, summary: &Summary) -> anyhow::Result<()> {
     let unwanted = asked.fail_on.iter().copied().chain([Verdict::Broken]);
     match unwanted.map(|verdict| (verdict, summary.count(verdict))).find(|(_, count)| *count > 0) {
+        None if summary.broken_batches() > 0 => {
+            let count = summary.broken_batches();
+            Err(Failed(format!("the plugin broke over {count} batches, and over none of their messages alone")).into())
+        }
         None => Ok(()),
         Some((Verdict::Broken, count)) => {
             Err(Failed(format!("the plugin broke over {count} of {} messages", summary.messages())).into())

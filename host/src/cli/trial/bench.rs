@@ -1,9 +1,9 @@
 //! One plugin on the bench: it takes message after message, and everything about each is kept.
 
-use super::{replies::Canned, settings::Setting};
+use super::{batch::Together, replies::Canned, settings::Setting};
 use crate::{
     cli::figures,
-    config::Secrets,
+    config::{self, Secrets},
     message::{Fault, Message, Verdict as Answer},
     plugin::{Heard, Kind, Lent, Plugins, Said, Version},
     request::{FileAppend, HttpRequest, Reply, Request, WebSocketSend},
@@ -21,23 +21,36 @@ use std::{
 pub(super) struct Tried {
     pub(super) message: Message,
     pub(super) end: End,
-    /// Of a publisher's requests.
-    pub(super) rounds: Vec<Round>,
+    /// Of a publisher's requests; one that several messages share is only with the first of them.
+    pub(super) rounds: Vec<Vec<Exchange>>,
+    /// How many messages were in the batch in which it came to its end.
+    pub(super) batch: Option<usize>,
+    /// The batch that broke and of which it was the first message.
+    pub(super) broke: Option<Broke>,
     /// What the plugin wrote and logged meanwhile.
     pub(super) said: Said,
     /// How long a fresh instance took to start, where the message got one.
     pub(super) start: Option<Duration>,
-    /// In the guest, all rounds together.
+    /// In the guest, all rounds together; its share of what a batch took.
     pub(super) took: Duration,
     /// Bytes of the instance's memory afterwards, where it came up.
     pub(super) memory: Option<usize>,
 }
 
-/// Requests, and what came back.
+/// A request, and what came back.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Round {
-    pub(super) requests: Vec<Request>,
-    pub(super) replies: Vec<Reply>,
+pub(super) struct Exchange {
+    pub(super) request: Request,
+    pub(super) reply: Reply,
+    /// The ids of the messages of a batch that it was for.
+    pub(super) carries: Vec<Arc<str>>,
+}
+
+/// A batch over which the plugin broke, so that each of its messages was tried alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Broke {
+    pub(super) size: usize,
+    pub(super) reason: String,
 }
 
 /// What a plugin made of a message.
@@ -132,7 +145,7 @@ impl End {
         }
     }
 
-    fn of_fault(fault: Fault) -> Self {
+    pub(super) fn of_fault(fault: Fault) -> Self {
         match fault {
             Fault::Retry { after, reason } => Self::Retry { after, reason },
             Fault::Reject { reason } => Self::Reject(reason),
@@ -182,74 +195,160 @@ impl Bench {
         self.heard.take()
     }
 
-    /// Tries `message`.
-    pub(super) async fn take(&self, message: Message, canned: &Canned) -> Tried {
-        let mut course = Course {
-            version: &self.version,
-            message: &message,
-            lent: None,
-            start: None,
-            took: Duration::ZERO,
-            rounds: Vec::new(),
-        };
+    /// What it is, such as `filter`.
+    pub(super) fn title(&self) -> &'static str {
+        self.version.title()
+    }
+
+    /// How many messages it is given at once, if that may be more than one.
+    pub(super) fn batch(&self) -> Option<config::Batch> {
+        self.version.batch()
+    }
+
+    /// Tries `messages`, together where there are several.
+    pub(super) async fn take(&self, mut messages: Vec<Message>, canned: &Canned) -> Vec<Tried> {
+        match messages.pop() {
+            None => Vec::new(),
+            Some(only) if messages.is_empty() => vec![self.alone(only, canned).await],
+            Some(last) => {
+                messages.push(last);
+                self.together(messages, canned).await
+            }
+        }
+    }
+
+    async fn alone(&self, message: Message, canned: &Canned) -> Tried {
+        let mut course = Course { calls: Calls::of(&self.version), message: &message, rounds: Vec::new() };
         let end = match self.version.kind() {
             Kind::Filter => course.filter().await,
             Kind::Publisher => course.publish(canned).await,
         };
-        let memory = course.lent.as_ref().and_then(Lent::memory);
-        let Course { start, took, rounds, .. } = course;
+        let Course { calls, rounds, .. } = course;
+        let Calls { start, took, .. } = calls;
+        let memory = calls.memory();
         let end = end.unwrap_or_else(End::of_fault);
-        Tried { message, end, rounds, said: self.heard.take(), start, took, memory }
+        Tried { message, end, rounds, batch: None, broke: None, said: self.heard.take(), start, took, memory }
+    }
+
+    async fn together(&self, messages: Vec<Message>, canned: &Canned) -> Vec<Tried> {
+        let size = messages.len();
+        let mut calls = Calls::of(&self.version);
+        let mut way = Together::of(&messages);
+        let fault = way.publish(&mut calls, canned).await.err();
+        let Together { ends, rounds, .. } = way;
+        let (mut start, memory) = (calls.start, calls.memory());
+        let took = calls.took / u32::try_from(size).unwrap_or(u32::MAX);
+        // Its instance goes back before another one is lent.
+        drop(calls);
+        let mut said = self.heard.take();
+        let mut broke = fault.as_ref().and_then(|fault| Broke::of(fault, size));
+        let others = fault.filter(|_| broke.is_none()).map(End::of_fault);
+        let mut all = Vec::with_capacity(size);
+        for ((message, end), rounds) in messages.into_iter().zip(ends).zip(rounds) {
+            let (start, broke, said) = (start.take(), broke.take(), std::mem::take(&mut said));
+            all.push(match end.or_else(|| others.clone()) {
+                Some(end) => Tried { message, end, rounds, batch: Some(size), broke, said, start, took, memory },
+                None => Tried { broke, ..self.alone(message, canned).await }.after(rounds, said),
+            });
+        }
+        all
     }
 }
 
-/// The way of one message, as far as it has come.
-struct Course<'a> {
-    version: &'a Arc<Version>,
-    message: &'a Message,
-    /// The instance that had the last call.
+impl Broke {
+    /// What to tell where `fault` is that of a whole batch: one of its messages may be to blame.
+    fn of(fault: &Fault, size: usize) -> Option<Self> {
+        matches!(fault, Fault::Broken { .. }).then(|| Self { size, reason: fault.reason().to_owned() })
+    }
+}
+
+impl Tried {
+    /// Puts in front what there was before it was tried alone.
+    fn after(mut self, mut rounds: Vec<Vec<Exchange>>, mut said: Said) -> Self {
+        rounds.append(&mut self.rounds);
+        said.lines.append(&mut self.said.lines);
+        said.more += self.said.more;
+        Self { rounds, said, ..self }
+    }
+}
+
+/// The calls about a message or a batch.
+pub(super) struct Calls<'a> {
+    pub(super) version: &'a Arc<Version>,
+    /// The instance that had the last one.
     lent: Option<Lent>,
     start: Option<Duration>,
     took: Duration,
-    rounds: Vec<Round>,
 }
 
-impl Course<'_> {
-    async fn filter(&mut self) -> Result<End, Fault> {
-        let message = self.message;
-        let answer = self.call(async |lent| lent.filter(message).await).await?;
-        Ok(End::of_answer(answer, message))
-    }
-
-    async fn publish(&mut self, canned: &Canned) -> Result<End, Fault> {
-        let message = self.message;
-        let mut requests = self.call(async |lent| lent.publish(message).await).await?;
-        let (mut round, mut asked) = (1, 0);
-        while !requests.is_empty() {
-            asked += requests.len();
-            let allowed = self.version.allows_requests(asked, round);
-            let replies = canned.replies(round, &requests);
-            let secrets = &self.version.settings().secrets;
-            let shown = requests.into_iter().map(|request| hidden(request, secrets)).collect();
-            self.rounds.push(Round { requests: shown, replies: replies.clone() });
-            allowed?;
-            requests = self.call(async |lent| lent.answered(message, &replies, round).await).await?;
-            round += 1;
-        }
-        Ok(End::Done)
+impl<'a> Calls<'a> {
+    fn of(version: &'a Arc<Version>) -> Self {
+        Self { version, lent: None, start: None, took: Duration::ZERO }
     }
 
     /// Lends an instance for each call, as a node does, and counts the guest's time.
-    async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Lent) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) async fn call<T>(
+        &mut self,
+        message: &Message,
+        call: impl AsyncFnOnce(&mut Lent) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         // What the call before has used goes back first, to be used again where it may.
         self.lent = None;
         let lent = self.lent.insert(self.version.lend().await?);
-        let start = lent.prepare(self.message).await?;
+        let start = lent.prepare(message).await?;
         self.start = self.start.or(start);
         let begin = Instant::now();
         let answer = call(lent).await;
         self.took += begin.elapsed();
         answer
+    }
+
+    /// Of the last one, in bytes.
+    fn memory(&self) -> Option<usize> {
+        self.lent.as_ref().and_then(Lent::memory)
+    }
+}
+
+/// The way of one message, as far as it has come.
+struct Course<'a> {
+    calls: Calls<'a>,
+    message: &'a Message,
+    rounds: Vec<Vec<Exchange>>,
+}
+
+impl Course<'_> {
+    async fn filter(&mut self) -> Result<End, Fault> {
+        let message = self.message;
+        let answer = self.calls.call(message, async |lent| lent.filter(message).await).await?;
+        Ok(End::of_answer(answer, message))
+    }
+
+    async fn publish(&mut self, canned: &Canned) -> Result<End, Fault> {
+        let message = self.message;
+        let mut requests = self.calls.call(message, async |lent| lent.publish(message).await).await?;
+        let (mut round, mut asked) = (1, 0);
+        while !requests.is_empty() {
+            asked += requests.len();
+            let version = self.calls.version;
+            let allowed = version.allows_requests(asked, round);
+            let replies = canned.replies(round, &requests);
+            let secrets = &version.settings().secrets;
+            let exchanges = requests.into_iter().zip(&replies);
+            self.rounds.push(
+                exchanges.map(|(request, reply)| Exchange::new(request, reply.clone(), Vec::new(), secrets)).collect(),
+            );
+            allowed?;
+            requests = self.calls.call(message, async |lent| lent.answered(message, &replies, round).await).await?;
+            round += 1;
+        }
+        Ok(End::Done)
+    }
+}
+
+impl Exchange {
+    /// Without what is secret in the request.
+    pub(super) fn new(request: Request, reply: Reply, carries: Vec<Arc<str>>, secrets: &Secrets) -> Self {
+        Self { request: hidden(request, secrets), reply, carries }
     }
 }
 

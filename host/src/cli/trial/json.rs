@@ -1,7 +1,7 @@
 //! One tried message as JSON, for programs.
 
 use super::{
-    bench::{End, Round, Tried},
+    bench::{Broke, End, Exchange, Tried},
     diff::{self, Edit, Payload},
     text::failure_name,
 };
@@ -30,7 +30,13 @@ pub(super) fn object(tried: &Tried) -> Value {
         put("messages", tried.end.messages().iter().map(|after| changed(&tried.message, after)).collect());
     }
     if !tried.rounds.is_empty() {
-        put("rounds", tried.rounds.iter().map(round).collect());
+        put("rounds", tried.rounds.iter().map(|exchanges| round(exchanges)).collect());
+    }
+    if let Some(size) = tried.batch {
+        put("batch", size.into());
+    }
+    if let Some(Broke { size, reason }) = &tried.broke {
+        put("batch_broke", json!({ "messages": size, "reason": reason }));
     }
     put("log", log(&tried.said));
     if tried.said.more > 0 {
@@ -87,11 +93,20 @@ fn edit(edit: &Edit) -> Value {
     }
 }
 
-fn round(round: &Round) -> Value {
+fn round(exchanges: &[Exchange]) -> Value {
     json!({
-        "requests": round.requests.iter().map(request).collect::<Vec<_>>(),
-        "replies": round.replies.iter().map(reply).collect::<Vec<_>>(),
+        "requests": exchanges.iter().map(carrying).collect::<Vec<_>>(),
+        "replies": exchanges.iter().map(|exchange| reply(&exchange.reply)).collect::<Vec<_>>(),
     })
+}
+
+/// The request, and which messages of a batch it is for.
+fn carrying(exchange: &Exchange) -> Value {
+    let mut object = request(&exchange.request);
+    if !exchange.carries.is_empty() {
+        put(&mut object, "carries", exchange.carries.iter().map(|id| &**id).collect());
+    }
+    object
 }
 
 fn request(request: &Request) -> Value {

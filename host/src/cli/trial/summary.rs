@@ -15,11 +15,13 @@ pub(super) struct Summary {
     /// Every so many messages one time is kept.
     every: u64,
     memory: usize,
+    /// Batches over which the plugin broke.
+    broken_batches: u64,
 }
 
 impl Default for Summary {
     fn default() -> Self {
-        Self { counts: BTreeMap::new(), times: Vec::new(), every: 1, memory: 0 }
+        Self { counts: BTreeMap::new(), times: Vec::new(), every: 1, memory: 0, broken_batches: 0 }
     }
 }
 
@@ -37,6 +39,7 @@ impl Summary {
             self.every *= 2;
         }
         *self.counts.entry(tried.end.verdict()).or_default() += 1;
+        self.broken_batches += u64::from(tried.broke.is_some());
         self.memory = self.memory.max(tried.memory.unwrap_or_default());
     }
 
@@ -48,6 +51,11 @@ impl Summary {
     /// How many ended like this.
     pub(super) fn count(&self, verdict: Verdict) -> u64 {
         self.counts.get(&verdict).copied().unwrap_or_default()
+    }
+
+    /// How many batches the plugin broke over, before each of their messages was tried alone.
+    pub(super) fn broken_batches(&self) -> u64 {
+        self.broken_batches
     }
 
     /// The time that so many of a hundred messages took at most.
@@ -90,7 +98,17 @@ mod tests {
             payload: Bytes::new(),
         };
         let took = Duration::from_micros(micros);
-        Tried { message, end, rounds: Vec::new(), said: Said::default(), start: None, took, memory: Some(2 << 20) }
+        Tried {
+            message,
+            end,
+            rounds: Vec::new(),
+            batch: None,
+            broke: None,
+            said: Said::default(),
+            start: None,
+            took,
+            memory: Some(2 << 20),
+        }
     }
 
     #[test]

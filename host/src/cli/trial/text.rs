@@ -1,7 +1,7 @@
 //! One tried message for people.
 
 use super::{
-    bench::{End, Round, Tried, Verdict},
+    bench::{Broke, End, Exchange, Tried, Verdict},
     diff::{self, Change, Edit, Payload},
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Characters of one value, line or body that are shown.
 const SHOWN: usize = 2_000;
@@ -34,10 +35,11 @@ pub(super) fn story(tried: &Tried, paint: Paint) -> String {
 
 /// The id, the verdict, the reason, and what it took.
 fn head(tried: &Tried, paint: Paint) -> String {
-    let Tried { message, end, start, took, memory, .. } = tried;
+    let Tried { message, end, start, took, memory, batch, .. } = tried;
+    let batch = batch.map(|size| format!(" each in a batch of {size}")).unwrap_or_default();
     let start = start.map(|start| format!(" after a start of {}", time(start))).unwrap_or_default();
     let memory = memory.map(|bytes| format!(", {} of memory", size(bytes))).unwrap_or_default();
-    let cost = paint.tone(Tone::Quiet, &format!("({}{start}{memory})", time(*took)));
+    let cost = paint.tone(Tone::Quiet, &format!("({}{batch}{start}{memory})", time(*took)));
     format!("{}  {}  {cost}", paint.tone(Tone::Title, &plain(&message.id)), verdict(end, paint))
 }
 
@@ -65,11 +67,17 @@ fn body(tried: &Tried, paint: Paint) -> Vec<String> {
         End::Split(children) => lines.extend(self::children(&tried.message, children, paint)),
         _ => {}
     }
+    lines.extend(tried.broke.as_ref().map(|broke| self::broke(broke, paint)));
     for round in &tried.rounds {
-        lines.extend(exchange(round, &tried.message, paint));
+        lines.extend(exchanges(round, &tried.message, paint));
     }
     lines.extend(log(&tried.said, paint));
     lines
+}
+
+fn broke(Broke { size, reason }: &Broke, paint: Paint) -> String {
+    let what = format!("broke over a batch of {size}, of which each message was tried alone then: {}", plain(reason));
+    paint.tone(Tone::Bad, &short(&what))
 }
 
 fn children(parent: &Message, children: &[Message], paint: Paint) -> Vec<String> {
@@ -154,14 +162,22 @@ fn bytes(all: &[u8], from: usize) -> String {
 }
 
 /// What a publisher sent, and what it was answered.
-fn exchange(round: &Round, message: &Message, paint: Paint) -> Vec<String> {
+fn exchanges(round: &[Exchange], message: &Message, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
-    for (request, reply) in round.requests.iter().zip(&round.replies).take(ITEMS) {
+    for Exchange { request, reply, carries } in round.iter().take(ITEMS) {
         lines.extend(self::request(request, message, paint));
+        lines.extend(sharers(carries));
         lines.push(format!("{} {}", paint.tone(Tone::Title, "←"), answer(reply)));
     }
-    lines.extend(more(round.requests.len(), "requests"));
+    lines.extend(more(round.len(), "requests"));
     lines
+}
+
+/// The messages of a batch that a request is for.
+fn sharers(ids: &[Arc<str>]) -> Option<String> {
+    let shown: Vec<String> = ids.iter().take(ITEMS).map(|id| plain(id)).collect();
+    let rest = more(ids.len(), "messages").map(|more| format!(" {more}")).unwrap_or_default();
+    (!ids.is_empty()).then(|| format!("    (for {}{rest})", shown.join(", ")))
 }
 
 fn request(request: &Request, message: &Message, paint: Paint) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use super::{
     Try,
+    batch::Batches,
     bench::{Tried, Workshop},
     build::Build,
     introduce, messages,
-    settings::Setting,
     sources::Sources,
     summary::Summary,
     text,
@@ -80,20 +80,22 @@ async fn round(
     messages: &[Message],
 ) -> anyhow::Result<Vec<Tried>> {
     let file = signs.built(build).await?;
-    let setting: Setting = asked.settings.of(&file)?;
+    let setting = super::setting(asked, &file)?;
     let workshop = match workshop {
         Some(workshop) => workshop,
         None => workshop.insert(Workshop::open(&setting)?),
     };
     let bench = workshop.load(&file, &setting).await?;
     introduce(&bench);
-    let (mut all, mut summary) = (Vec::with_capacity(messages.len()), Summary::default());
-    for message in messages {
-        all.push(bench.take(message.clone(), &asked.canned).await);
-        all.last().into_iter().for_each(|tried| summary.add(tried));
+    let terms = super::batch(asked, &bench)?;
+    let mut all = Vec::with_capacity(messages.len());
+    for batch in Batches::of(messages.iter().cloned().map(Ok), terms) {
+        all.extend(bench.take(batch?, &asked.canned).await);
         // A guest never gives way by itself, and Ctrl-C is to be heard.
         tokio::task::yield_now().await;
     }
+    let mut summary = Summary::default();
+    all.iter().for_each(|tried| summary.add(tried));
     talk::say(&summary.to_string());
     Ok(all)
 }
@@ -204,7 +206,17 @@ mod tests {
 
     fn tried(end: End) -> Tried {
         let (message, took) = (message(r#"{"a":1}"#), Duration::from_micros(1));
-        Tried { message, end, rounds: Vec::new(), said: Said::default(), start: None, took, memory: None }
+        Tried {
+            message,
+            end,
+            rounds: Vec::new(),
+            batch: None,
+            broke: None,
+            said: Said::default(),
+            start: None,
+            took,
+            memory: None,
+        }
     }
 
     #[test]

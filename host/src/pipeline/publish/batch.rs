@@ -10,7 +10,7 @@ use crate::{
     event,
     message::{Fault, Message},
     plugin::Version,
-    request::{BatchAnswer, Batched, Reply, Request},
+    request::{BatchAnswer, Batched, Fate, Reply, Request},
 };
 use futures_util::future::{Either, join, join_all, select};
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
@@ -136,34 +136,17 @@ impl Batch<'_> {
     /// Tells those of whom `answer` says that they have failed or are done; returns the requests for the others, by their places
     /// among these.
     fn take(&mut self, answer: BatchAnswer) -> Vec<Batched<Request>> {
-        let mut faults: HashMap<usize, Fault> = HashMap::new();
-        for (place, fault) in answer.faults {
-            faults.entry(place).or_insert(fault);
-        }
-        let mut places = vec![None; self.open.len()];
-        for place in answer.requests.iter().flat_map(|request| &request.carries) {
-            if let Some(found) = places.get_mut(*place)
-                && !faults.contains_key(place)
-            {
-                *found = Some(0);
-            }
-        }
+        let (fates, requests) = answer.fates(self.open.len());
         let mut left = Vec::new();
-        for (index, member) in self.open.drain(..).enumerate() {
-            match places.get_mut(index) {
-                Some(Some(place)) => {
-                    *place = left.len();
-                    left.push(member);
-                }
-                _ => tell(self.version, member, faults.remove(&index).map_or(Ok(()), |fault| Err(fault.into()))),
+        for (member, fate) in self.open.drain(..).zip(fates) {
+            match fate {
+                Fate::Open => left.push(member),
+                Fate::Done => tell(self.version, member, Ok(())),
+                Fate::Failed(fault) => tell(self.version, member, Err(fault.into())),
             }
         }
         self.open = left;
-        let renumbered = answer.requests.into_iter().map(|Batched { what, carries }| {
-            let carries = carries.into_iter().filter_map(|place| places.get(place).copied().flatten()).collect();
-            Batched { what, carries }
-        });
-        renumbered.filter(|request| !request.carries.is_empty()).collect()
+        requests
     }
 
     fn tell_all(&mut self, halt: &Halt) {

@@ -23,6 +23,8 @@ fn tried(payload: &[u8], end: End) -> Tried {
         message: message(payload),
         end,
         rounds: Vec::new(),
+        batch: None,
+        broke: None,
         said: Said::default(),
         start: None,
         took: Duration::from_micros(38),
@@ -74,7 +76,7 @@ fn a_publisher_shows_what_it_sends_and_what_it_was_answered() {
     let reply = Reply::Http(Ok(HttpReply { status: 429, headers: Vec::new(), body: Bytes::new() }));
     let after = Some(Duration::from_secs(7));
     let mut tried = tried(b"hello", End::Retry { after, reason: "busy".into() });
-    tried.rounds = vec![Round { requests: vec![request], replies: vec![reply] }];
+    tried.rounds = vec![vec![Exchange { request, reply, carries: Vec::new() }]];
     assert_eq!(
         said(&tried),
         "try-1  retry after 7 s: busy  (38 µs, 1 MiB of memory)\n  → POST http://h/ within 3 s\n      a: b\\u{1b}[2J\n      \
@@ -85,12 +87,31 @@ fn a_publisher_shows_what_it_sends_and_what_it_was_answered() {
 #[test]
 fn a_command_of_redis_is_one_line() {
     let words = [&b"RPUSH"[..], b"out", b"two words", b"", b"\xff"].map(Bytes::copy_from_slice);
-    let requests = vec![Request::Redis(words.to_vec())];
-    let replies = vec![Reply::Redis(Err(Failure::Denied("no".into())))];
+    let request = Request::Redis(words.to_vec());
+    let reply = Reply::Redis(Err(Failure::Denied("no".into())));
     let mut tried = tried(b"", End::Done);
-    tried.rounds = vec![Round { requests, replies }];
+    tried.rounds = vec![vec![Exchange { request, reply, carries: Vec::new() }]];
     let expected = "  → Redis RPUSH out \"two words\" \"\" (ff (1 bytes in all))\n  ← denied: no\n";
     assert!(said(&tried).ends_with(expected), "{}", said(&tried));
+}
+
+#[test]
+fn a_request_for_a_batch_names_its_messages_and_a_batch_that_broke_is_told() {
+    let (request, reply) = (Request::Redis(vec!["PING".into()]), Reply::Redis(Err(Failure::Denied("no".into()))));
+    let carries: Vec<Arc<str>> = (1..=52).map(|number| format!("try-{number}").into()).collect();
+    let mut tried = tried(b"", End::Done);
+    tried.rounds = vec![vec![Exchange { request, reply, carries }]];
+    tried.batch = Some(52);
+    tried.start = Some(Duration::from_millis(2));
+    let text = said(&tried);
+    assert!(
+        text.starts_with("try-1  done  (38 µs each in a batch of 52 after a start of 2 ms, 1 MiB of memory)\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n      (for try-1, try-2, ") && text.contains("try-50 … 2 more messages)\n  ← "), "{text}");
+    tried.broke = Some(Broke { size: 3, reason: "trapped".into() });
+    let told = "\n  broke over a batch of 3, of which each message was tried alone then: trapped\n  → ";
+    assert!(said(&tried).contains(told), "{}", said(&tried));
 }
 
 #[test]
