@@ -1,6 +1,7 @@
 //! Messages over WebSockets, to servers that behave, refuse, and go and come back.
 
 mod peer;
+mod ways;
 
 use crate::jobs::{SOON, jobs, nothing_is_left, number_in};
 use gristmill_tests::{Dead, Mill, built, eventually, holds_for, socket::Sockets};

@@ -90,12 +90,15 @@ impl Exchange<'_> {
         let response = self.route.send(self.net, reach, request);
         match select(response, pin!(later(connection, longest))).await {
             Either::Left((response, _)) => response.map_err(failed),
-            Either::Right(((), _)) => {
-                event::request_timed_out(Timeout::FirstByte);
-                Err(place.unreachable(format_args!("no reply began within {longest:?} (`first_byte_timeout`)")))
-            }
+            Either::Right(((), _)) => Err(unbegun(place, longest)),
         }
     }
+}
+
+/// There has been a connection for so long, and no reply has begun.
+pub(super) fn unbegun(place: &Place, longest: Duration) -> Failure {
+    event::request_timed_out(Timeout::FirstByte);
+    place.unreachable(format_args!("no reply began within {longest:?} (`first_byte_timeout`)"))
 }
 
 /// When there has been a connection for so long.

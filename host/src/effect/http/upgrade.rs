@@ -3,7 +3,7 @@
 use super::{
     Allowance, Http, LARGEST_HEAD, cause,
     dial::{Dial, Purpose},
-    incoming,
+    exchange, incoming,
     outgoing::{self, Outgoing},
     place::Place,
     room::Usage,
@@ -20,7 +20,8 @@ use hyper::{
     upgrade::{self, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 use tower_service::Service;
 
 /// A server that has agreed to something else.
@@ -46,7 +47,7 @@ impl From<Failure> for Refused {
 }
 
 impl Http {
-    /// A connection of its own on which the server of `wanted` has agreed to what `handshake` asks for; it takes as long as it takes.
+    /// A connection of its own on which the server of `wanted` has agreed to what `handshake` asks for; all of it takes as long as it takes.
     pub(in crate::effect) async fn upgrade(
         &self,
         allowance: &Allowance,
@@ -56,10 +57,11 @@ impl Http {
         let hidden = |failure| secrets::veiled(failure, &allowance.secrets);
         let outgoing = outgoing::prepare(&allowance.grants, &allowance.secrets, None, wanted).map_err(hidden)?;
         let Outgoing { place, request, .. } = outgoing;
-        let way = Arc::clone(&self.routes.load().to(&place.uri).way);
-        let dial = Dial::new(Purpose::Upgrade, way, Arc::clone(&allowance.reach), Arc::clone(&self.net));
+        let route = Arc::clone(self.routes.load().to(&place.uri));
+        let dial =
+            Dial::new(Purpose::Upgrade, Arc::clone(&route.way), Arc::clone(&allowance.reach), Arc::clone(&self.net));
         let request = in_place(&place, request, handshake).map_err(hidden)?;
-        let switched = switched(&place, dial, request).await;
+        let switched = switched(&place, dial, request, route.said.settings.first_byte_timeout).await;
         switched.map_err(|Refused { failure, said }| Refused { failure: hidden(failure), said })
     }
 }
@@ -77,14 +79,24 @@ fn in_place(place: &Place, request: Request<Bytes>, handshake: HeaderMap) -> Res
     Ok(request)
 }
 
-async fn switched(place: &Place, mut dial: Dial, request: Request<Full<Bytes>>) -> Result<Switched, Refused> {
+async fn switched(
+    place: &Place,
+    mut dial: Dial,
+    request: Request<Full<Bytes>>,
+    first_byte_timeout: Option<Duration>,
+) -> Result<Switched, Refused> {
     let failed = |error: hyper::Error| cause::failure(place, &error);
     let stream = dial.call(place.uri.clone()).await.map_err(|error| cause::failure(place, &error))?;
     let usage = stream.usage();
     let handshake = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(stream);
     let (mut sender, connection) = handshake.await.map_err(failed)?;
     let exchange = async move {
-        let mut response = sender.send_request(request).await.map_err(failed)?;
+        let begins = sender.send_request(request);
+        let mut response = match first_byte_timeout {
+            None => begins.await,
+            Some(longest) => timeout(longest, begins).await.map_err(|_| exchange::unbegun(place, longest))?,
+        }
+        .map_err(failed)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(refused(place, &response));
         }

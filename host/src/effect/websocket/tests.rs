@@ -4,6 +4,7 @@ mod bounds;
 mod delivery;
 mod faults;
 mod secure;
+mod ways;
 
 use super::{Links, Pace, Sockets, handshake};
 use crate::{

@@ -5,7 +5,7 @@ use rustls::{ServerConfig, crypto::ring};
 use tokio_rustls::TlsAcceptor;
 
 /// A server that calls itself `localhost` and would rather speak HTTP/2, which cannot become a WebSocket; and its certificate.
-async fn secure() -> (SocketAddr, String, JoinSet<()>) {
+pub(super) async fn secure() -> (SocketAddr, String, JoinSet<()>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
