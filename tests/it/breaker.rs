@@ -254,6 +254,43 @@ fn the_state_of_a_server_is_shown() {
     holds_for(Duration::from_secs(1), "nothing is sent", || mill.sink.count() == attempts);
 }
 
+/// Says something else of the server, to a node that runs.
+fn reload(mill: &Mill, node: &gristmill_tests::Node, keys: &str, endpoint_keys: &str) {
+    let seen = node.log().len();
+    mill.write_config(&pipeline(keys, &endpoint(endpoint_keys)));
+    node.sighup();
+    node.says_after(seen, &["configuration reloaded"]);
+}
+
+#[test]
+fn another_rate_of_a_server_holds_at_once_for_those_who_wait_and_those_who_come() {
+    let mill = direct("in_flight = 16", "rate = \"2/s\"\nburst = 1");
+    let node = mill.node();
+    mill.redis.push("jobs", jobs(0..20));
+    eventually(SOON, "two have come", || (mill.sink.count() >= 2).then_some(()));
+    reload(&mill, &node, "in_flight = 16", "rate = \"1000/s\"\nburst = 1");
+    mill.redis.push("jobs", jobs(20..320));
+    // At two a second that would take longer than it is waited for.
+    assert_eq!(all_arrive(&mill.sink, 0..320), 0);
+    nothing_is_left(&mill.redis);
+}
+
+#[test]
+fn what_is_said_anew_of_the_way_to_a_server_does_not_make_it_one_that_never_failed() {
+    let keys = "retry = { attempts = 9, first = \"10ms\", longest = \"10ms\" }";
+    let breaker = "breaker = { failures = 3, share = 0.5, window = \"60s\", pause = \"1m\" }";
+    let mill = direct(keys, breaker);
+    mill.sink.answer(Answer::Status(500));
+    let node = mill.node();
+    mill.redis.push("jobs", jobs(0..20));
+    node.says(&["the endpoint fails", "it answered 500"]);
+    reload(&mill, &node, keys, &format!("{breaker}\nconnect_timeout = \"7s\"\nfirst_byte_timeout = \"8s\""));
+    let attempts = mill.sink.count();
+    mill.redis.push("jobs", jobs(20..40));
+    holds_for(Duration::from_secs(2), "nothing is sent", || mill.sink.count() == attempts);
+    assert!(mill.run(&["status"]).stdout.contains("failing, breaker open"));
+}
+
 #[test]
 fn a_node_ends_at_once_while_messages_wait_for_a_server() {
     let mill = direct("in_flight = 16", "rate = \"1/min\"");

@@ -90,11 +90,14 @@ impl Limits {
         Self { connector: Some(connector), ..Self::default() }
     }
 
-    /// From now on this is said of endpoints. Those of which something else was said begin anew.
+    /// From now on this is said of endpoints. What is known of them stays.
     pub(super) fn configure(&self, settings: BTreeMap<String, config::Endpoint>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Known { settings: old, endpoints, .. } = &mut *known;
-        endpoints.retain(|name, _| said_of(old, name) == said_of(&settings, name));
+        let Known { settings: old, usual, endpoints, .. } = &mut *known;
+        for (name, endpoint) in endpoints {
+            let (before, said) = (said_of(old, name).unwrap_or(usual), said_of(&settings, name).unwrap_or(usual));
+            endpoint.change(before, said, self.connector.as_ref());
+        }
         *old = settings;
     }
 
@@ -199,38 +202,4 @@ impl Shown {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known(count: usize, now: Instant) -> Known {
-        let mut known = Known::default();
-        (0..count).for_each(|number| drop(known.or_new(&format!("{number}.example:80"), now, None)));
-        known
-    }
-
-    #[test]
-    fn an_endpoint_is_the_same_each_time_it_is_asked_for() {
-        let now = Instant::now();
-        let mut known = known(2, now);
-        let first = known.or_new("a.b:80", now, None);
-        assert!(Arc::ptr_eq(&first, &known.or_new("a.b:80", now, None)));
-        assert!(!Arc::ptr_eq(&first, &known.or_new("a.b:81", now, None)));
-    }
-
-    #[test]
-    fn beyond_the_bound_those_that_are_not_in_use_are_forgotten_and_not_looked_for_at_each_request() {
-        let now = Instant::now();
-        let mut known = known(MOST, now);
-        for number in 0..1_000 {
-            let one = known.or_new(&format!("new-{number}.example:80"), now, None);
-            assert_eq!(one.name, format!("new-{number}.example:80"));
-        }
-        assert_eq!((known.endpoints.len(), known.swept), (MOST, Some(now)), "all are in use");
-        let soon = now + SWEEP - Duration::from_millis(1);
-        drop(known.or_new("soon.example:80", soon, None));
-        assert_eq!(known.swept, Some(now));
-        let later = now + IDLE + SWEEP;
-        drop(known.or_new("later.example:80", later, None));
-        assert_eq!((known.endpoints.len(), known.swept), (1, Some(later)));
-    }
-}
+mod tests;

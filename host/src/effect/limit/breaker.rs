@@ -67,6 +67,30 @@ impl Breaker {
         Self { settings, halves: [(0, 0); 2], since: now, stage: Stage::Closed, pause }
     }
 
+    /// From now on this is when it opens, and for how long; whether it is open stays as it is, unless it never is.
+    pub(super) fn change(&mut self, settings: Option<config::Breaker>, now: Instant) {
+        let Some(new) = settings.clone().filter(|_| self.settings.is_some()) else {
+            return *self = Self::new(settings, now);
+        };
+        match &mut self.stage {
+            Stage::Closed => self.pause = new.pause,
+            stage => {
+                self.pause = self.pause.clamp(new.pause, new.pause * LONGEST);
+                if let Stage::Open(until) = stage {
+                    *until = (*until).min(now + self.pause);
+                }
+            }
+        }
+        self.settings = settings;
+    }
+
+    /// What kept the server from answering may be gone: where it is open, one request is tried without a pause.
+    pub(super) fn try_again(&mut self, now: Instant) {
+        if let Stage::Open(until) = &mut self.stage {
+            *until = now;
+        }
+    }
+
     pub(super) fn circuit(&self) -> Circuit {
         match self.stage {
             Stage::Closed => Circuit::Closed,
@@ -215,6 +239,33 @@ mod tests {
         assert_eq!(breaker.ask(now + SECOND), Gate::Probe);
         breaker.abandoned(now + SECOND);
         assert_eq!(breaker.ask(now + SECOND), Gate::Probe);
+    }
+
+    #[test]
+    fn new_settings_leave_it_as_it_is_unless_they_are_none() {
+        let now = Instant::now();
+        let new = |pause| Some(config::Breaker { failures: 9, share: 0.1, window: SECOND, pause });
+        let mut breaker = open(now);
+        breaker.change(new(SECOND * 60), now);
+        assert_eq!((breaker.circuit(), breaker.shut(now)), (Circuit::Open, Some(now + SECOND)), "not for longer");
+        breaker.change(new(SECOND / 100), now);
+        let shut = breaker.shut(now).unwrap();
+        assert!(shut <= now + SECOND / 100 * LONGEST, "{:?}", shut - now);
+        breaker.change(None, now);
+        assert_eq!(breaker.ask(now), Gate::Open);
+        breaker.change(new(SECOND), now);
+        assert!((0..8).all(|_| !breaker.ended(false, false, now)) && breaker.ended(false, false, now), "the ninth");
+    }
+
+    #[test]
+    fn where_something_may_have_mended_it_one_request_is_tried_at_once() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        breaker.try_again(now);
+        assert_eq!(breaker.ask(now), Gate::Probe);
+        assert!(matches!(breaker.ask(now), Gate::Shut(_)), "while one is tried");
+        assert!(!breaker.ended(false, true, now));
+        assert_eq!(breaker.ask(now), Gate::Shut(now + SECOND * 2));
     }
 
     #[test]

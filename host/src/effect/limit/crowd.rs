@@ -48,6 +48,14 @@ impl Crowd {
         }
     }
 
+    /// From now on there are so many; what is learnt of what it can take is kept.
+    pub(super) fn change(&mut self, most: usize) {
+        let before = std::mem::replace(&mut self.most, most.max(1) as f64);
+        let follow = |limit: f64| if limit >= before { self.most } else { limit.min(self.most) };
+        (self.limit, self.good) = (follow(self.limit), follow(self.good));
+        self.begin_round();
+    }
+
     /// So many at once.
     pub(super) fn limit(&self) -> usize {
         self.limit as usize
@@ -186,6 +194,21 @@ mod tests {
         let mut lone = Crowd::new(1);
         lone.begin_again();
         assert_eq!(lone.limit(), 1);
+    }
+
+    #[test]
+    fn another_bound_holds_at_once_and_what_was_learnt_of_a_server_stays() {
+        let mut well = Crowd::new(10);
+        well.change(100);
+        assert_eq!(well.limit(), 100);
+        well.change(5);
+        assert_eq!(well.limit(), 5);
+        let mut overloaded = Crowd::new(100);
+        replies(&mut overloaded, 1_000, QUICK, true);
+        let learnt = overloaded.limit();
+        assert!(learnt < 20, "{learnt}");
+        overloaded.change(1_000);
+        assert_eq!(overloaded.limit(), learnt);
     }
 
     #[test]

@@ -122,6 +122,26 @@ impl Endpoint {
         })
     }
 
+    /// Something else is said of the endpoint now. What is known of it stays known.
+    pub(super) fn change(&self, before: &config::Endpoint, said: &config::Endpoint, connector: Option<&Connector>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if before.breaker != said.breaker {
+            state.breaker.change(said.breaker.clone(), now);
+        }
+        if (&before.tls, &before.proxy) != (&said.tls, &said.proxy) {
+            state.breaker.try_again(now);
+        }
+        if before.in_flight != said.in_flight {
+            state.crowd.change(said.in_flight.min(Semaphore::MAX_PERMITS));
+            self.fit(&mut state);
+        }
+        if before.rate != said.rate {
+            state.parked.change(said.rate.as_ref(), now);
+            self.tokens.change(&self.name, said.rate.as_ref(), connector);
+        }
+    }
+
     /// The right to send a request. Where that takes long, `Held` says when to come again, unless so many do already; it is not waited for
     /// once `quiet` is cancelled.
     pub(super) async fn pass(self: &Arc<Self>, away: Most, quiet: &CancellationToken) -> Result<Pass, Held> {

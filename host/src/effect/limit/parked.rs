@@ -47,8 +47,12 @@ impl Most {
 
 impl Parked {
     pub(super) fn new(rate: Option<&Rate>, now: Instant) -> Self {
-        let each = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate.per_second));
-        Self { slots: VecDeque::new(), last: now, each }
+        Self { slots: VecDeque::new(), last: now, each: each(rate) }
+    }
+
+    /// From now on this is the rate; those who were told when to come do so.
+    pub(super) fn change(&mut self, rate: Option<&Rate>, now: Instant) {
+        (self.last, self.each) = (now, each(rate));
     }
 
     /// When one more comes again that cannot be sent before `until`, where a request takes `each`; none where there are `most` already, or
@@ -72,6 +76,10 @@ impl Parked {
         }
         Some(self.last)
     }
+}
+
+fn each(rate: Option<&Rate>) -> Duration {
+    rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate.per_second))
 }
 
 #[cfg(test)]

@@ -5,16 +5,29 @@ use crate::{
     config::{Rate, Scope},
     connection::{Connector, Leases},
 };
+use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// While Redis is away, nobody knows what other nodes send.
 const AWAY: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Tokens(Option<Mutex<Source>>);
+pub(super) struct Tokens(ArcSwapOption<Rated>);
+
+/// One rate, while it holds.
+#[derive(Debug)]
+struct Rated {
+    source: Mutex<Source>,
+    /// Another one holds.
+    over: CancellationToken,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -26,24 +39,59 @@ enum Source {
 
 impl Tokens {
     pub(super) fn new(endpoint: &str, rate: Option<&Rate>, connector: Option<&Connector>) -> Self {
-        let source = |rate: &Rate| match (rate.scope, connector) {
-            (Scope::Cluster, Some(connector)) => {
-                Source::Cluster(Leases::new(connector, format!("gristmill:{{endpoint:{endpoint}}}:rate"), rate))
-            }
-            _ => Source::Node(Bucket::new(rate.per_second, rate.burst, rate.ramp, Instant::now())),
-        };
-        Self(rate.map(source).map(Mutex::new))
+        Self(ArcSwapOption::new(rate.map(|rate| Arc::new(Rated::new(Source::new(endpoint, rate, connector))))))
+    }
+
+    /// From now on this is the rate, for those who wait already too.
+    pub(super) fn change(&self, endpoint: &str, rate: Option<&Rate>, connector: Option<&Connector>) {
+        let source = rate.map(|rate| Source::new(endpoint, rate, connector).emptied());
+        let before = self.0.swap(source.map(|source| Arc::new(Rated::new(source))));
+        if let Some(before) = before {
+            before.over.cancel();
+        }
     }
 
     /// Whether nobody ever waits for one.
     pub(super) fn are_unlimited(&self) -> bool {
-        self.0.is_none()
+        self.0.load().is_none()
     }
 
     /// Waits for one; dropping it loses at most that.
     pub(super) async fn one(&self) {
-        let Some(source) = &self.0 else { return };
-        let mut source = source.lock().await;
+        while let Some(rated) = self.0.load_full() {
+            if rated.over.run_until_cancelled(rated.one()).await.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(endpoint: &str, rate: &Rate, connector: Option<&Connector>) -> Self {
+        match (rate.scope, connector) {
+            (Scope::Cluster, Some(connector)) => {
+                Self::Cluster(Leases::new(connector, format!("gristmill:{{endpoint:{endpoint}}}:rate"), rate))
+            }
+            _ => Self::Node(Bucket::new(rate.per_second, rate.burst, rate.ramp, Instant::now())),
+        }
+    }
+
+    /// Without what may come at once after a pause: a change is none.
+    fn emptied(mut self) -> Self {
+        if let Self::Node(bucket) = &mut self {
+            bucket.take(usize::MAX, Instant::now());
+        }
+        self
+    }
+}
+
+impl Rated {
+    fn new(source: Source) -> Self {
+        Self { source: Mutex::new(source), over: CancellationToken::new() }
+    }
+
+    async fn one(&self) {
+        let mut source = self.source.lock().await;
         loop {
             let wait = match &mut *source {
                 Source::Node(bucket) => match bucket.take(1, Instant::now()) {
@@ -58,5 +106,31 @@ impl Tokens {
             };
             tokio::time::sleep(wait).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+
+    fn rate(per_second: f64) -> Rate {
+        Rate { per_second, burst: 1, ramp: Duration::ZERO, scope: Scope::Node }
+    }
+
+    #[tokio::test]
+    async fn a_new_rate_holds_at_once_for_those_who_wait() {
+        let tokens = Tokens::new("h:80", Some(&rate(0.01)), None);
+        tokens.one().await;
+        let waiting = join_all((0..20).map(|_| tokens.one()));
+        let (began, change) = (Instant::now(), async { tokens.change("h:80", Some(&rate(100.0)), None) });
+        tokio::join!(waiting, change);
+        let took = began.elapsed();
+        // Twenty at a hundred a second, none of them at once; they would have taken half an hour.
+        assert!(took >= Duration::from_millis(195) && took < Duration::from_secs(60), "{took:?}");
+        let waiting = join_all((0..2_000).map(|_| tokens.one()));
+        let without = async { tokens.change("h:80", None, None) };
+        tokio::join!(waiting, without);
+        assert!(tokens.are_unlimited() && began.elapsed() < Duration::from_secs(15), "2000 would have taken 20 s");
     }
 }
