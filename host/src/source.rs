@@ -29,7 +29,8 @@ use crate::{
 };
 
 pub use channel::Channel;
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Settled};
+pub use lane::along::Refusal;
 pub use list::Lists;
 pub use opening::{Opening, Ordered, Start, Waiting};
 pub use resque::Resque;

@@ -274,6 +274,10 @@ fn answer(error: &RedisError) -> Trouble {
         Some(trouble) => trouble,
         None if said.contains("max number of clients") => Trouble::Crowded,
         None if said.contains("cluster support disabled") => Trouble::NoCluster,
+        // What a script asks for, in versions 6 to 8.
+        None if said.contains("ACL failure in script") || said.contains("The user executing the script can't") => {
+            Trouble::Forbidden
+        }
         None if said.contains("AUTH <password> called without any password") => Trouble::Login,
         // Before version 7, what goes wrong in a script is told behind words of its own.
         None if first == "ERR" && said.contains("script") => {

@@ -4,11 +4,17 @@ use super::{
     channel::Loan,
     lane::{
         Lane,
+        along::{Along, MOST, Refusal, weight},
         entry::{Batch, Entry},
     },
 };
-use crate::message::{Message, Outcome, Trouble};
+use crate::{
+    message::{Message, Outcome, Trouble},
+    request::Failure,
+};
+use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
 
 /// A message on loan. Settling consumes it; dropped unsettled, it is tried again.
 #[derive(Debug)]
@@ -18,6 +24,17 @@ pub struct Delivery {
     pub message: Message,
     holder: Holder,
     settled: bool,
+}
+
+/// What came of settling a message as done along with commands.
+#[derive(Debug)]
+pub enum Settled {
+    /// All is done.
+    Done,
+    /// A command was refused, and the message is as open as it was.
+    Refused(Refusal),
+    /// It is another node's by now, and nothing was done.
+    Lost,
 }
 
 /// Who is told what became of a message.
@@ -101,6 +118,46 @@ impl Delivery {
             Holder::Lane { lane, batch, index } => lane.note(Arc::clone(batch), *index, publisher.to_owned()),
             // It is gone with this process.
             Holder::Channel(_) => {}
+        }
+    }
+
+    /// The Cluster slot in which it is settled, where commands can be carried out in the same step; else why they cannot.
+    ///
+    /// # Errors
+    /// For sources that keep nothing, or decide themselves what becomes of a message.
+    pub fn settles_in(&self) -> Result<u16, &'static str> {
+        match &self.holder {
+            Holder::Lane { lane, .. } => lane.settles_in(),
+            Holder::Channel(_) => Err("nothing is settled of what comes from a channel"),
+        }
+    }
+
+    /// Settles the message as done and carries `commands` out in the same step: all of that, or nothing. The one exception: where one is refused,
+    /// those before it are done.
+    pub async fn settle_along(&mut self, commands: Vec<Vec<Bytes>>) -> Settled {
+        let refused = |why: String| Settled::Refused(Refusal { place: 0, failure: Failure::Invalid(why) });
+        if let Err(why) = self.settles_in() {
+            return refused(why.to_owned());
+        }
+        if weight(&commands) > MOST {
+            let mib = MOST >> 20;
+            return refused(format!(
+                "the commands for one message are longer than the {mib} MiB that one step carries out"
+            ));
+        }
+        let (tell, told) = oneshot::channel();
+        if let Holder::Lane { lane, batch, index } = &self.holder {
+            // From here on the lane sees to it, also where nobody waits.
+            self.settled = true;
+            lane.settled_along(Arc::clone(batch), *index, Along { commands, tell });
+        }
+        match told.await {
+            Ok(Ok(())) => Settled::Done,
+            Ok(Err(refusal)) => {
+                self.settled = false;
+                Settled::Refused(refusal)
+            }
+            Err(_) => Settled::Lost,
         }
     }
 

@@ -121,6 +121,14 @@ impl Dialect {
         }
     }
 
+    /// A message is settled: it is shown no more, and counted.
+    pub(super) fn ended(&self, entry: &Entry, outcome: Option<&Outcome>) {
+        match self {
+            Self::Plain | Self::Thoonk(_) | Self::Stream(_) => {}
+            Self::Resque(jobs) => jobs.ended(entry, outcome),
+        }
+    }
+
     /// What settling a message does: beside what is `kept` of it here, what the system itself is told in the same script.
     pub(super) fn steps(&self, entry: &Entry, outcome: Option<&Outcome>, kept: Option<Step>, steps: &mut Vec<Step>) {
         match self {

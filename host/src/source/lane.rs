@@ -2,10 +2,12 @@
 //! consumer of a stream's group has pending.
 //!
 //! A message's way: `take` moves it from the list into the lane, which hands out its `entry` as a `Delivery`; its outcome
-//! becomes part of a `settlement`, which `settle` has the script in `scripts` carry out, comparing the lane's `register`.
+//! becomes part of a `settlement`, which `settle` has the script in `scripts` carry out, comparing the lane's `register`;
+//! `along` are commands that the same script carries out with it.
 //! What waits for another attempt lies in an `envelope`. Where that way broke off, `recover` reads what lies in the lane
 //! after a lost connection or after `lease` took it over from a node that is gone; `suspects` are tried out then.
 
+pub(super) mod along;
 pub(super) mod entry;
 pub(super) mod envelope;
 mod journal;
@@ -13,6 +15,7 @@ mod keep;
 pub(super) mod lease;
 pub(super) mod recover;
 pub(super) mod register;
+mod rescue;
 pub(super) mod scripts;
 pub(super) mod settle;
 pub(super) mod settlement;
@@ -26,10 +29,11 @@ use super::{
     stream::Group,
 };
 use crate::message::{Message, Outcome, Trouble};
+use along::Along;
 use entry::{Batch, Entry};
 use envelope::Envelope;
 use journal::Note;
-use register::{Marks, Register};
+use register::Register;
 use settlement::{Settlement, Step};
 use std::{
     collections::VecDeque,
@@ -85,8 +89,12 @@ struct Finished {
 }
 
 impl Finished {
+    /// What is settled next: all that has gathered, but no more with commands than one call of the script should carry.
     fn take(&mut self) -> (Vec<Done>, Vec<Note>) {
-        (std::mem::take(&mut self.entries), std::mem::take(&mut self.notes))
+        let mut room = along::Room::default();
+        let (now, later) = std::mem::take(&mut self.entries).into_iter().partition(|done| room.holds(done));
+        self.entries = later;
+        (now, std::mem::take(&mut self.notes))
     }
 }
 
@@ -97,6 +105,8 @@ struct Done {
     index: usize,
     /// Whether it had been put aside.
     parked: bool,
+    /// What is carried out in the same step.
+    along: Option<Box<Along>>,
 }
 
 impl Done {
@@ -153,8 +163,11 @@ impl Lane {
 
     /// Entry `index` of `batch` has an outcome; `parked` if it had been put aside.
     pub(super) fn settled(&self, batch: Arc<Batch>, index: usize, parked: bool) {
+        self.has_outcome(Done { batch, index, parked, along: None });
+    }
+
+    fn has_outcome(&self, done: Done) {
         let mut finished = lock(&self.finished);
-        let done = Done { batch, index, parked };
         if finished.lost {
             drop(finished);
             return self.let_go(1, done.bytes());
@@ -203,30 +216,6 @@ impl Lane {
 
     pub(super) fn is_lost(&self) -> bool {
         lock(&self.finished).lost
-    }
-
-    /// Items of the lane are gone that we have not settled, so what is left lies in places that nobody knows. All that is known
-    /// and has no outcome is put aside, and what is left becomes a lane of its own, which nobody cares for and which is found.
-    /// Returns what is to be carried out in place of `refused`.
-    pub(super) fn rescue(&self, refused: Settlement) -> Settlement {
-        let mut state = self.state();
-        let mut steps = refused.steps;
-        for batch in state.batches.drain(..) {
-            steps.extend(batch.entries.iter().filter(|entry| entry.park()).map(Step::park));
-        }
-        state.register.head = state.tail;
-        state.register.done = Marks::default();
-        let after = state.register.to_string();
-        drop(state);
-        let shared = &self.shared;
-        let (lanes, left) = (shared.keys.lanes(), shared.new_lane(self.content));
-        let key = self.key.as_bytes();
-        let moved = vec![
-            Step::call([b"RENAME", key, left.as_bytes()]),
-            Step::call([b"HSET", lanes.as_bytes(), left.as_bytes(), Register::fresh(0).to_string().as_bytes()]),
-        ];
-        steps.push(Step::only([b"EXISTS", key], moved));
-        Settlement { after, trim: 0, least: 0, steps, ..refused }
     }
 
     /// Appends what was taken, as deliveries; for each, a permit was acquired.
@@ -342,6 +331,8 @@ impl Lane {
             group.check(&self.shared.keys.list, &mut steps);
         }
         self.write_down(&state.register, notes, &mut steps);
+        let (messages, bytes) = (finished.len(), finished.iter().map(Done::bytes).sum());
+        let (along, finished): (Vec<_>, _) = finished.into_iter().partition(|done| done.along.is_some());
         for done in &finished {
             let Some(entry) = done.entry() else { continue };
             if done.parked {
@@ -351,9 +342,8 @@ impl Lane {
             }
             self.copy(&state.register, entry, &mut steps);
         }
-        if let Some(group) = self.group() {
-            group.acknowledge(&self.shared.keys.list, finished.iter().filter_map(Done::entry), &mut steps);
-        }
+        self.acknowledge(finished.iter().filter_map(Done::entry), &mut steps);
+        let last = self.last(&mut state.register, along, &mut steps);
         state.open = state.open.saturating_sub(finished.len());
         let trim = state.register.pass() + state.put_aside(self.longest(), &mut steps);
         state.register.revision += 1;
@@ -361,8 +351,14 @@ impl Lane {
         state.tail = state.tail.max(state.register.head);
         state.forget_passed();
         let after = state.register.to_string();
-        let bytes = finished.iter().map(Done::bytes).sum();
-        Work::Settle(Settlement { before, after, least: known.max(trim), trim, steps, messages: finished.len(), bytes })
+        Work::Settle(Settlement { before, after, least: known.max(trim), trim, steps, last, messages, bytes })
+    }
+
+    /// Tells the group that has them pending of entries that are settled.
+    fn acknowledge<'a>(&self, entries: impl Iterator<Item = &'a Entry>, steps: &mut Vec<Step>) {
+        if let Some(group) = self.group() {
+            group.acknowledge(&self.shared.keys.list, entries, steps);
+        }
     }
 
     /// `settlement` has been carried out, or the lane is lost.

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod along;
 mod damage;
 mod journal;
 mod lead;

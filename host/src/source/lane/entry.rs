@@ -92,6 +92,11 @@ impl Entry {
         self.state.compare_exchange(OPEN, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// It was to be settled as done, and is not; `aside` if it is out of its lane's order now.
+    pub(super) fn reopen(&self, aside: bool) {
+        self.state.store(if aside { PARKED } else { OPEN }, Ordering::Release);
+    }
+
     /// True when it had been parked.
     pub(in crate::source) fn settle(&self, outcome: Outcome) -> bool {
         if outcome != Outcome::Done {

@@ -7,6 +7,12 @@ use std::time::Duration;
 impl Lane {
     /// What Redis must keep of a settled entry.
     pub(super) fn copy(&self, register: &Register, entry: &Entry, steps: &mut Vec<Step>) {
+        self.shared.dialect.ended(entry, entry.outcome());
+        self.leave(register, entry, steps);
+    }
+
+    /// The same while it is not certain that it will be settled.
+    pub(super) fn leave(&self, register: &Register, entry: &Entry, steps: &mut Vec<Step>) {
         let outcome = entry.outcome();
         if entry.tried > 0 {
             let id = entry.id(&register.origin);

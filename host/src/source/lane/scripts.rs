@@ -8,12 +8,18 @@ use std::sync::LazyLock;
 
 /// Settles the oldest items of a lane, if it is still held as the caller thinks.
 ///
-/// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items that must be there,
-/// items to trim, then operations: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
+/// Keys: lanes, lane, slow, delayed, dead. Arguments: the register as it was, as it will be, items that must be there, items to trim, how many
+/// arguments the operations have, then these: `unpark seq`, `park seq bytes`, `later ms envelope`, `dead n field value …`, `call n command argument …`,
 /// `only skip n command argument …` (passes over `skip` arguments unless the command answers), `score key ms member`, `note journal id publisher`.
-/// Returns 1 when done (now or by an earlier copy of this call), 0 when the lane is no longer held, 2 when items are missing
-/// from it: then those at its head are not the ones to trim, and nothing is done.
+/// Then, for each message that is settled along with commands: its `seq`, its place in the lane or `-`, how many commands, how many arguments
+/// operations have that follow them, then each command with the number of its words before it, then those operations.
+///
+/// Returns 1 when an earlier copy of this call has done it, 0 when the lane is no longer held, 2 when items are missing
+/// from it: then those at its head are not the ones to trim, and nothing is done. Else those whose commands were refused: which, which command, why.
 /// Copies are made before the trim: an error on the way leaves the item where it was.
+///
+/// Behind the first such command nothing fails that would have all of them carried out again: what is needed there has been tried before,
+/// idly; and once something was written, a full Redis refuses nothing more, so that is asked at first.
 pub(super) static SETTLE: LazyLock<Needed> = LazyLock::new(|| {
     Needed::new(
         r"
@@ -25,43 +31,75 @@ local function due(after)
   local now = redis.call('TIME')
   return string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) + after)
 end
-local at = 5
-while at <= #ARGV do
-  local op = ARGV[at]
-  if op == 'unpark' then
-    redis.call('HDEL', KEYS[3], ARGV[at + 1])
-    at = at + 2
-  elseif op == 'park' then
-    redis.call('HSET', KEYS[3], ARGV[at + 1], ARGV[at + 2])
-    at = at + 3
-  elseif op == 'later' then
-    redis.call('ZADD', KEYS[4], due(ARGV[at + 1]), ARGV[at + 2])
-    at = at + 3
-  elseif op == 'call' then
-    local words = tonumber(ARGV[at + 1])
-    redis.call(unpack(ARGV, at + 2, at + 1 + words))
-    at = at + 2 + words
-  elseif op == 'only' then
-    local words = tonumber(ARGV[at + 2])
-    local answer = redis.call(unpack(ARGV, at + 3, at + 2 + words))
-    local skip = (not answer or answer == 0) and ARGV[at + 1] or 0
-    at = at + 3 + words + skip
-  elseif op == 'score' then
-    redis.call('ZADD', ARGV[at + 1], 'XX', due(ARGV[at + 2]), ARGV[at + 3])
-    at = at + 4
-  elseif op == 'note' then
-    local noted = redis.call('HGET', ARGV[at + 1], ARGV[at + 2])
-    redis.call('HSET', ARGV[at + 1], ARGV[at + 2], (noted and noted .. ',' or '') .. ARGV[at + 3])
-    at = at + 4
-  else
-    local fields = tonumber(ARGV[at + 1])
-    redis.call('XADD', KEYS[5], '*', unpack(ARGV, at + 2, at + 1 + fields))
-    at = at + 2 + fields
+local function carry_out(at, behind, call)
+  while at < behind do
+    local op = ARGV[at]
+    if op == 'unpark' then
+      call('HDEL', KEYS[3], ARGV[at + 1])
+      at = at + 2
+    elseif op == 'park' then
+      call('HSET', KEYS[3], ARGV[at + 1], ARGV[at + 2])
+      at = at + 3
+    elseif op == 'later' then
+      call('ZADD', KEYS[4], due(ARGV[at + 1]), ARGV[at + 2])
+      at = at + 3
+    elseif op == 'call' then
+      local words = tonumber(ARGV[at + 1])
+      call(unpack(ARGV, at + 2, at + 1 + words))
+      at = at + 2 + words
+    elseif op == 'only' then
+      local words = tonumber(ARGV[at + 2])
+      local answer = call(unpack(ARGV, at + 3, at + 2 + words))
+      local skip = (not answer or answer == 0) and ARGV[at + 1] or 0
+      at = at + 3 + words + skip
+    elseif op == 'score' then
+      call('ZADD', ARGV[at + 1], 'XX', due(ARGV[at + 2]), ARGV[at + 3])
+      at = at + 4
+    elseif op == 'note' then
+      local noted = call('HGET', ARGV[at + 1], ARGV[at + 2])
+      call('HSET', ARGV[at + 1], ARGV[at + 2], (noted and noted .. ',' or '') .. ARGV[at + 3])
+      at = at + 4
+    else
+      local fields = tonumber(ARGV[at + 1])
+      call('XADD', KEYS[5], '*', unpack(ARGV, at + 2, at + 1 + fields))
+      at = at + 2 + fields
+    end
   end
+end
+local last, refused = 6 + ARGV[5], {}
+local full = false
+if last <= #ARGV then
+  local room = redis.pcall('ZADD', KEYS[4], 'XX', 0, '')
+  full = type(room) == 'table' and room.err and string.find(room.err, 'OOM', 1, true) and room.err
+  redis.call('HDEL', KEYS[3], '')
+  if ARGV[4] ~= '0' then redis.call('LTRIM', KEYS[2], 0, -1) end
+end
+carry_out(6, last, redis.call)
+local nth, at = 0, last
+while at <= #ARGV do
+  local seq, place, commands, follow = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local failed, which = full, 0
+  at = at + 4
+  for command = 0, commands - 1 do
+    local words = tonumber(ARGV[at])
+    if not failed then
+      local answer = redis.pcall(unpack(ARGV, at + 1, at + words))
+      failed, which = type(answer) == 'table' and answer.err, command
+    end
+    at = at + 1 + words
+  end
+  if failed then
+    local raw = place ~= '-' and redis.call('LRANGE', KEYS[2], place, place)[1]
+    if raw then redis.call('HSET', KEYS[3], seq, raw) end
+    refused[#refused + 1] = {nth, which, failed}
+  else
+    carry_out(at, at + follow, redis.pcall)
+  end
+  nth, at = nth + 1, at + follow
 end
 if ARGV[4] ~= '0' then redis.call('LTRIM', KEYS[2], ARGV[4], -1) end
 redis.call('HSET', KEYS[1], KEYS[2], ARGV[2])
-return 1
+return refused
 ",
     )
 });

@@ -1,15 +1,17 @@
 //! Carries out what became of the messages of a lane: one call of the script for all that has gathered meanwhile.
 
 use super::{
-    Content, Lane, Work, scripts,
-    settlement::Settlement,
+    Content, Lane, Work,
+    along::{Last, Refused},
+    scripts,
+    settlement::{Settlement, Step},
     take::{WATCHDOG, outlasted},
 };
 use crate::{
     event,
     source::{backoff::Backoff, keys, queue::shared::Shared, stream},
 };
-use redis::{RedisError, ScriptInvocation};
+use redis::{RedisError, ScriptInvocation, Value};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -57,21 +59,28 @@ async fn retire(shared: &Shared, lane: &Lane) {
 /// False when the lane is no longer ours.
 async fn carry_out(shared: &Shared, lane: &Lane, mut settlement: Settlement) -> bool {
     let mut answer = send(shared, lane, &settlement).await;
-    if answer == Answer::Damaged {
+    if matches!(answer, Answer::Damaged) {
         event::lane_damaged(&shared.source, &lane.key);
         settlement = lane.rescue(settlement);
         answer = send(shared, lane, &settlement).await;
     }
+    let held = match answer {
+        Answer::Done(refused) => {
+            lane.tell(&mut settlement, refused);
+            true
+        }
+        Answer::Lost | Answer::Damaged => false,
+    };
     lane.done(&settlement);
-    answer == Answer::Done
+    held
 }
 
 /// What the script says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     /// The lane is no longer ours.
     Lost,
-    Done,
+    /// But for these messages, whose commands were refused.
+    Done(Vec<Refused>),
     /// Nothing was done, as items are missing from the lane.
     Damaged,
 }
@@ -97,14 +106,15 @@ async fn try_to_send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> R
     let (mut link, since) = shared.link.redis_since().await?;
     let sent = Instant::now();
     let answer = scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation));
-    let answer: u8 = shared.link.connector.answer(since, WATCHDOG, answer).await?;
+    let answer: Value = shared.link.connector.answer(since, WATCHDOG, answer).await?;
     if !shared.link.connector.is_answered_by(since, sent, Duration::ZERO).await {
         return Err(outlasted());
     }
     Ok(match answer {
-        0 => Answer::Lost,
-        2 => Answer::Damaged,
-        _ => Answer::Done,
+        Value::Int(0) => Answer::Lost,
+        Value::Int(2) => Answer::Damaged,
+        Value::Int(_) => lane.refused(settlement).await?.map_or(Answer::Lost, Answer::Done),
+        refused => Answer::Done(redis::from_redis_value(refused)?),
     })
 }
 
@@ -113,9 +123,9 @@ fn fill(shared: &Shared, lane: &Lane, settlement: &Settlement, invocation: &mut 
     invocation.key(keys.lanes()).key(&*lane.key).key(keys::slow(&lane.key)).key(keys.delayed()).key(&*shared.dead);
     invocation.arg(&*settlement.before).arg(&*settlement.after);
     invocation.arg(settlement.least).arg(settlement.trim);
-    for step in &settlement.steps {
-        for argument in step.arguments() {
-            invocation.arg(&argument[..]);
-        }
+    let steps: Vec<_> = settlement.steps.iter().flat_map(Step::arguments).collect();
+    invocation.arg(steps.len());
+    for argument in steps.into_iter().chain(settlement.last.iter().flat_map(Last::arguments)) {
+        invocation.arg(&argument[..]);
     }
 }

@@ -1,10 +1,10 @@
 //! What one call of the settling script carries out for a lane.
 
-use super::entry::Entry;
+use super::{along::Last, entry::Entry};
 use bytes::Bytes;
 
 /// Settlements that have gathered.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(in crate::source) struct Settlement {
     /// The lane's register as it is, and as it will be.
     pub(in crate::source) before: String,
@@ -14,6 +14,8 @@ pub(in crate::source) struct Settlement {
     /// Items at the head of the lane that are done with.
     pub(in crate::source) trim: u64,
     pub(in crate::source) steps: Vec<Step>,
+    /// Messages that are settled along with commands, behind all of that.
+    pub(in crate::source) last: Vec<Last>,
     /// How many messages this settles.
     pub(in crate::source) messages: usize,
     /// How long they are together.
@@ -59,7 +61,6 @@ impl Step {
 
     /// The arguments that tell the script of this step.
     pub(in crate::source) fn arguments(&self) -> Vec<Bytes> {
-        let number = |number: u64| Bytes::from(number.to_string());
         match self {
             Self::Park { seq, raw } => vec![Bytes::from_static(b"park"), number(*seq), raw.clone()],
             Self::Unpark { seq } => vec![Bytes::from_static(b"unpark"), number(*seq)],
@@ -92,6 +93,11 @@ impl Step {
             }
         }
     }
+}
+
+/// A number as an argument.
+pub(super) fn number(number: u64) -> Bytes {
+    number.to_string().into()
 }
 
 fn bytes<const N: usize>(words: [&[u8]; N]) -> Vec<Bytes> {

@@ -97,6 +97,23 @@ impl Jobs {
         Seat { jobs: Arc::clone(self), slot: self.workers.board.begin(busy), left: AtomicBool::new(false) }
     }
 
+    /// A job has ended: its worker is free, and has one more in its books.
+    pub(in crate::source) fn ended(&self, entry: &Entry, outcome: Option<&Outcome>) {
+        let slot = self.slot(entry);
+        if let Some(seat) = &entry.seat {
+            seat.leave();
+        }
+        let failed = matches!(outcome, Some(Outcome::Retry { .. } | Outcome::Dead { .. }));
+        if !matches!(outcome, Some(Outcome::Again { .. })) {
+            self.workers.board.count(slot, failed);
+        }
+    }
+
+    /// The worker that has a job.
+    fn slot(&self, entry: &Entry) -> u32 {
+        entry.seat.as_ref().and_then(|seat| seat.slot).unwrap_or_else(|| self.workers.slot(entry.seq))
+    }
+
     /// What settling a job does: beside what is `kept` of it here, what Resque is told in the same script.
     pub(in crate::source) fn steps(
         &self,
@@ -105,11 +122,7 @@ impl Jobs {
         kept: Option<Step>,
         steps: &mut Vec<Step>,
     ) {
-        let slot = entry.seat.as_ref().and_then(Seat::leave).unwrap_or_else(|| self.workers.slot(entry.seq));
-        let failed = matches!(outcome, Some(Outcome::Retry { .. } | Outcome::Dead { .. }));
-        if !matches!(outcome, Some(Outcome::Again { .. })) {
-            self.workers.board.count(slot, failed);
-        }
+        let slot = self.slot(entry);
         match outcome {
             Some(Outcome::Retry { after, trouble, .. }) => self.again(entry, slot, *after, trouble, kept, steps),
             Some(Outcome::Again { .. }) => {
@@ -199,15 +212,14 @@ fn item(raw: Vec<u8>) -> Item {
 }
 
 impl Seat {
-    /// The job has ended; returns the worker that was shown with it.
-    fn leave(&self) -> Option<u32> {
+    /// The job has ended.
+    fn leave(&self) {
         if !self.left.swap(true, Ordering::Relaxed) {
             self.jobs.running.fetch_sub(1, Ordering::Relaxed);
             if let Some(slot) = self.slot {
                 self.jobs.workers.board.end(slot);
             }
         }
-        self.slot
     }
 }
 

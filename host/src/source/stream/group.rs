@@ -116,6 +116,29 @@ impl Group {
         steps.push(Step::call([b"XLEN", stream.as_bytes()]));
     }
 
+    /// Fails where the group could not be told of entries that are settled: before anything is done that would be done again.
+    pub(in crate::source) fn check_acknowledging(&self, stream: &str, steps: &mut Vec<Step>) {
+        steps.push(Step::call([b"XACK", stream.as_bytes(), self.name.as_bytes(), b"0-0"]));
+        if self.done == Done::Delete {
+            steps.push(Step::call([b"XDEL", stream.as_bytes(), b"0-0"]));
+        }
+    }
+
+    /// Whether somebody has the entry `id` pending.
+    pub(in crate::source) async fn is_pending(
+        &self,
+        stream: &str,
+        id: &str,
+        link: &mut MultiplexedConnection,
+    ) -> Result<bool, RedisError> {
+        let mut pending = redis::cmd("XPENDING");
+        pending.arg(stream).arg(&self.name).arg(id).arg(id).arg(1);
+        match pending.query_async::<Vec<Value>>(link).await {
+            Err(error) if is_gone(&error) => Ok(false),
+            pending => Ok(!pending?.is_empty()),
+        }
+    }
+
     /// What the group is told of entries that are settled, or of which there are copies elsewhere.
     pub(in crate::source) fn acknowledge<'a>(
         &self,

@@ -1,5 +1,6 @@
 //! Streams against a real server: what is read, settled and given up.
 
+mod along;
 mod claimed;
 mod done;
 mod faults;

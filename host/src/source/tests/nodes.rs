@@ -16,11 +16,15 @@ use redis::aio::MultiplexedConnection;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::mpsc::{Receiver, channel},
+};
 
 pub(in crate::source) struct Server {
     embedded: Embedded,
@@ -206,6 +210,69 @@ impl Node {
         self.shutdown.end(Duration::ZERO).await;
         self.source.forget().await;
         self.taken
+    }
+}
+
+/// A way to a server that loses an answer when it is told to.
+pub(in crate::source) struct Through {
+    url: String,
+    cut: Arc<Mutex<Option<&'static [u8]>>>,
+    _task: tokio::task::JoinSet<()>,
+}
+
+impl Through {
+    pub(in crate::source) async fn to(server: &Server) -> Self {
+        let (behind, socket) = (server.dir().join("redis.sock"), server.dir().join("through.sock"));
+        let (listener, cut) = (UnixListener::bind(&socket).unwrap(), Arc::<Mutex<_>>::default());
+        let (mut task, cuts) = (tokio::task::JoinSet::new(), Arc::clone(&cut));
+        task.spawn(async move {
+            let mut ways = tokio::task::JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let server = UnixStream::connect(&behind).await.unwrap();
+                ways.spawn(pass(client, server, Arc::clone(&cuts)));
+            }
+        });
+        Self { url: format!("unix://{}", socket.display()), cut, _task: task }
+    }
+
+    pub(in crate::source) fn connector(&self) -> Connector {
+        Connector::new(&self.url).unwrap()
+    }
+
+    /// The next answer to something with these bytes in it is lost.
+    pub(in crate::source) fn cut_behind(&self, mark: &'static [u8]) {
+        *self.cut.lock().unwrap() = Some(mark);
+    }
+
+    /// Whether it has been.
+    pub(in crate::source) fn has_cut(&self) -> bool {
+        self.cut.lock().unwrap().is_none()
+    }
+}
+
+async fn pass(mut client: UnixStream, mut server: UnixStream, cut: Arc<Mutex<Option<&'static [u8]>>>) {
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        tokio::select! {
+            Ok(count @ 1..) = client.read(&mut asked) => {
+                let asked = &asked[..count];
+                if server.write_all(asked).await.is_err() {
+                    return;
+                }
+                let is_marked = |mark: &mut &[u8]| asked.windows(mark.len()).any(|window| window == *mark);
+                if cut.lock().unwrap().take_if(is_marked).is_some() {
+                    // What Redis says is heard, and told to nobody.
+                    server.read(&mut answered).await.ok();
+                    return;
+                }
+            }
+            Ok(count @ 1..) = server.read(&mut answered) => {
+                if client.write_all(&answered[..count]).await.is_err() {
+                    return;
+                }
+            }
+            else => return,
+        }
     }
 }
 
