@@ -15,7 +15,7 @@ use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
     config::{self, Reserved},
     connection::Connector,
-    request::{Failure, HttpReply, HttpRequest, Reply, Request, WebSocketSend},
+    request::{Failure, HttpReply, HttpRequest, Reply, Request, Settling, WebSocketSend},
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -124,11 +124,13 @@ impl Effects {
     /// Carries `request` out as far as `allowance` goes; dropping the future cancels it.
     ///
     /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
+    /// A command for the settling of the message, which is said to be possible by `settling`, is only looked at: who settles carries it out.
     /// A request to a server without a pass waits for one first. It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
     pub async fn carry_out(
         &self,
         allowance: &Allowance,
         idempotency_key: &str,
+        settling: Settling,
         request: Request,
         pass: Option<Pass>,
     ) -> Reply {
@@ -136,6 +138,7 @@ impl Effects {
         match request {
             Request::Http(request) => Reply::Http(self.exchange(allowance, idempotency_key, request, pass).await),
             Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).boxed().await),
+            Request::RedisWithSettling(words) => Reply::Redis(self.redis.queue(&allowance.redis, settling, &words)),
             Request::WebSocket(send) => Reply::WebSocket(self.send(allowance, send, pass).boxed().await),
             Request::File(append) => Reply::File(self.files.append(&allowance.files, append).boxed().await),
         }

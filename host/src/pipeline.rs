@@ -16,13 +16,14 @@ use crate::{
     event,
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
+    request::Settling,
     shutdown::Shutdown,
     source::{Delivery, Opening, Ordered, Source},
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use order::Order;
-use publish::{Publisher, Stop};
+use publish::{Publisher, Stop, along};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -202,10 +203,13 @@ impl Line {
     }
 
     /// Returns the message that stood in line behind this one.
-    async fn take(&self, delivery: Delivery) -> Option<Delivery> {
-        let outcome = match self.run(&delivery).await {
+    async fn take(&self, mut delivery: Delivery) -> Option<Delivery> {
+        let outcome = match self.run(&mut delivery).await {
             Ok(None) => Outcome::Done,
             Ok(Some(result)) => Outcome::Finished { result },
+            Err(Stop::Lost) => {
+                return self.order.as_ref().and_then(|order| order.finished(&delivery.message, &Outcome::Done));
+            }
             Err(Stop::Held(after, succeeded)) => Outcome::Again { after, succeeded },
             Err(Stop::Failed(failed, succeeded)) => {
                 let trouble = failed.trouble(delivery.message.attempt);
@@ -218,11 +222,15 @@ impl Line {
         next
     }
 
-    /// Filters and publishes; tells the result, where one is wanted and the filters left the message whole.
-    async fn run(&self, delivery: &Delivery) -> Result<Option<Bytes>, Stop> {
+    /// Filters and publishes, and settles where commands go along; tells the result, where one is wanted and the filters left the message whole.
+    async fn run(&self, delivery: &mut Delivery) -> Result<Option<Bytes>, Stop> {
         let filtered = self.filter(delivery.message.clone()).await;
         let messages = filtered.map_err(|failed| Stop::Failed(failed, delivery.succeeded().to_vec()))?;
-        publish::all(&self.publishers, &self.out(), &messages, delivery).await?;
+        let out = self.out(delivery.settles_in());
+        let published = publish::all(&self.publishers, &out, &messages, delivery).await?;
+        if !published.along.is_empty() {
+            along::settle(delivery, published).boxed().await?;
+        }
         Ok(if self.result { result(&messages, &delivery.message.id) } else { None })
     }
 
@@ -233,8 +241,8 @@ impl Line {
         }
     }
 
-    fn out(&self) -> publish::Out<'_> {
-        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet, journal: self.journal }
+    fn out(&self, settling: Settling) -> publish::Out<'_> {
+        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet, journal: self.journal, settling }
     }
 
     /// What the filters make of `message`: none, one, or many.

@@ -18,7 +18,12 @@ pub enum Request {
     File(FileAppend),
     /// A message over a WebSocket.
     WebSocket(WebSocketSend),
+    /// A command of Redis to be carried out in the step that settles the message; nothing in it has been checked yet.
+    RedisWithSettling(Vec<Bytes>),
 }
+
+/// The slot of a Cluster in which a message is settled, where commands of Redis can be carried out in the same step; else why they cannot.
+pub type Settling = Result<u16, &'static str>;
 
 /// An HTTP exchange to carry out; nothing in it has been checked yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +119,7 @@ impl Request {
         match self {
             Self::Http(request) => Some(&request.url),
             Self::WebSocket(send) => Some(&send.url),
-            Self::Redis(_) | Self::File(_) => None,
+            Self::Redis(_) | Self::RedisWithSettling(_) | Self::File(_) => None,
         }
     }
 }
@@ -174,6 +179,11 @@ pub enum RedisValue {
 }
 
 impl RedisValue {
+    /// Stands for the answer to a command that is carried out later.
+    pub fn queued() -> Self {
+        Self::Bytes(Bytes::from_static(b"QUEUED"))
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Nil | Self::Number(_) => 0,

@@ -163,6 +163,7 @@ impl From<Request> for wire::Request {
             Request::Redis(words) => Self::Redis(words),
             Request::File(append) => Self::File(append.into()),
             Request::WebSocket(send) => Self::Websocket(send.into()),
+            Request::RedisWithSettling(words) => Self::RedisWithSettling(words),
         }
     }
 }

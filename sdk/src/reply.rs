@@ -61,6 +61,11 @@ impl Reply {
         Self::Http(Ok(HttpReply { status, body: body.into(), headers: Vec::new() }))
     }
 
+    /// That to [`Request::redis_with_settling`](crate::Request::redis_with_settling), for a test.
+    pub fn queued() -> Self {
+        Self::Redis(Ok(RedisValue::Bytes(b"QUEUED".to_vec())))
+    }
+
     /// With this header, beside those it has; for a test.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -251,7 +256,7 @@ mod tests {
         let answer = |value| Reply::Redis(Ok(value));
         assert_eq!(answer(RedisValue::Number(7)).redis().unwrap().number(), Some(7));
         assert_eq!(answer(RedisValue::Bytes(b"7".to_vec())).redis().unwrap().number(), Some(7));
-        assert_eq!(judge(&[answer(RedisValue::Nil), Reply::test(200, "")]), Ok(()));
+        assert_eq!(judge(&[answer(RedisValue::Nil), Reply::queued(), Reply::test(200, "")]), Ok(()));
         let away = Reply::Redis(Err(Failure::Unreachable("no connection".into())));
         assert!(judge(&[answer(RedisValue::Nil), away]).unwrap_err().is_retry());
         let denied = Reply::Redis(Err(Failure::Denied("`DEL` is not granted".into())));

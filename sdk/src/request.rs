@@ -15,6 +15,8 @@ pub enum Request {
     File(FileAppend),
     /// A message over a WebSocket.
     WebSocket(WebSocketSend),
+    /// A command of Redis and its arguments, carried out when the message is settled.
+    RedisWithSettling(Vec<Vec<u8>>),
 }
 
 /// An HTTP request for the host to send.
@@ -79,6 +81,21 @@ impl Request {
     /// every key have to be granted (`allow_redis`). It may be carried out more than once, as everything that is tried again.
     pub fn redis<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> Self {
         Self::Redis(words.into_iter().map(|word| word.as_ref().to_vec()).collect())
+    }
+
+    /// The same, carried out in the very step of Redis that settles the message as done: both come about, or neither, so that it happens
+    /// once for each message, whatever ends or is cut off meanwhile.
+    ///
+    /// The reply is `QUEUED` ([`Reply::queued`](crate::Reply::queued) in tests): what Redis answers is known only when the message is settled,
+    /// and nobody is asked any more. All commands that the publishers want for one message are carried out together, when all of them have
+    /// succeeded; where another one needs a retry, none is, and they are asked for anew. Where Redis refuses one, those behind it and the
+    /// settling do not come about, and the message is tried again or given up as if an ordinary command had failed; those before it are done,
+    /// and will be again. So ask for one command, or for such as do no harm twice, or cannot fail.
+    ///
+    /// The command has to be plain data, and granted as ordinary ones are. In a Cluster its keys have to lie in the slot of what the message was taken
+    /// from. Messages of channels and of Thoonk cannot be settled so: there the reply is [`Failure::Invalid`](crate::Failure::Invalid).
+    pub fn redis_with_settling<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::RedisWithSettling(words.into_iter().map(|word| word.as_ref().to_vec()).collect())
     }
 
     /// A line for the end of the file at `path` in the directory that was granted as `dir`; the payload unless it is given another one.
@@ -201,7 +218,8 @@ mod tests {
     fn a_command_is_made_of_texts_or_bytes() {
         let words = vec![b"GET".to_vec(), b"a".to_vec()];
         assert_eq!(Request::redis(["GET", "a"]), Request::Redis(words.clone()));
-        assert_eq!(Request::redis([&b"GET"[..], b"a"]), Request::Redis(words));
+        assert_eq!(Request::redis([&b"GET"[..], b"a"]), Request::Redis(words.clone()));
+        assert_eq!(Request::redis_with_settling(["GET", "a"]), Request::RedisWithSettling(words));
     }
 
     #[test]

@@ -10,11 +10,12 @@ use gristmill_tests::{
 use std::fs;
 
 /// First-party plugins whose README has one configuration, and what that reads from the environment.
-const PLUGINS: [(&str, &[(&str, &str)]); 4] = [
+const PLUGINS: [(&str, &[(&str, &str)]); 5] = [
     ("anonymize", &[("ANONYMIZE_KEY", "0123456789abcdef0123456789abcdef")]),
     ("http", &[("TOKEN", "t")]),
     ("push-stream", &[]),
     ("pusher", &[("PUSHER_SECRET", "s")]),
+    ("redis", &[]),
 ];
 
 fn read(path: &str) -> String {

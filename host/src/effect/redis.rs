@@ -7,7 +7,7 @@ use crate::{
     command,
     config::{self, RedisGrant, Reserved},
     connection::{Connector, Verdict},
-    request::{Failure, RedisValue},
+    request::{Failure, RedisValue, Settling},
     slot,
 };
 use arc_swap::ArcSwap;
@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LINKS: usize = 64;
 /// Words of one command.
 const WORDS: usize = 10_000;
+/// Of one that is carried out with the settling of a message, as a script can pass on.
+const WORDS_WITH_SETTLING: usize = 1_000;
 /// Characters of a command or key that are repeated in a failure.
 const SHOWN: usize = 100;
 
@@ -106,13 +108,7 @@ impl Redis {
 
     /// The answer to the command in `words`. It is sent once: whether to try again is for the plugin to judge.
     pub(super) async fn carry_out(&self, allowance: &Allowance, words: &[Bytes]) -> Result<RedisValue, Failure> {
-        let Some((name, arguments)) = words.split_first().filter(|_| words.len() <= WORDS) else {
-            return Err(Failure::Invalid(format!(
-                "a command has 1 to {WORDS} words, and this one has {}",
-                words.len()
-            )));
-        };
-        let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+        let (name, arguments) = parted(words, WORDS)?;
         allowance.check(&name, arguments, &self.reserved.load())?;
         let answer = timeout(LONGEST, self.ask(&name, arguments)).await;
         let late = |_| Err(Failure::Unreachable(format!("Redis did not answer `{name}` within {LONGEST:?}")));
@@ -122,6 +118,38 @@ impl Redis {
             let kib = allowance.largest / 1024;
             Failure::TooLarge(format!("the answer to `{name}` is longer than {kib} KiB"))
         })
+    }
+
+    /// Looks whether the command in `words` can be carried out with the settling of its message, and answers in place of Redis.
+    pub(super) fn queue(
+        &self,
+        allowance: &Allowance,
+        settling: Settling,
+        words: &[Bytes],
+    ) -> Result<RedisValue, Failure> {
+        let (name, arguments) = parted(words, WORDS_WITH_SETTLING)?;
+        allowance.check(&name, arguments, &self.reserved.load())?;
+        let refused = |why: String| {
+            Failure::Invalid(format!("`{name}` cannot be carried out with the settling of this message: {why}"))
+        };
+        let slot = settling.map_err(|why| refused(format!("{why}; ask for an ordinary command")))?;
+        let Some(keys) = command::keys(&name, arguments) else {
+            return Err(refused(
+                "only a command that is plain data can, and nothing else that `allow_redis` grants".into(),
+            ));
+        };
+        let is_cluster = self.connector.as_ref().is_some_and(Connector::is_cluster);
+        // What is published goes to all servers, and has no slot.
+        let bound = is_cluster && name != "PUBLISH";
+        match keys.into_iter().find(|key| bound && slot::of_bytes(key) != slot) {
+            None => Ok(RedisValue::queued()),
+            Some(key) => Err(refused(format!(
+                "`{}` lies in slot {} of the Cluster, and the message is settled in slot {slot}; give it the hash tag of what the \
+                 message is taken from, as in `{{jobs}}:out` for the list `jobs`",
+                Shown(key),
+                slot::of_bytes(key)
+            ))),
+        }
     }
 
     async fn ask(&self, name: &str, arguments: &[Bytes]) -> Result<Value, Failure> {
@@ -186,6 +214,14 @@ impl Link {
             state.connection = None;
         }
     }
+}
+
+/// The name of a command, in capitals, and its arguments, if they are not more than `most`.
+fn parted(words: &[Bytes], most: usize) -> Result<(String, &[Bytes]), Failure> {
+    let (name, arguments) = words.split_first().filter(|_| words.len() <= most).ok_or_else(|| {
+        Failure::Invalid(format!("a command has 1 to {most} words here, and this one has {}", words.len()))
+    })?;
+    Ok((String::from_utf8_lossy(name).to_ascii_uppercase(), arguments))
 }
 
 fn failure(connector: &Connector, name: &str, error: &RedisError) -> Failure {

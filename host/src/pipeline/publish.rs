@@ -1,5 +1,6 @@
 //! Publishing: every publisher of a pipeline, for every message that the filters made of one delivery, side by side.
 
+pub(super) mod along;
 mod batch;
 mod gather;
 
@@ -12,9 +13,10 @@ use crate::{
     event,
     message::{Fault, Message},
     plugin::{Slot, Version},
-    request::{Reply, Request},
+    request::{Reply, Request, Settling},
     source::Delivery,
 };
+use along::Along;
 use futures_util::{FutureExt, future::join_all};
 use gather::Gather;
 use std::{
@@ -42,6 +44,16 @@ pub(super) struct Out<'a> {
     pub(super) quiet: &'a CancellationToken,
     /// Whether Redis is told of publishers that have succeeded while others still work on the same message.
     pub(super) journal: bool,
+    /// Whether and where commands can be carried out with the settling of the message.
+    pub(super) settling: Settling,
+}
+
+/// What has come of publishing a message.
+pub(super) struct Published {
+    /// What is to be carried out when it is settled.
+    pub(super) along: Along,
+    /// The publishers that have succeeded, whatever comes of that.
+    pub(super) succeeded: Vec<String>,
 }
 
 /// Why a message is not through, and which publishers have succeeded so far.
@@ -50,6 +62,8 @@ pub(super) enum Stop {
     Held(Duration, Vec<String>),
     /// Something went wrong.
     Failed(Failed, Vec<String>),
+    /// It is another node's by now.
+    Lost,
 }
 
 /// Why one publisher has not succeeded.
@@ -87,7 +101,7 @@ impl Publisher {
     }
 
     /// Publishes `message`: asks for requests, has them carried out, has the replies judged, until nothing more is asked.
-    async fn publish(&self, out: &Out<'_>, message: &Message) -> Result<(), Why> {
+    async fn publish(&self, out: &Out<'_>, message: &Message) -> Result<Along, Why> {
         let version = self.slot.current();
         if let Some(terms) = version.batch() {
             // Boxed, so that messages that go out alone need no room for what it takes.
@@ -96,10 +110,10 @@ impl Publisher {
         self.rounds(&version, out, message).await.map_err(|halt| halt.of(&version, message))
     }
 
-    async fn rounds(&self, version: &Arc<Version>, out: &Out<'_>, message: &Message) -> Result<(), Halt> {
+    async fn rounds(&self, version: &Arc<Version>, out: &Out<'_>, message: &Message) -> Result<Along, Halt> {
         let mut requests = version.lend().await?.publish(message).await?;
         let (mut round, mut asked) = (1, 0);
-        let mut admitted = Admitted::default();
+        let (mut admitted, mut along) = (Admitted::default(), Along::default());
         while !requests.is_empty() {
             asked += requests.len();
             version.allows_requests(asked, round)?;
@@ -107,35 +121,37 @@ impl Publisher {
                 // Only now nothing of it was sent yet.
                 admitted = out.effects.admit(out.share, &requests, out.quiet).await.map_err(Halt::Held)?;
             }
-            let (count, start) = (requests.len(), Instant::now());
-            let replies = self.carry_out(out.effects, message, round, requests, &mut admitted).await;
+            let (count, start, wanted) = (requests.len(), Instant::now(), along::wanted(&requests));
+            let replies = self.carry_out(out, message, round, requests, &mut admitted).await;
             version.carried_out(count, start.elapsed());
             replies.iter().filter_map(Reply::denied).for_each(|why| event::request_denied(&self.name, message, why));
+            wanted.into_iter().for_each(|(place, words)| along.queue(version, words, replies.get(place)));
             requests = version.lend().await?.answered(message, &replies, round).await?;
             round += 1;
         }
-        Ok(())
+        Ok(along)
     }
 
     async fn carry_out(
         &self,
-        effects: &Effects,
+        out: &Out<'_>,
         message: &Message,
         round: u32,
         mut requests: Vec<Request>,
         admitted: &mut Admitted,
     ) -> Vec<Reply> {
+        let (effects, settling) = (out.effects, out.settling);
         let first = format!("{}/{}", message.id, self.name);
         if round == 1 && requests.len() == 1 {
             let pass = admitted.take_pass();
-            let only = requests.pop().map(|only| effects.carry_out(&self.allowance, &first, only, pass));
+            let only = requests.pop().map(|only| effects.carry_out(&self.allowance, &first, settling, only, pass));
             return join_all(only).await;
         }
         let numbered = requests.into_iter().enumerate();
         join_all(numbered.map(|(index, request)| {
             let key = format!("{first}/{round}.{index}");
             let pass = request.url().and_then(|_| admitted.take_pass());
-            async move { effects.carry_out(&self.allowance, &key, request, pass).await }
+            async move { effects.carry_out(&self.allowance, &key, settling, request, pass).await }
         }))
         .await
     }
@@ -147,13 +163,14 @@ pub(super) async fn all(
     out: &Out<'_>,
     messages: &[Message],
     delivery: &Delivery,
-) -> Result<(), Stop> {
+) -> Result<Published, Stop> {
     let before = delivery.succeeded();
     if let ([publisher], [message], []) = (publishers, messages, before) {
-        return publisher.publish(out, message).await.map_err(|why| match why {
-            Why::Held(held) => Stop::Held(held.after, Vec::new()),
-            Why::Failed(failed) => Stop::Failed(failed, Vec::new()),
-        });
+        return match publisher.publish(out, message).await {
+            Ok(along) => Ok(Published { along, succeeded: Vec::new() }),
+            Err(Why::Held(held)) => Err(Stop::Held(held.after, Vec::new())),
+            Err(Why::Failed(failed)) => Err(Stop::Failed(failed, Vec::new())),
+        };
     }
     let pairs = messages.iter().flat_map(|message| publishers.iter().map(move |publisher| (message, publisher)));
     let due = pairs.map(|(message, publisher)| (mark(delivery, message, publisher), message, publisher));
@@ -163,22 +180,24 @@ pub(super) async fn all(
         let result = publisher.publish(out, message).await;
         // What the last one comes to is in the settlement.
         let others = open.fetch_sub(1, Ordering::Relaxed) > 1;
-        if others && out.journal && result.is_ok() {
+        if others && out.journal && result.as_ref().is_ok_and(Along::is_empty) {
             delivery.note(mark);
         }
         result
     });
     let results = join_all(published).await;
     let (mut worst, mut held, mut now): (Option<Failed>, Option<Duration>, _) = (None, None, Vec::new());
+    let mut along = Along::default();
     for ((mark, ..), result) in due.into_iter().zip(results) {
         match result {
-            Ok(()) => now.push(mark),
+            Ok(none) if none.is_empty() => now.push(mark),
+            Ok(some) => along.join(some),
             Err(Why::Held(Held { after })) => held = held.max(Some(after)),
             Err(Why::Failed(failed)) => worst = Some(graver(worst, failed)),
         }
     }
     match (worst, held) {
-        (None, None) => Ok(()),
+        (None, None) => Ok(Published { along, succeeded: [before, &now].concat() }),
         (None, Some(after)) => Err(Stop::Held(after, now)),
         (Some(failed), held) => Err(Stop::Failed(waiting_for(failed, held), [before, &now].concat())),
     }

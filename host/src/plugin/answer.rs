@@ -161,7 +161,7 @@ fn request_bytes(request: &Request, message: &Message) -> usize {
             let headers = http.headers.iter().map(|(name, value)| name.len() + value.len());
             http.method.len() + http.url.len() + headers.sum::<usize>() + own(&http.body)
         }
-        Request::Redis(words) => words.iter().map(Bytes::len).sum(),
+        Request::Redis(words) | Request::RedisWithSettling(words) => words.iter().map(Bytes::len).sum(),
         Request::WebSocket(send) => {
             let headers = send.headers.iter().map(|(name, value)| name.len() + value.len());
             let subprotocols = send.subprotocols.iter().map(String::len);

@@ -19,6 +19,7 @@ pub struct Config {
     only_new: Option<bool>,
     thoonk: Option<Template>,
     kind: Option<Kind>,
+    atomic: Option<bool>,
 }
 
 /// An end of a list.
@@ -47,9 +48,15 @@ pub(crate) enum Target {
 }
 
 impl Config {
+    /// Whether messages go there in the very step that settles them.
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.atomic.unwrap_or_default()
+    }
+
     /// The one target that it names.
     pub(crate) fn target(self) -> Result<Target> {
-        let Self { list, pushed, stream, keep, channel, shard_channel, key, expires, only_new, thoonk, kind } = self;
+        let Self { list, pushed, stream, keep, channel, shard_channel, key, expires, only_new, thoonk, kind, atomic } =
+            self;
         let companions = [
             ("pushed", pushed.is_some(), "list", list.is_some()),
             ("keep", keep.is_some(), "stream", stream.is_some()),
@@ -59,6 +66,9 @@ impl Config {
         ];
         if let Some((name, _, owner, _)) = companions.into_iter().find(|(_, is, _, owner)| *is && !owner) {
             return Err(Error::reject(format!("config.{name}: only `{owner}` has it")));
+        }
+        if atomic.is_some() && thoonk.is_some() {
+            return Err(Error::reject("config.atomic: `thoonk` asks before it puts, and so cannot have it"));
         }
         if expires.is_some_and(|Span(time)| time.is_zero()) {
             return Err(Error::reject("config.expires: expected more than nothing"));

@@ -11,6 +11,8 @@ gristmill_sdk::needs!("redis");
 /// The publisher.
 pub struct Redis {
     target: Target,
+    /// In the very step that settles the message.
+    atomic: bool,
 }
 
 #[publisher]
@@ -18,7 +20,7 @@ impl Publisher for Redis {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self> {
-        Ok(Self { target: config.target()? })
+        Ok(Self { atomic: config.is_atomic(), target: config.target()? })
     }
 
     fn publish(&mut self, message: &Message) -> Result<Vec<Request>> {
@@ -26,16 +28,16 @@ impl Publisher for Redis {
         Ok(match &self.target {
             Target::List { name, pushed } => {
                 let command = if *pushed == Side::Right { "RPUSH" } else { "LPUSH" };
-                command_of(command, &name.fill(message)?, &[payload])
+                self.command(command, &name.fill(message)?, &[payload])
             }
-            Target::Stream { name, keep } => command_of("XADD", &name.fill(message)?, &entry(message, *keep)),
-            Target::Channel { command, name } => command_of(command, &name.fill(message)?, &[payload]),
+            Target::Stream { name, keep } => self.command("XADD", &name.fill(message)?, &entry(message, *keep)),
+            Target::Channel { command, name } => self.command(command, &name.fill(message)?, &[payload]),
             Target::Key { name, expires, only_new } => {
                 let expires = expires.map(|time| time.as_millis().to_string());
                 let mut words = vec![payload];
                 words.extend(expires.as_ref().map(|ms| [b"PX".as_slice(), ms.as_bytes()]).into_iter().flatten());
                 words.extend(only_new.then_some(b"NX".as_slice()));
-                command_of("SET", &name.fill(message)?, &words)
+                self.command("SET", &name.fill(message)?, &words)
             }
             Target::Thoonk { name, kind } => thoonk::first(&name.fill(message)?, *kind, message),
         })
@@ -52,9 +54,11 @@ impl Publisher for Redis {
     }
 }
 
-fn command_of<W: AsRef<[u8]>>(name: &str, key: &str, words: &[W]) -> Vec<Request> {
-    let words = words.iter().map(AsRef::as_ref);
-    Request::redis([name.as_bytes(), key.as_bytes()].into_iter().chain(words)).into()
+impl Redis {
+    fn command<W: AsRef<[u8]>>(&self, name: &str, key: &str, words: &[W]) -> Vec<Request> {
+        let words = [name.as_bytes(), key.as_bytes()].into_iter().chain(words.iter().map(AsRef::as_ref));
+        if self.atomic { Request::redis_with_settling(words).into() } else { Request::redis(words).into() }
+    }
 }
 
 /// The words of an entry as a pipeline that takes from a stream reads it.

@@ -39,6 +39,23 @@ fn each_target_is_one_command() {
 }
 
 #[test]
+fn what_is_atomic_goes_there_when_the_message_is_settled() {
+    for (config, command) in [
+        (r#"{"list": "l", "atomic": true}"#, ["RPUSH", "l", "body"]),
+        (r#"{"channel": "c", "atomic": true}"#, ["PUBLISH", "c", "body"]),
+        (r#"{"key": "k", "atomic": true}"#, ["SET", "k", "body"]),
+    ] {
+        let mut plugin = plugin(config).unwrap();
+        assert_eq!(plugin.publish(&message()).unwrap(), [Request::redis_with_settling(command)]);
+        assert_eq!(plugin.answered(&message(), &[Reply::queued()]), Ok(Vec::new()));
+    }
+    assert_eq!(commands(r#"{"list": "l", "atomic": false}"#, &message()), ["RPUSH l body"]);
+    let away = [Reply::Redis(Err(Failure::Invalid("it comes from a channel".into())))];
+    let refused = plugin(r#"{"list": "l", "atomic": true}"#).unwrap().answered(&message(), &away).unwrap_err();
+    assert!(!refused.is_retry());
+}
+
+#[test]
 fn a_job_is_put_down_first_and_then_told_once() {
     let config = r#"{"thoonk": "jobs"}"#;
     let id = "9f86d081884c7d659a2feaa0c55ad015";
@@ -88,6 +105,8 @@ fn a_config_that_will_not_do_is_refused_by_name() {
     let why = |json: &str| plugin(json).err().unwrap().reason().to_owned();
     let one = "config: expected one of `list`, `stream`, `channel`, `shard_channel`, `key` and `thoonk`";
     assert_eq!([why("{}"), why(r#"{"list": "a", "key": "b"}"#)], [one, one]);
+    let atomic = r#"{"thoonk": "a", "atomic": true}"#;
+    assert_eq!(why(atomic), "config.atomic: `thoonk` asks before it puts, and so cannot have it");
     assert_eq!(why(r#"{"list": "a", "keep": 3}"#), "config.keep: only `stream` has it");
     assert_eq!(why(r#"{"key": "a", "expires": "0s"}"#), "config.expires: expected more than nothing");
     assert!(why(r#"{"key": "a", "expires": "soon"}"#).starts_with("config.expires: `soon` is no duration"));

@@ -358,6 +358,7 @@ fn hidden(request: Request, secrets: &Secrets) -> Request {
     let bytes = |bytes: Bytes| secrets.hide_bytes(&bytes).map_or(bytes, Bytes::from);
     match request {
         Request::Redis(words) => Request::Redis(words.into_iter().map(bytes).collect()),
+        Request::RedisWithSettling(words) => Request::RedisWithSettling(words.into_iter().map(bytes).collect()),
         Request::WebSocket(send) => Request::WebSocket(WebSocketSend {
             url: text(send.url),
             headers: send.headers.into_iter().map(|(name, value)| (name, text(value))).collect(),

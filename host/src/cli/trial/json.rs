@@ -9,8 +9,9 @@ use crate::{
     cli::payload,
     message::Message,
     plugin::Said,
-    request::{HttpReply, Reply, Request},
+    request::{HttpReply, RedisValue, Reply, Request},
 };
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -110,12 +111,12 @@ fn carrying(exchange: &Exchange) -> Value {
 }
 
 fn request(request: &Request) -> Value {
+    let text =
+        |words: &[Bytes]| words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>();
     let http = match request {
         Request::Http(http) => http,
-        Request::Redis(words) => {
-            let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
-            return json!({ "redis": words });
-        }
+        Request::Redis(words) => return json!({ "redis": text(words) }),
+        Request::RedisWithSettling(words) => return json!({ "redis_with_settling": text(words) }),
         Request::WebSocket(send) => {
             let mut object = json!({ "websocket": send.url, "expect": send.expect });
             put_body(&mut object, &send.body);
@@ -155,6 +156,7 @@ fn reply(reply: &Reply) -> Value {
             put_body(&mut object, body);
             object
         }
+        Reply::Redis(Ok(value)) if *value == RedisValue::queued() => json!({ "redis": "QUEUED" }),
         Reply::Redis(Ok(_)) => json!({ "redis": "OK" }),
         Reply::File(Ok(())) => json!({ "file": "OK" }),
     }

@@ -61,7 +61,10 @@ impl Canned {
             (Request::Http(_), None) => Reply::Http(Ok(self.http(200, Bytes::new()))),
             (Request::Http(_), Some(Answer::Status(status, body))) => Reply::Http(Ok(self.http(*status, body.clone()))),
             (Request::Http(_), Some(Answer::Failure(failure))) => Reply::Http(Err(failure.clone())),
-            (Request::Redis(_), Some(Answer::Failure(failure))) => Reply::Redis(Err(failure.clone())),
+            (Request::Redis(_) | Request::RedisWithSettling(_), Some(Answer::Failure(failure))) => {
+                Reply::Redis(Err(failure.clone()))
+            }
+            (Request::RedisWithSettling(_), _) => Reply::Redis(Ok(RedisValue::queued())),
             (Request::Redis(_), _) => Reply::Redis(Ok(RedisValue::Bytes(Bytes::from_static(b"OK")))),
             (Request::File(_), Some(Answer::Failure(failure))) => Reply::File(Err(failure.clone())),
             (Request::File(_), _) => Reply::File(Ok(())),
@@ -131,6 +134,8 @@ mod tests {
         let command = [Request::Redis(vec![Bytes::from_static(b"PING")])];
         let ok = Reply::Redis(Ok(RedisValue::Bytes(Bytes::from_static(b"OK"))));
         assert_eq!(canned(&["503"]).replies(1, &command), [ok]);
+        let later = [Request::RedisWithSettling(vec![Bytes::from_static(b"PING")])];
+        assert_eq!(canned(&["503"]).replies(1, &later), [Reply::Redis(Ok(RedisValue::queued()))]);
         let failed = canned(&["denied no"]).replies(1, &command);
         assert_eq!(failed, [Reply::Redis(Err(Failure::Denied("no".into())))]);
     }

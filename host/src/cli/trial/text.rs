@@ -13,7 +13,7 @@ use crate::{
     event::Loudness,
     message::Message,
     plugin::Said,
-    request::{Failure, HttpRequest, Reply, Request},
+    request::{Failure, HttpRequest, RedisValue, Reply, Request},
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -184,6 +184,10 @@ fn request(request: &Request, message: &Message, paint: Paint) -> Vec<String> {
     let HttpRequest { method, url, headers, body, timeout, .. } = match request {
         Request::Http(http) => http,
         Request::Redis(words) => return vec![paint.tone(Tone::Title, &format!("→ Redis {}", command(words)))],
+        Request::RedisWithSettling(words) => {
+            let title = format!("→ Redis, with the settling: {}", command(words));
+            return vec![paint.tone(Tone::Title, &title)];
+        }
         Request::WebSocket(send) => {
             let wish = if send.expect { " and an answer" } else { "" };
             let place = format!("→ WebSocket {}{wish}", short(&plain(&send.url)));
@@ -216,6 +220,7 @@ fn carried(body: &Bytes, message: &Message) -> Vec<String> {
 fn answer(reply: &Reply) -> String {
     match reply {
         Reply::Http(Ok(reply)) => reply.status.to_string(),
+        Reply::Redis(Ok(value)) if *value == RedisValue::queued() => "QUEUED".to_owned(),
         Reply::Redis(Ok(_)) | Reply::File(Ok(())) | Reply::WebSocket(Ok(_)) => "OK".to_owned(),
         Reply::Http(Err(failure))
         | Reply::Redis(Err(failure))

@@ -175,7 +175,7 @@ fn post(url: &str, body: &'static str) -> HttpRequest {
 }
 
 async fn carry_out(effects: &Effects, allowance: &Allowance, request: HttpRequest) -> Result<HttpReply, Failure> {
-    match effects.carry_out(allowance, "message-1/pusher", Request::Http(request), None).await {
+    match effects.carry_out(allowance, "message-1/pusher", Ok(0), Request::Http(request), None).await {
         Reply::Http(reply) => reply,
         other => panic!("HTTP was asked for, and not {other:?}"),
     }

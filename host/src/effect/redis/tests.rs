@@ -235,6 +235,42 @@ async fn keys_of_the_broker_and_its_sources_are_reached_by_their_full_names_only
 }
 
 #[tokio::test]
+async fn a_command_for_the_settling_of_a_message_is_granted_as_others_are_and_needs_a_place() {
+    let cluster = Redis::at(Connector::new("redis+cluster://127.0.0.1:1").unwrap());
+    let (single, all) = (Redis::default(), allowance(&["* *", "EVAL *"]));
+    single.reserve(reserved());
+    let told = |redis: &Redis, settling, command: &str| redis.queue(&all, settling, &words(command));
+    let invalid = |redis: &Redis, settling, command: &str| match told(redis, settling, command) {
+        Err(Failure::Invalid(why)) => why,
+        other => panic!("{command}: {other:?}"),
+    };
+    let here = slot::of("jobs");
+    for command in ["INCR a", "rpush a b", "MSET a 1 b 2", "PUBLISH c text"] {
+        assert_eq!(told(&single, Ok(here), command), Ok(RedisValue::queued()), "{command}");
+    }
+    let denied = single.queue(&allowance(&["GET a"]), Ok(here), &words("INCR a"));
+    assert_eq!(denied, Err(Failure::Denied("`allow_redis` does not name `INCR`".into())));
+    let Err(Failure::Denied(why)) = told(&single, Ok(here), "RPUSH jobs x") else { panic!() };
+    assert!(why.contains("names it in full"), "{why}");
+    assert!(invalid(&single, Ok(here), "EVAL x 0").contains("only a command that is plain data can"));
+    let long = vec![Bytes::from_static(b"DEL"); 1_001];
+    assert!(
+        matches!(single.queue(&all, Ok(here), &long), Err(Failure::Invalid(why)) if why.contains("1 to 1000 words"))
+    );
+    assert_eq!(
+        invalid(&single, Err("of it nothing is settled"), "INCR a"),
+        "`INCR` cannot be carried out with the settling of this message: of it nothing is settled; ask for an ordinary command"
+    );
+    for command in ["RPUSH {jobs}:out x", "MSET {jobs}:a 1 {jobs}:b 2", "PUBLISH news text"] {
+        assert_eq!(told(&cluster, Ok(here), command), Ok(RedisValue::queued()), "{command}");
+    }
+    let why = invalid(&cluster, Ok(here), "MSET {jobs}:a 1 b 2");
+    assert!(why.contains(&format!("`b` lies in slot {}", slot::of("b"))), "{why}");
+    assert!(why.contains(&format!("settled in slot {here}")) && why.contains("`{jobs}:out`"), "{why}");
+    assert!(invalid(&cluster, Ok(here), "SPUBLISH news x").contains("hash tag"));
+}
+
+#[tokio::test]
 async fn a_command_without_its_words_is_wrong() {
     let redis = Redis::default();
     for command in [Vec::new(), words("GET"), words("LMPOP 9 a"), vec![Bytes::from_static(b"x"); WORDS + 1]] {

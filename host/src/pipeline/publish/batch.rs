@@ -2,6 +2,7 @@
 
 use super::{
     Halt, Out, Publisher, Why,
+    along::{self, Along},
     gather::{Gather, Joined, Member},
 };
 use crate::{
@@ -10,10 +11,11 @@ use crate::{
     event,
     message::{Fault, Message},
     plugin::Version,
-    request::{BatchAnswer, Batched, Fate, Reply, Request},
+    request::{BatchAnswer, Batched, Fate, Reply, Request, Settling},
 };
+use bytes::Bytes;
 use futures_util::future::{Either, join, join_all, select};
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
+use std::{collections::HashMap, mem, pin::pin, sync::Arc, time::Instant};
 
 /// A batch under way.
 struct Batch<'a> {
@@ -30,8 +32,8 @@ impl Publisher {
         terms: &config::Batch,
         out: &Out<'_>,
         message: &Message,
-    ) -> Result<(), Why> {
-        let Joined { told, full, lead } = gather.join(message, terms);
+    ) -> Result<Along, Why> {
+        let Joined { told, full, lead } = gather.join(message, out.settling, terms);
         let own = async {
             let Some(lead) = lead else {
                 return told.await;
@@ -75,7 +77,7 @@ impl Publisher {
     async fn singly(&self, out: &Out<'_>, batch: &mut Batch<'_>) {
         let version = batch.version;
         join_all(batch.open.drain(..).map(|member| async move {
-            let outcome = self.rounds(version, out, &member.message).await;
+            let outcome = self.rounds(version, &Out { settling: member.settling, ..*out }, &member.message).await;
             tell(version, member, outcome);
         }))
         .await;
@@ -95,8 +97,12 @@ impl Publisher {
                 admitted = out.effects.admit(out.share, first, out.quiet).await.map_err(Halt::Held)?;
             }
             let (count, start) = (requests.len(), Instant::now());
+            let wanted = along::wanted(requests.iter().map(|request| &request.what));
             let replies = self.carry_out_batch(out, batch, round, requests, &mut admitted).await;
             version.carried_out(count, start.elapsed());
+            for (place, words) in wanted {
+                batch.queue(words, replies.get(place));
+            }
             let answer = version.lend().await?.answered_batch(&batch.messages(), &replies, round).await?;
             requests = batch.take(answer);
             round += 1;
@@ -116,7 +122,8 @@ impl Publisher {
         join_all(requests.into_iter().zip(keys).map(|(Batched { what, carries }, key)| {
             let pass = what.url().and_then(|_| admitted.take_pass());
             async move {
-                let what = out.effects.carry_out(&self.allowance, &key, what, pass).await;
+                let settling = batch.settling(&carries);
+                let what = out.effects.carry_out(&self.allowance, &key, settling, what, pass).await;
                 let first = carries.first().and_then(|place| batch.open.get(*place));
                 if let (Some(why), Some(first)) = (what.denied(), first) {
                     event::request_denied(&self.name, &first.message, why);
@@ -133,15 +140,34 @@ impl Batch<'_> {
         self.open.iter().map(|member| &member.message).collect()
     }
 
+    /// Whether and where commands can be carried out with the settling of what a request carries.
+    fn settling(&self, carries: &[usize]) -> Settling {
+        match carries {
+            [only] => self.open.get(*only).map_or(Ok(0), |member| member.settling),
+            _ => Err("it was asked for several messages at once, and each is settled by itself"),
+        }
+    }
+
+    /// A command for the settling of a message was asked for, and `reply` was the answer.
+    fn queue(&mut self, words: Vec<Bytes>, reply: Option<&Batched<Reply>>) {
+        let first = reply.and_then(|reply| reply.carries.first());
+        if let Some(member) = first.and_then(|first| self.open.get_mut(*first)) {
+            member.along.queue(self.version, words, reply.map(|reply| &reply.what));
+        }
+    }
+
     /// Tells those of whom `answer` says that they have failed or are done; returns the requests for the others, by their places
     /// among these.
     fn take(&mut self, answer: BatchAnswer) -> Vec<Batched<Request>> {
         let (fates, requests) = answer.fates(self.open.len());
         let mut left = Vec::new();
-        for (member, fate) in self.open.drain(..).zip(fates) {
+        for (mut member, fate) in self.open.drain(..).zip(fates) {
             match fate {
                 Fate::Open => left.push(member),
-                Fate::Done => tell(self.version, member, Ok(())),
+                Fate::Done => {
+                    let along = mem::take(&mut member.along);
+                    tell(self.version, member, Ok(along));
+                }
                 Fate::Failed(fault) => tell(self.version, member, Err(fault.into())),
             }
         }
@@ -180,7 +206,7 @@ impl Batch<'_> {
 }
 
 /// Whoever waited for that may have been told to end.
-fn tell(version: &Version, member: Member, outcome: Result<(), Halt>) {
+fn tell(version: &Version, member: Member, outcome: Result<Along, Halt>) {
     let outcome = outcome.map_err(|halt| halt.of(version, &member.message));
     drop(member.tell.send(outcome));
 }

@@ -2,8 +2,8 @@
 //!
 //! No task carries a batch: of those whose messages are in it, one sees to it, and the others wait to be told.
 
-use super::Why;
-use crate::{config::Batch, message::Message};
+use super::{Why, along::Along};
+use crate::{config::Batch, message::Message, request::Settling};
 use std::{
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 /// What one message is told.
-pub(super) type Outcome = Result<(), Why>;
+pub(super) type Outcome = Result<Along, Why>;
 
 /// Where messages wait until their batch is full or has waited long enough.
 #[derive(Default)]
@@ -31,6 +31,10 @@ struct Waiting {
 /// A message in a batch.
 pub(super) struct Member {
     pub(super) message: Message,
+    /// Whether and where commands can be carried out with its settling.
+    pub(super) settling: Settling,
+    /// Those that are to be.
+    pub(super) along: Along,
     pub(super) tell: Sender<Outcome>,
 }
 
@@ -52,7 +56,7 @@ pub(super) struct Lead<'a> {
 
 impl Gather {
     /// Puts `message` into the next batch.
-    pub(super) fn join(&self, message: &Message, terms: &Batch) -> Joined<'_> {
+    pub(super) fn join(&self, message: &Message, settling: Settling, terms: &Batch) -> Joined<'_> {
         let (tell, told) = oneshot::channel();
         let mut full = Vec::new();
         let mut waiting = self.lock();
@@ -61,7 +65,7 @@ impl Gather {
             full.push(waiting.take());
         }
         let first = waiting.members.is_empty();
-        waiting.members.push(Member { message: message.clone(), tell });
+        waiting.members.push(Member { message: message.clone(), settling, along: Along::default(), tell });
         waiting.bytes = waiting.bytes.saturating_add(bytes);
         let number = waiting.number;
         if waiting.members.len() >= terms.size || waiting.bytes >= terms.bytes {
@@ -141,12 +145,12 @@ mod tests {
     #[tokio::test]
     async fn a_full_batch_waits_for_nothing() {
         let (gather, terms) = (Gather::default(), terms(2, Duration::from_secs(3600)));
-        let one = gather.join(&message("a"), &terms);
+        let one = gather.join(&message("a"), Ok(0), &terms);
         assert!(one.full.is_empty() && one.lead.is_some());
-        let other = gather.join(&message("b"), &terms);
+        let other = gather.join(&message("b"), Ok(0), &terms);
         assert!(other.lead.is_none());
         assert_eq!(payloads(&other.full[0]), [b"a", b"b"]);
-        let next = gather.join(&message("c"), &terms);
+        let next = gather.join(&message("c"), Ok(0), &terms);
         assert!(next.full.is_empty() && next.lead.is_some());
         // The first one's turn has passed: it leaves the next batch alone.
         assert!(one.lead.unwrap().take().is_none());
@@ -157,8 +161,8 @@ mod tests {
     async fn a_batch_that_is_not_full_goes_when_it_has_waited() {
         let (gather, terms) = (Gather::default(), terms(10, Duration::from_millis(30)));
         let start = Instant::now();
-        let lead = gather.join(&message("a"), &terms).lead.unwrap();
-        let second = gather.join(&message("b"), &terms);
+        let lead = gather.join(&message("a"), Ok(0), &terms).lead.unwrap();
+        let second = gather.join(&message("b"), Ok(0), &terms);
         assert!(second.lead.is_none() && second.full.is_empty());
         assert_eq!(payloads(&lead.batch().await.unwrap()), [b"a", b"b"]);
         assert!(start.elapsed() >= Duration::from_millis(30));
@@ -167,8 +171,8 @@ mod tests {
     #[tokio::test]
     async fn without_a_wait_a_batch_is_what_is_at_hand() {
         let (gather, terms) = (Gather::default(), terms(10, Duration::ZERO));
-        let lead = gather.join(&message("a"), &terms).lead.unwrap();
-        let join = async { gather.join(&message("b"), &terms).lead.is_none() };
+        let lead = gather.join(&message("a"), Ok(0), &terms).lead.unwrap();
+        let join = async { gather.join(&message("b"), Ok(0), &terms).lead.is_none() };
         let (batch, joined) = tokio::join!(lead.batch(), join);
         assert!(joined);
         assert_eq!(payloads(&batch.unwrap()), [b"a", b"b"]);
@@ -177,8 +181,8 @@ mod tests {
     #[tokio::test]
     async fn payloads_that_are_too_long_together_are_parted() {
         let (gather, terms) = (Gather::default(), terms(10, Duration::ZERO));
-        let lead = gather.join(&message("12345"), &terms).lead;
-        let long = gather.join(&message("123456789"), &terms);
+        let lead = gather.join(&message("12345"), Ok(0), &terms).lead;
+        let long = gather.join(&message("123456789"), Ok(0), &terms);
         assert_eq!(
             long.full.iter().map(|batch| payloads(batch)).collect::<Vec<_>>(),
             [[b"12345".as_slice()], [b"123456789"]]
@@ -189,10 +193,10 @@ mod tests {
     #[tokio::test]
     async fn those_in_a_batch_that_nobody_sees_to_are_told() {
         let (gather, terms) = (Gather::default(), terms(10, Duration::ZERO));
-        let first = gather.join(&message("a"), &terms);
-        let second = gather.join(&message("b"), &terms);
+        let first = gather.join(&message("a"), Ok(0), &terms);
+        let second = gather.join(&message("b"), Ok(0), &terms);
         drop(first);
         assert!(second.told.await.is_err());
-        assert!(gather.join(&message("c"), &terms).lead.is_some(), "the next batch is not affected");
+        assert!(gather.join(&message("c"), Ok(0), &terms).lead.is_some(), "the next batch is not affected");
     }
 }

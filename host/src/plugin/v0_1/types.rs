@@ -123,6 +123,8 @@ pub(super) enum Request {
     File(FileAppend),
     #[component(name = "websocket")]
     WebSocket(WebSocketSend),
+    #[component(name = "redis-with-settling")]
+    RedisWithSettling(Vec<Vec<u8>>),
 }
 
 #[derive(ComponentType, Lower)]
@@ -222,6 +224,9 @@ impl Request {
         match self {
             Self::Http(http) => request::Request::Http(http.into_host(message)),
             Self::Redis(words) => request::Request::Redis(words.into_iter().map(Into::into).collect()),
+            Self::RedisWithSettling(words) => {
+                request::Request::RedisWithSettling(words.into_iter().map(Into::into).collect())
+            }
             Self::File(append) => request::Request::File(append.into_host(message)),
             Self::WebSocket(send) => request::Request::WebSocket(send.into_host(message)),
         }

@@ -190,9 +190,9 @@ impl Lane {
     fn failure(&self, error: &str) -> Failure {
         // Before version 7 the error stands behind the place in the script.
         let plain = error.split_once(": -").filter(|_| error.starts_with('@')).map_or(error, |(_, plain)| plain);
-        let (code, detail) = plain.trim_end().split_once(' ').unwrap_or((plain, ""));
+        let why = plain.trim_end().to_owned();
+        let (code, detail) = why.split_once(' ').unwrap_or((&why, ""));
         let known = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
-        let why = format!("refused with the settling of the message: {}", plain.trim_end());
         match self.shared.link.connector.verdict(&known) {
             Verdict::Denied => Failure::Denied(why),
             Verdict::Invalid => Failure::Invalid(why),

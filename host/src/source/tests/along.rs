@@ -125,6 +125,9 @@ async fn an_answer_that_is_lost_carries_nothing_out_twice_and_no_refusal_is_miss
         connector: through.connector(),
         ..nodes::opening(server.connector(), "a", &pipeline(8))
     });
+    server.push(["first".to_owned()]).await;
+    let settled = along(&mut node.next().await, &["SET first x"]).await;
+    assert!(matches!(settled, Settled::Done), "now Redis has the script");
     server.push(["good".to_owned(), "bad".to_owned()]).await;
     for _ in 0..2 {
         let mut delivery = node.next().await;

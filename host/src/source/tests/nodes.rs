@@ -262,7 +262,8 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, cut: Arc<Mutex<Opt
                 let is_marked = |mark: &mut &[u8]| asked.windows(mark.len()).any(|window| window == *mark);
                 if cut.lock().unwrap().take_if(is_marked).is_some() {
                     // What Redis says is heard, and told to nobody.
-                    server.read(&mut answered).await.ok();
+                    let moment = Duration::from_millis(100);
+                    while let Ok(Ok(1..)) = tokio::time::timeout(moment, server.read(&mut answered)).await {}
                     return;
                 }
             }

@@ -9,6 +9,9 @@ gristmill_sdk::needs!("redis", "http");
 pub struct Commander {
     /// Where the answers go.
     url: String,
+    /// Whether the commands are carried out when the message is settled.
+    #[serde(default)]
+    with_settling: bool,
 }
 
 #[publisher]
@@ -21,11 +24,15 @@ impl Publisher for Commander {
 
     fn publish(&mut self, message: &Message) -> Result<Vec<Request>> {
         let commands: Vec<Vec<String>> = message.json()?;
-        Ok(commands.into_iter().map(Request::redis).collect())
+        let request = if self.with_settling { Request::redis_with_settling } else { Request::redis };
+        Ok(commands.into_iter().map(request).collect())
     }
 
     fn answered(&mut self, _: &Message, replies: &[Reply]) -> Result<Vec<Request>> {
         reply::judge(replies)?;
+        if self.with_settling {
+            return Ok(Vec::new());
+        }
         let answers: Vec<_> = replies.iter().filter_map(|reply| reply.redis().ok()).collect();
         if answers.is_empty() {
             return Ok(Vec::new());
@@ -41,7 +48,7 @@ mod tests {
 
     #[test]
     fn commands_are_asked_for_and_their_answers_posted() {
-        let mut plugin = Commander { url: "http://a/".into() };
+        let mut plugin = Commander { url: "http://a/".into(), with_settling: false };
         let message = Message::test(r#"[["GET", "a"]]"#);
         assert_eq!(plugin.publish(&message).unwrap(), [Request::redis(["GET", "a"])]);
         let posted = plugin.answered(&message, &[Reply::Redis(Ok(RedisValue::Number(1)))]).unwrap();

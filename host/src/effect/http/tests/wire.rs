@@ -39,7 +39,7 @@ async fn a_key_that_is_no_header_or_too_long_for_one_is_sent_as_its_digest() {
     let effects = Effects::new().unwrap();
     for key in ["a\r\nx-evil: 1", "é", "two words", &"k".repeat(256), "", &"k".repeat(255)] {
         let wanted = Request::Http(request("GET", &server.url("/")));
-        let reply = effects.carry_out(&loopback(), key, wanted, None).await;
+        let reply = effects.carry_out(&loopback(), key, Ok(0), wanted, None).await;
         let Reply::Http(reply) = reply else { panic!("{reply:?}") };
         reply.unwrap();
     }

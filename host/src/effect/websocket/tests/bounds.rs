@@ -87,7 +87,8 @@ async fn a_server_that_wants_to_be_left_alone_is() {
     let (share, quiet) = (effects.share(100, Most::These(100)), CancellationToken::new());
     let request = Request::WebSocket(text(&server.url(), "x"));
     let mut admitted = effects.admit(&share, [&request], &quiet).await.unwrap();
-    let Reply::WebSocket(sent) = effects.carry_out(&allowance, "k", request.clone(), admitted.take_pass()).await else {
+    let Reply::WebSocket(sent) = effects.carry_out(&allowance, "k", Ok(0), request.clone(), admitted.take_pass()).await
+    else {
         panic!("another reply");
     };
     refused(sent, "unreachable", "503");
