@@ -264,3 +264,25 @@ fn a_server_that_cannot_be_trusted_is_told_as_that() {
         assert!(log.contains("TLS does not come about") && log.contains("`ca`"), "{log}");
     }
 }
+
+#[test]
+fn commands_with_the_settling_need_their_own_permission_and_nothing_else() {
+    let config = "[pipeline.jobs]\nfrom.list = \"jobs\"\npublish = [\"redis\"]\n[plugin.redis]\n\
+        config = { list = \"out\", atomic = true }\nallow_redis = [\"RPUSH out\"]\ntimeout = \"20s\"\n";
+    let mill = as_user(guarded(&[]), config).plugins(&["redis"]);
+    let _node = mill.node();
+    mill.redis.push("jobs", jobs(0..1));
+    let dead = Dead::of(&mill, "jobs");
+    let letter = eventually(SOON, "a dead letter", || dead.list().pop());
+    let text = letter.to_string();
+    assert!(
+        text.contains("`RPUSH`, with the settling of the message: ") && text.contains("The user executing the script"),
+        "{text}"
+    );
+    let refusals = refused(&mill.redis);
+    assert!(refusals.len() == 1 && refusals[0].contains("out"), "{refusals:?}");
+    mill.redis.ask::<()>(&["ACL", "SETUSER", "gristmill", "~out"]);
+    dead.replay(&Dead::entry(&letter));
+    eventually(SOON, "it is there", || (mill.redis.len("out") == 1).then_some(()));
+    assert_eq!(refused(&mill.redis).len(), 1);
+}

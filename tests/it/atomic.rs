@@ -1,7 +1,7 @@
 //! Commands of Redis that are carried out in the step that settles their message: once for each, whatever ends.
 
 use crate::jobs::{SOON, jobs, nothing_is_left};
-use gristmill_tests::{Cluster, Dead, Mill, Node, Redis, eventually, eventually::pause};
+use gristmill_tests::{Answer, Cluster, Dead, Mill, Node, Redis, eventually, eventually::pause};
 use std::{collections::HashMap, time::Duration};
 
 /// A counter, a list and a stream are told of each message where it is settled, another list as usual.
@@ -168,14 +168,19 @@ fn nothing_but(mill: &Mill, key: &str) {
     nothing_is_left(&mill.redis);
 }
 
+/// A list that is told where messages are settled, beside a server that is told as usual.
+fn beside_http() -> Mill {
+    let config = one("list = \"jobs\"", "list = \"out\", atomic = true", "RPUSH out");
+    let config = config.replace("[\"redis\"]", "[\"redis\", \"http\"]");
+    let http = "[plugin.http]\nconfig = { url = \"$SINK/\" }\nallow_http = [\"$AUTHORITY\"]\ntimeout = \"20s\"\n";
+    Mill::new().plugins(&["redis", "http"]).config(&format!("{config}{http}"))
+}
+
 #[test]
 fn what_a_full_redis_refuses_is_tried_again_and_is_a_dead_letter_at_last() {
-    let config = one("list = \"jobs\"", "list = \"out\", atomic = true", "RPUSH out");
-    let mill = Mill::new().plugins(&["redis"]).config(&config);
+    let mill = beside_http();
     let node = mill.node();
-    mill.redis.push("jobs", ["before".to_owned()]);
-    eventually(SOON, "all goes well", || (mill.redis.len("out") == 1).then_some(()));
-    mill.redis.push("jobs", ["late".to_owned()]);
+    mill.redis.push("jobs", ["before", "late"]);
     eventually(SOON, "all goes well", || (mill.redis.len("out") == 2).then_some(()));
     let full = |node: &Node| node.says(&["with the settling of the message: OOM", "to be tried again"]);
     mill.redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
@@ -185,7 +190,25 @@ fn what_a_full_redis_refuses_is_tried_again_and_is_a_dead_letter_at_last() {
     full(&node);
     let letter = letter(&mill, "jobs");
     assert!(letter.contains("OOM") && letter.contains("\"attempts\":3"), "{letter}");
-    assert_eq!(mill.redis.len("out"), 2);
+    assert!(letter.contains("\"succeeded\":[\"http\"]"), "{letter}");
+    assert_eq!(
+        (mill.redis.len("out"), mill.sink.count()),
+        (2, 3),
+        "the other publisher has succeeded and is not run again"
+    );
+}
+
+#[test]
+fn what_another_publisher_keeps_waiting_is_carried_out_when_that_has_succeeded() {
+    let mill = beside_http();
+    mill.sink.answer_first(2, Answer::Status(503));
+    let node = mill.node();
+    mill.redis.push("jobs", ["x"]);
+    node.says(&["to be tried again", "503"]);
+    assert_eq!(mill.redis.len("out"), 0);
+    eventually(SOON, "it is there", || (mill.redis.len("out") > 0).then_some(()));
+    assert_eq!((mill.redis.len("out"), mill.sink.count()), (1, 3));
+    nothing_but(&mill, "out");
 }
 
 #[test]

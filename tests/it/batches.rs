@@ -303,3 +303,21 @@ fn what_takes_batches_is_said_before_it_runs() {
         assert!(refused.stderr.contains(word), "{word} is not in {}", refused.stderr);
     }
 }
+
+#[test]
+fn a_command_with_the_settling_goes_with_its_own_message_and_not_with_a_batch() {
+    let bulk = "allow_redis = [\"RPUSH settled\"]\nbatch = { size = 4, linger = \"10s\" }";
+    let mill = mill("in_flight = 8", bulk);
+    let _node = mill.node();
+    let order = |id: u64, what: &str| format!("{{\"id\":{id},\"do\":\"{what}\"}}");
+    mill.redis.push("jobs", [order(0, "settle"), order(1, "settle"), order(2, "reject"), order(3, "send")]);
+    eventually(SOON, "two are settled with their commands", || (mill.redis.len("settled") == 2).then_some(()));
+    eventually(SOON, "one was sent", || (sent(&mill).len() == 1).then_some(()));
+    let dead = Dead::of(&mill, "jobs");
+    eventually(SOON, "one is rejected", || (dead.list().len() == 1).then_some(()));
+    mill.redis.push("jobs", [order(4, "settle all"), order(5, "settle"), order(6, "settle"), order(7, "settle")]);
+    let letters = eventually(SOON, "all of the batch are rejected", || Some(dead.list()).filter(|all| all.len() == 5));
+    let told =
+        letters.iter().filter(|letter| letter.to_string().contains("asked for several messages at once")).count();
+    assert_eq!((told, mill.redis.len("settled")), (4, 2), "{letters:?}");
+}

@@ -1,7 +1,8 @@
 //! A publisher that sends each batch as the lines of one request. The answer may be a list of statuses, one for each line.
 //!
 //! A payload may say what is to happen to it: `"do": "trap"` before it is sent, `"trap late"` when the answer is judged, `"reject"`,
-//! or `"alone"` in a request of its own; `"astray"` names a message that there is not.
+//! or `"alone"` in a request of its own; `"astray"` names a message that there is not. `"settle"` is a command that is carried out with the
+//! settling of the message, `"settle all"` one for the whole batch.
 
 use gristmill_sdk::{BatchPublisher, BatchedReply, Error, Message, Plan, Reply, Request, Result, batch, publisher};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ impl BatchPublisher for Bulk {
                 Some("trap") => trap(),
                 Some("reject") => plan.fail(place, Error::reject("as it says")),
                 Some("astray") => plan.send(self.request(messages, &[place]), [place, messages.len()]),
+                Some("settle") => plan.send(settled(message), [place]),
+                Some("settle all") => plan.send(settled(message), 0..messages.len()),
                 Some("alone") => plan.send(self.request(messages, &[place]), [place]),
                 _ => together.push(place),
             }
@@ -78,6 +81,10 @@ impl Bulk {
         let request = Request::post(&self.url).header("x-attempts", attempts.join(","));
         request.header("x-rounds", rounds.join(",")).body(lines.join(&b'\n')).into()
     }
+}
+
+fn settled(message: &Message) -> Request {
+    Request::redis_with_settling([b"RPUSH", b"settled".as_slice(), message.payload()])
 }
 
 #[expect(clippy::panic, reason = "that is what it is for")]

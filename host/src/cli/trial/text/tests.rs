@@ -96,6 +96,16 @@ fn a_command_of_redis_is_one_line() {
 }
 
 #[test]
+fn a_command_with_the_settling_says_so_and_what_it_is_answered() {
+    let request = Request::RedisWithSettling(vec!["INCR".into(), "count".into()]);
+    let reply = Reply::Redis(Ok(RedisValue::queued()));
+    let mut tried = tried(b"", End::Done);
+    tried.rounds = vec![vec![Exchange { request, reply, carries: Vec::new() }]];
+    let expected = "  → Redis, with the settling: INCR count\n  ← QUEUED\n";
+    assert!(said(&tried).ends_with(expected), "{}", said(&tried));
+}
+
+#[test]
 fn a_request_for_a_batch_names_its_messages_and_a_batch_that_broke_is_told() {
     let (request, reply) = (Request::Redis(vec!["PING".into()]), Reply::Redis(Err(Failure::Denied("no".into()))));
     let carries: Vec<Arc<str>> = (1..=52).map(|number| format!("try-{number}").into()).collect();

@@ -4,8 +4,12 @@ use super::{JOB, eventually, from, id, start, trouble};
 use crate::{
     config,
     message::Outcome,
-    source::tests::{Node, Server, pipeline_of},
+    source::{
+        Settled,
+        tests::{Node, Server, pipeline_of},
+    },
 };
+use bytes::Bytes;
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,
@@ -263,4 +267,26 @@ async fn counters_miss_nothing_though_redis_is_cut_off() {
     node.end().await;
     let ours: Vec<String> = server.ask(&["KEYS", "resque:stat:*:*"]).await;
     assert_eq!(ours, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_command_is_refused_is_not_counted_and_keeps_its_worker() {
+    let server = Server::start().await;
+    server.ask::<()>(&["SET", "text", "x"]).await;
+    let mut node = start(&server, from(&["low"], "vm"), 1);
+    server.enqueue("low", JOB).await;
+    let mut job = node.next().await;
+    let worker = format!("resque:worker:{}", id("vm", "low", 1));
+    server.answers(&["EXISTS", &worker], 1).await;
+    let push = |key: &str| vec![["RPUSH", key, "y"].map(|word| Bytes::copy_from_slice(word.as_bytes())).to_vec()];
+    assert!(matches!(job.settle_along(push("text")).await, Settled::Refused(_)));
+    // What is told is told several times a second.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.ask::<usize>(&["EXISTS", &worker, "resque:stat:processed"]).await, 1, "the worker, and no count");
+    assert!(matches!(job.settle_along(push("out")).await, Settled::Done));
+    server.answers(&["GET", "resque:stat:processed"], Some(1)).await;
+    server.answers(&["EXISTS", &worker], 0).await;
+    assert_eq!(server.ask::<usize>(&["LLEN", "out"]).await, 1);
+    node.end().await;
+    assert_eq!(server.ask::<usize>(&["GET", "resque:stat:processed"]).await, 1);
 }
