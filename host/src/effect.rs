@@ -220,4 +220,18 @@ impl Allowance {
             websockets: Links::default(),
         }
     }
+
+    /// Looks at `request` as [`Effects::carry_out`] does before anything is looked up or sent; patterns do not reach `reserved` keys.
+    ///
+    /// # Errors
+    /// As its reply would have it: what is not granted, and what is no request.
+    pub fn test(&self, request: &Request, reserved: &Reserved) -> Result<(), Failure> {
+        match request {
+            Request::Http(request) => self.http.test(request.clone()),
+            Request::WebSocket(send) => websocket::test(&self.http, send),
+            Request::Redis(words) => self.redis.test(words, reserved).map(drop),
+            Request::RedisWithSettling(words) => self.redis.test_with_settling(words, reserved).map(drop),
+            Request::File(append) => self.files.test(append),
+        }
+    }
 }

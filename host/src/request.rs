@@ -122,6 +122,16 @@ impl Request {
             Self::Redis(_) | Self::RedisWithSettling(_) | Self::File(_) => None,
         }
     }
+
+    /// Its reply where it fails like this.
+    pub fn failed(&self, failure: Failure) -> Reply {
+        match self {
+            Self::Http(_) => Reply::Http(Err(failure)),
+            Self::Redis(_) | Self::RedisWithSettling(_) => Reply::Redis(Err(failure)),
+            Self::File(_) => Reply::File(Err(failure)),
+            Self::WebSocket(_) => Reply::WebSocket(Err(failure)),
+        }
+    }
 }
 
 impl Reply {

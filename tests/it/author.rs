@@ -17,21 +17,21 @@ use std::{
 use tempfile::TempDir;
 
 /// What a first build may take on a machine that has more to do.
-const BUILD: Duration = Duration::from_secs(900);
+pub(crate) const BUILD: Duration = Duration::from_secs(900);
 
 fn mill() -> Mill<()> {
     Mill::at("redis://127.0.0.1:1".to_owned(), ())
 }
 
 /// A project that `gristmill new` made.
-struct Project {
+pub(crate) struct Project {
     name: String,
     parent: TempDir,
 }
 
 impl Project {
     #[track_caller]
-    fn new(name: &str, words: &[&str]) -> Self {
+    pub(crate) fn new(name: &str, words: &[&str]) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let project = Self { name: name.to_owned(), parent };
         let mut command = Command::new(built::gristmill());
@@ -41,7 +41,7 @@ impl Project {
         project
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.parent.path().join(&self.name)
     }
 
@@ -52,16 +52,21 @@ impl Project {
         block.lines().map(str::to_owned).collect()
     }
 
-    /// Runs a line as an author does, with the program under test and this repository's crates.
-    #[track_caller]
-    fn run(&self, line: &str) -> Finished {
+    /// A line as an author types it, with the program under test and this repository's crates.
+    pub(crate) fn shell(&self, line: &str) -> Command {
         let path = env::var_os("PATH").unwrap();
         let path = env::join_paths([built::profile_dir()].into_iter().chain(env::split_paths(&path))).unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", line]).current_dir(self.dir()).env("PATH", path);
         shell.env("CARGO_TARGET_DIR", built::target_dir().join("new")).env("CARGO_NET_OFFLINE", "true");
         shell.env("XDG_CACHE_HOME", built::target_dir().join("cache")).env_remove("CARGO_BUILD_JOBS");
-        let finished = finish(&mut shell, BUILD);
+        shell
+    }
+
+    /// Runs such a line to its end.
+    #[track_caller]
+    fn run(&self, line: &str) -> Finished {
+        let finished = finish(&mut self.shell(line), BUILD);
         assert_eq!(finished.code, 0, "{line}: {}{}", finished.stdout, finished.stderr);
         finished
     }
@@ -127,7 +132,7 @@ impl Project {
     }
 
     /// Gives it the versions of crates that this repository was built with, so that nothing has to be fetched.
-    fn lock(self) -> Self {
+    pub(crate) fn lock(self) -> Self {
         fs::copy(built::repository().join("Cargo.lock"), self.dir().join("Cargo.lock")).unwrap();
         self
     }

@@ -168,7 +168,9 @@ fn settings_come_from_a_configuration_that_needs_no_redis_either() {
 fn a_config_that_a_plugin_refuses_is_a_bad_configuration() {
     let finished = tried(&[&plugin("http"), "--plugin-config", "{}"], "");
     assert_eq!(finished.code, 78);
-    assert!(finished.stderr.contains("refused its config: ") && finished.stderr.contains("url"), "{}", finished.stderr);
+    let told =
+        "gristmill: with the config that `--set` and `--plugin-config` give it: plugin `http` refused its config: ";
+    assert!(finished.stderr.contains(told) && finished.stderr.contains("url"), "{}", finished.stderr);
     assert_eq!(tried(&[&plugin("http"), "--plugin-config", "{"], "").code, 1);
 }
 
@@ -248,6 +250,39 @@ fn what_the_operator_does_not_grant_is_missed_when_a_plugin_is_tried_as_he_runs_
     let finished = mill.feed(&["try", &plugin("http"), "--config", "gristmill.toml"], "x\n");
     assert_eq!(finished.code, 1);
     assert!(finished.stderr.contains("allow_http"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_request_that_a_node_would_refuse_is_refused_by_what_the_configuration_grants() {
+    let mill = mill();
+    mill.write_config(
+        "[pipeline.p]\nfrom = { list = \"jobs\" }\npublish = [\"commander\", \"courier\"]\n\
+         [plugin.commander]\nconfig = { url = \"http://granted/\" }\nallow_http = [\"granted\"]\n\
+         allow_redis = [\"SET out\", \"RPUSH *\"]\n\
+         [plugin.courier]\nconfig = { url = \"http://hooks.example.com/x\", text = \"t\" }\nallow_http = [\"granted\"]\n",
+    );
+    let shown = |name: &str, message: &str, more: &[&'static str]| {
+        let file = guest(name);
+        let words = [&["try", &*file, "--config", "gristmill.toml"], more].concat();
+        mill.feed(&words, message).stdout
+    };
+    let why = "POST http://hooks.example.com/x: `allow_http` does not name `hooks.example.com:80`";
+    for reply in ["200", "unreachable"] {
+        let refused = shown("courier", "x\n", &["--reply", reply]);
+        assert!(refused.starts_with(&format!("try-1  reject: {why}  (")), "{refused}");
+        assert!(refused.ends_with(&format!("\n  ← denied: {why}\n")), "{refused}");
+    }
+    for (command, why) in [
+        (r#"["SET","elsewhere","x"]"#, "`allow_redis` does not grant `SET` of `elsewhere`"),
+        (r#"["GET","out"]"#, "`allow_redis` does not name `GET`"),
+        (r#"["RPUSH","jobs","x"]"#, "`jobs` belongs to Gristmill or to what it takes from"),
+    ] {
+        let refused = shown("commander", &format!("[{command}]\n"), &[]);
+        assert!(refused.starts_with(&format!("try-1  reject: {why}")), "{refused}");
+        assert!(refused.contains(&format!("\n  ← denied: {why}")), "{refused}");
+    }
+    let granted = shown("commander", "[[\"SET\",\"out\",\"x\"]]\n", &[]);
+    assert!(granted.starts_with("try-1  done  (") && granted.contains("→ POST http://granted/\n"), "{granted}");
 }
 
 #[test]

@@ -14,7 +14,10 @@ mod text;
 mod watch;
 
 use super::talk::{self, Paint};
-use crate::config;
+use crate::{
+    config,
+    plugin::{Cause, Refusal},
+};
 use anyhow::ensure;
 use batch::Batches;
 use bench::{Bench, Tried, Verdict, Workshop};
@@ -75,7 +78,7 @@ pub(super) fn run(asked: &Try) -> anyhow::Result<()> {
 async fn once(asked: &Try, build: &Build) -> anyhow::Result<()> {
     let file = build.run().await?;
     let setting = setting(asked, &file)?;
-    let bench = Workshop::open(&setting)?.load(&file, &setting).await?;
+    let bench = load(asked, &Workshop::open(&setting)?, &file, &setting).await?;
     introduce(&bench);
     let terms = batch(asked, &bench)?;
     let mut summary = Summary::default();
@@ -97,6 +100,15 @@ fn setting(asked: &Try, file: &Path) -> anyhow::Result<Setting> {
         setting.plugin.batch.size = size;
     }
     Ok(setting)
+}
+
+/// The plugin in `file`; one that refuses its config is told of with where that comes from.
+async fn load(asked: &Try, workshop: &Workshop, file: &Path, setting: &Setting) -> anyhow::Result<Bench> {
+    let loaded = workshop.load(file, setting).await;
+    loaded.map_err(|error| match error.downcast_ref() {
+        Some(Refusal { cause: Cause::Config(_), .. }) => error.context(asked.settings.origin(&setting.name)),
+        _ => error,
+    })
 }
 
 /// How many messages the plugin gets at once, if more than one.

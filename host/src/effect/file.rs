@@ -48,6 +48,13 @@ impl Allowance {
     }
 }
 
+impl Allowance {
+    /// Refuses a line for a place that is not granted.
+    pub(super) fn test(&self, wanted: &FileAppend) -> Result<(), Failure> {
+        self.place(&wanted.dir, &wanted.path).map(drop)
+    }
+}
+
 impl Files {
     /// Returns when the line that is `wanted` is in its file, as safe as wanted; dropped, it may yet be written.
     pub(super) async fn append(&self, allowance: &Allowance, wanted: FileAppend) -> Result<(), Failure> {

@@ -84,6 +84,14 @@ impl Allowance {
     }
 }
 
+impl Allowance {
+    /// Refuses a request that is not granted or cannot be sent.
+    pub(super) fn test(&self, wanted: HttpRequest) -> Result<(), Failure> {
+        let prepared = outgoing::prepare(&self.grants, &self.secrets, None, wanted);
+        prepared.map(drop).map_err(|failure| self.veiled(failure))
+    }
+}
+
 /// What other effects that begin as HTTP share.
 impl Allowance {
     /// How long all of one request may take that wishes so.

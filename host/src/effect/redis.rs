@@ -66,6 +66,26 @@ impl Allowance {
         Self { grants: settings.allow_redis.clone(), largest }
     }
 
+    /// The name of the command in `words` and its arguments, if it is granted.
+    pub(super) fn test<'a>(&self, words: &'a [Bytes], reserved: &Reserved) -> Result<(String, &'a [Bytes]), Failure> {
+        let (name, arguments) = parted(words, WORDS)?;
+        self.check(&name, arguments, reserved)?;
+        Ok((name, arguments))
+    }
+
+    /// The name of the command in `words` and its keys, if it is granted and may be carried out with the settling of a message.
+    pub(super) fn test_with_settling<'a>(
+        &self,
+        words: &'a [Bytes],
+        reserved: &Reserved,
+    ) -> Result<(String, Vec<&'a [u8]>), Failure> {
+        let (name, arguments) = parted(words, WORDS_WITH_SETTLING)?;
+        self.check(&name, arguments, reserved)?;
+        let why = "only a command that is plain data can, and nothing else that `allow_redis` grants";
+        let keys = command::keys(&name, arguments).ok_or_else(|| not_with_settling(&name, why))?;
+        Ok((name, keys))
+    }
+
     /// Refuses what is not granted: the command, or one of its keys. A key of the broker, or of what it takes from, has to be named in full.
     fn check(&self, name: &str, arguments: &[Bytes], reserved: &Reserved) -> Result<(), Failure> {
         if command::is_never_granted(name) {
@@ -108,8 +128,7 @@ impl Redis {
 
     /// The answer to the command in `words`. It is sent once: whether to try again is for the plugin to judge.
     pub(super) async fn carry_out(&self, allowance: &Allowance, words: &[Bytes]) -> Result<RedisValue, Failure> {
-        let (name, arguments) = parted(words, WORDS)?;
-        allowance.check(&name, arguments, &self.reserved.load())?;
+        let (name, arguments) = allowance.test(words, &self.reserved.load())?;
         let answer = timeout(LONGEST, self.ask(&name, arguments)).await;
         let late = |_| Err(Failure::Unreachable(format!("Redis did not answer `{name}` within {LONGEST:?}")));
         let value = answer.unwrap_or_else(late)?;
@@ -127,17 +146,9 @@ impl Redis {
         settling: Settling,
         words: &[Bytes],
     ) -> Result<RedisValue, Failure> {
-        let (name, arguments) = parted(words, WORDS_WITH_SETTLING)?;
-        allowance.check(&name, arguments, &self.reserved.load())?;
-        let refused = |why: String| {
-            Failure::Invalid(format!("`{name}` cannot be carried out with the settling of this message: {why}"))
-        };
+        let (name, keys) = allowance.test_with_settling(words, &self.reserved.load())?;
+        let refused = |why: String| not_with_settling(&name, &why);
         let slot = settling.map_err(|why| refused(format!("{why}; ask for an ordinary command")))?;
-        let Some(keys) = command::keys(&name, arguments) else {
-            return Err(refused(
-                "only a command that is plain data can, and nothing else that `allow_redis` grants".into(),
-            ));
-        };
         let is_cluster = self.connector.as_ref().is_some_and(Connector::is_cluster);
         // What is published goes to all servers, and has no slot.
         let bound = is_cluster && name != "PUBLISH";
@@ -214,6 +225,11 @@ impl Link {
             state.connection = None;
         }
     }
+}
+
+/// Why a command cannot be put beside the settling of its message.
+fn not_with_settling(name: &str, why: &str) -> Failure {
+    Failure::Invalid(format!("`{name}` cannot be carried out with the settling of this message: {why}"))
 }
 
 /// The name of a command, in capitals, and its arguments, if they are not more than `most`.

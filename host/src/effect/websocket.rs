@@ -91,6 +91,11 @@ impl Links {
     }
 }
 
+/// Refuses a message whose handshake is not granted or cannot begin.
+pub(super) fn test(allowance: &http::Allowance, wanted: &WebSocketSend) -> Result<(), Failure> {
+    handshake::test(allowance, wanted)
+}
+
 /// What `sent` says of the server, in the words of HTTP.
 pub(super) fn told(sent: &Sent) -> Result<HttpReply, Failure> {
     match sent {

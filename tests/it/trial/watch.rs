@@ -1,13 +1,14 @@
 //! `gristmill try --watch`: what an author sees while working.
 
 use super::{SOON, guest, mill};
+use crate::author::{BUILD, Project};
 use gristmill_tests::{
     Mill, built, eventually,
     mill::{guest_bytes, replace_file},
     process::Process,
 };
 use rustix::process::Signal;
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 /// A `try --watch` at work.
 struct Watching {
@@ -82,4 +83,58 @@ fn an_endless_plugin_is_watched_and_ended_like_any_other() {
     let watching = Watching::of("misbehave", &["--set", "mode=loop"], "one\n");
     watching.says("broken: ran longer than its timeout", 1);
     watching.ends();
+}
+
+#[test]
+fn each_mistake_of_an_author_is_told_with_its_place_and_mending_it_goes_on() {
+    let project = Project::new("my-filter", &[]).lock();
+    let mut shell = project.shell("exec gristmill try . --config gristmill.toml --watch < messages.txt");
+    let mut process = Process::start("try --watch", &mut shell, &project.dir().join("../log"));
+    let (source, config) = (project.dir().join("src/lib.rs"), project.dir().join("gristmill.toml"));
+    let [good, granted] = [&source, &config].map(|file| fs::read_to_string(file).unwrap());
+    let rounds = std::cell::Cell::new(0);
+    // What the next round says.
+    let next = || {
+        rounds.set(rounds.get() + 1);
+        let log = eventually(BUILD, &format!("round {} ends", rounds.get()), || {
+            let log = process.log();
+            (log.matches("waiting for a change").count() >= rounds.get()).then_some(log)
+        });
+        log.split("waiting for a change; Ctrl-C ends\n").nth(rounds.get() - 1).unwrap().to_owned()
+    };
+    let changed = |file: &Path, text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        fs::write(file, text.replace(from, to)).unwrap();
+        next()
+    };
+    let first = next();
+    assert!(first.contains("try-2  drop: a bot  ("), "{first}");
+
+    let broken = changed(&source, &good, "\"a bot\"", "a_bot");
+    for words in [
+        "error[E0425]: cannot find value `a_bot`",
+        "--> src/lib.rs:14:",
+        "\ngristmill: `cargo build --release --target wasm32-wasip2` failed (exit status: 101); why stands above\n\
+         nothing was tried; the results that came last are those of the version before\n",
+    ] {
+        assert!(broken.contains(words), "{words}: {broken}");
+    }
+    let panicking = changed(&source, &good, "return Ok(Verdict::drop(\"a bot\"));", "panic!(\"no bots here\");");
+    let told = "try-2  was drop: a bot\ntry-2  broken: trapped: unreachable: ";
+    assert!(panicking.contains(told) && panicking.contains("panicked at src/lib.rs:14:9: no bots here"), "{panicking}");
+    let mended = changed(&source, &good, "", "");
+    assert!(mended.contains("\ntry-2  drop: a bot  (") && mended.contains("1 changed, 2 as before\n"), "{mended}");
+
+    let refused = changed(&config, &granted, "config = {}", "config = { agent = \"x\" }");
+    let told = "gristmill: with the config of [plugin.my-filter] in `gristmill.toml`: plugin `my-filter` refused its config: \
+                config.agent: unknown field";
+    assert!(refused.contains(told), "{refused}");
+    let mistyped = changed(&config, &granted, "timeout = ", "timout = ");
+    for words in ["unknown key `timout` in [plugin.my-filter]", "--> gristmill.toml:", "did you mean `timeout`?"] {
+        assert!(mistyped.contains(words), "{words}: {mistyped}");
+    }
+    let mended = changed(&config, &granted, "", "");
+    assert!(mended.contains("all 3 as before\n"), "{mended}");
+    process.signal(Signal::INT);
+    assert_eq!(process.wait(SOON).code(), Some(0), "{}", process.log());
 }

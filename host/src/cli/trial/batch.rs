@@ -127,7 +127,7 @@ impl<'a> Together<'a> {
     ) -> Vec<Batched<Reply>> {
         let (requests, carries): (Vec<_>, Vec<_>) =
             requests.into_iter().map(|request| (request.what, request.carries)).unzip();
-        let replies = canned.replies(round, &requests);
+        let replies = calls.replies(canned, round, &requests);
         let secrets = &calls.version.settings().secrets;
         let mut noted: BTreeMap<usize, Vec<Exchange>> = BTreeMap::new();
         for ((request, reply), carries) in requests.into_iter().zip(&replies).zip(&carries) {

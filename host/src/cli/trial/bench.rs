@@ -3,7 +3,8 @@
 use super::{batch::Together, replies::Canned, settings::Setting};
 use crate::{
     cli::figures,
-    config::{self, Secrets},
+    config::{self, Reserved, Secrets},
+    effect::Allowance,
     message::{Fault, Message, Verdict as Answer},
     plugin::{Heard, Kind, Lent, Plugins, Said, Version},
     request::{FileAppend, HttpRequest, Reply, Request, WebSocketSend},
@@ -171,7 +172,9 @@ impl Workshop {
     /// Loads the plugin in `file`.
     pub(super) async fn load(&self, file: &Path, setting: &Setting) -> anyhow::Result<Bench> {
         let version = self.plugins.load(&setting.name, file, &setting.plugin).await?;
-        Ok(Bench { version, heard: Arc::clone(&self.heard) })
+        let limits =
+            setting.reserved.clone().map(|reserved| Limits { allowance: Allowance::new(&setting.plugin), reserved });
+        Ok(Bench { version, heard: Arc::clone(&self.heard), limits })
     }
 }
 
@@ -180,6 +183,19 @@ impl Workshop {
 pub(super) struct Bench {
     version: Arc<Version>,
     heard: Arc<Heard>,
+    limits: Option<Limits>,
+}
+
+/// What a configuration lets the plugin ask for.
+struct Limits {
+    allowance: Allowance,
+    reserved: Reserved,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits").finish_non_exhaustive()
+    }
 }
 
 impl Bench {
@@ -218,7 +234,7 @@ impl Bench {
     }
 
     async fn alone(&self, message: Message, canned: &Canned) -> Tried {
-        let mut course = Course { calls: Calls::of(&self.version), message: &message, rounds: Vec::new() };
+        let mut course = Course { calls: Calls::of(self), message: &message, rounds: Vec::new() };
         let end = match self.version.kind() {
             Kind::Filter => course.filter().await,
             Kind::Publisher => course.publish(canned).await,
@@ -232,7 +248,7 @@ impl Bench {
 
     async fn together(&self, messages: Vec<Message>, canned: &Canned) -> Vec<Tried> {
         let size = messages.len();
-        let mut calls = Calls::of(&self.version);
+        let mut calls = Calls::of(self);
         let mut way = Together::of(&messages);
         let fault = way.publish(&mut calls, canned).await.err();
         let Together { ends, rounds, .. } = way;
@@ -279,11 +295,21 @@ pub(super) struct Calls<'a> {
     lent: Option<Lent>,
     start: Option<Duration>,
     took: Duration,
+    limits: Option<&'a Limits>,
 }
 
 impl<'a> Calls<'a> {
-    fn of(version: &'a Arc<Version>) -> Self {
-        Self { version, lent: None, start: None, took: Duration::ZERO }
+    fn of(bench: &'a Bench) -> Self {
+        let Bench { version, limits, .. } = bench;
+        Self { version, lent: None, start: None, took: Duration::ZERO, limits: limits.as_ref() }
+    }
+
+    /// The replies to `requests`: those that are `canned`, unless a node would not carry a request out.
+    pub(super) fn replies(&self, canned: &Canned, round: u32, requests: &[Request]) -> Vec<Reply> {
+        let replies = requests.iter().zip(canned.replies(round, requests));
+        let refused =
+            |request: &Request| self.limits.and_then(|limits| limits.allowance.test(request, &limits.reserved).err());
+        replies.map(|(request, reply)| refused(request).map_or(reply, |failure| request.failed(failure))).collect()
     }
 
     /// Lends an instance for each call, as a node does, and counts the guest's time.
@@ -331,7 +357,7 @@ impl Course<'_> {
             asked += requests.len();
             let version = self.calls.version;
             let allowed = version.allows_requests(asked, round);
-            let replies = canned.replies(round, &requests);
+            let replies = self.calls.replies(canned, round, &requests);
             let secrets = &version.settings().secrets;
             let exchanges = requests.into_iter().zip(&replies);
             self.rounds.push(

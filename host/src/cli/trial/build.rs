@@ -48,7 +48,7 @@ impl Build {
                 shell.args(["-c", command]).stdin(Stdio::null()).stdout(to_stderr()?).kill_on_drop(true);
                 let status = shell.status().await.context("cannot run `sh`")?;
                 if !status.success() {
-                    bail!("`{command}` failed ({status})");
+                    bail!("`{command}` failed ({status}); what it said stands above");
                 }
                 Ok(file.clone())
             }
@@ -77,7 +77,7 @@ async fn cargo(dir: &Path) -> anyhow::Result<PathBuf> {
     build.current_dir(dir).stdin(Stdio::null()).stderr(to_stderr()?).kill_on_drop(true);
     let output = build.stdout(Stdio::piped()).spawn().context("cannot run `cargo`")?.wait_with_output().await?;
     if !output.status.success() {
-        bail!("`cargo build --release --target wasm32-wasip2` failed ({})", output.status);
+        bail!("`cargo build --release --target wasm32-wasip2` failed ({}); why stands above", output.status);
     }
     let manifest = dir.join("Cargo.toml").canonicalize().context("cannot find Cargo.toml")?;
     component(&output.stdout, &manifest).with_context(|| {
@@ -125,7 +125,10 @@ no json
     #[tokio::test]
     async fn a_command_that_fails_is_named() {
         let build = Build::of(Path::new("p.wasm"), Some("exit 3"));
-        assert_eq!(build.run().await.unwrap_err().to_string(), "`exit 3` failed (exit status: 3)");
+        assert_eq!(
+            build.run().await.unwrap_err().to_string(),
+            "`exit 3` failed (exit status: 3); what it said stands above"
+        );
         let build = Build::of(Path::new("p.wasm"), Some("true"));
         assert_eq!(build.run().await.unwrap(), Path::new("p.wasm"));
     }

@@ -57,22 +57,17 @@ impl Canned {
     }
 
     fn reply(&self, answer: Option<&Answer>, request: &Request) -> Reply {
-        match (request, answer) {
-            (Request::Http(_), None) => Reply::Http(Ok(self.http(200, Bytes::new()))),
-            (Request::Http(_), Some(Answer::Status(status, body))) => Reply::Http(Ok(self.http(*status, body.clone()))),
-            (Request::Http(_), Some(Answer::Failure(failure))) => Reply::Http(Err(failure.clone())),
-            (Request::Redis(_) | Request::RedisWithSettling(_), Some(Answer::Failure(failure))) => {
-                Reply::Redis(Err(failure.clone()))
-            }
-            (Request::RedisWithSettling(_), _) => Reply::Redis(Ok(RedisValue::queued())),
-            (Request::Redis(_), _) => Reply::Redis(Ok(RedisValue::Bytes(Bytes::from_static(b"OK")))),
-            (Request::File(_), Some(Answer::Failure(failure))) => Reply::File(Err(failure.clone())),
-            (Request::File(_), _) => Reply::File(Ok(())),
-            (Request::WebSocket(_), Some(Answer::Failure(failure))) => Reply::WebSocket(Err(failure.clone())),
-            (Request::WebSocket(send), answer) => Reply::WebSocket(Ok(send.expect.then(|| match answer {
-                Some(Answer::Status(_, body)) => body.clone(),
-                _ => Bytes::new(),
-            }))),
+        let (status, body) = match answer {
+            None => (200, Bytes::new()),
+            Some(Answer::Status(status, body)) => (*status, body.clone()),
+            Some(Answer::Failure(failure)) => return request.failed(failure.clone()),
+        };
+        match request {
+            Request::Http(_) => Reply::Http(Ok(self.http(status, body))),
+            Request::RedisWithSettling(_) => Reply::Redis(Ok(RedisValue::queued())),
+            Request::Redis(_) => Reply::Redis(Ok(RedisValue::Bytes(Bytes::from_static(b"OK")))),
+            Request::File(_) => Reply::File(Ok(())),
+            Request::WebSocket(send) => Reply::WebSocket(Ok(send.expect.then_some(body))),
         }
     }
 

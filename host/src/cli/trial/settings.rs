@@ -2,7 +2,7 @@
 
 use crate::{
     cli::talk,
-    config::{self, Ambient, Config, HttpGrant, RedisGrant, Store, did_you_mean},
+    config::{self, Ambient, Config, HttpGrant, RedisGrant, Reserved, Store, did_you_mean},
     plugin::{Means, Need, Needs, plugin_name},
 };
 use anyhow::{Context, bail};
@@ -38,6 +38,8 @@ pub(in crate::cli) struct Setting {
     pub(in crate::cli) compile: config::Compile,
     /// Where compiled plugins are kept.
     pub(in crate::cli) cache: PathBuf,
+    /// What the pipelines of the configuration take from; none where nobody has said what the plugin may do.
+    pub(in crate::cli) reserved: Option<Reserved>,
 }
 
 impl Settings {
@@ -50,6 +52,7 @@ impl Settings {
                 plugin: unbound(file),
                 compile: config::Compile::default(),
                 cache: user_cache(),
+                reserved: None,
             },
         };
         if let Some(json) = &self.plugin_config {
@@ -69,6 +72,16 @@ impl Settings {
         Ok(setting)
     }
 
+    /// Where the config of the plugin `name` comes from.
+    pub(super) fn origin(&self, name: &str) -> String {
+        let options = "`--set` and `--plugin-config`";
+        match &self.config {
+            None => format!("with the config that {options} give it"),
+            Some(file) if self.set.is_empty() => format!("with the config of [plugin.{name}] in `{}`", file.display()),
+            Some(file) => format!("with the config of [plugin.{name}] in `{}` and of `--set`", file.display()),
+        }
+    }
+
     /// The configuration file, where one is named.
     pub(in crate::cli) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
@@ -80,7 +93,8 @@ impl Settings {
             None => by_file(config, file)?,
         };
         let plugin = config.plugins.get(&name).cloned().unwrap_or_default();
-        Ok(Setting { name, plugin, compile: config.compile.clone(), cache: config.data_dir.join("cache") })
+        let (compile, cache) = (config.compile.clone(), config.data_dir.join("cache"));
+        Ok(Setting { name, plugin, compile, cache, reserved: Some(Reserved::of(config)) })
     }
 }
 

@@ -64,7 +64,12 @@ async fn rounds(asked: &Try, build: &Build, messages: &[Message]) -> anyhow::Res
                 talk::print(shown.as_bytes())?;
                 before = Some(after);
             }
-            Err(error) => talk::tell(&error),
+            Err(error) => {
+                talk::tell(&error);
+                if before.is_some() {
+                    talk::say("nothing was tried; the results that came last are those of the version before");
+                }
+            }
         }
         talk::say("waiting for a change; Ctrl-C ends");
         signs.changed().await?;
@@ -85,7 +90,7 @@ async fn round(
         Some(workshop) => workshop,
         None => workshop.insert(Workshop::open(&setting)?),
     };
-    let bench = workshop.load(&file, &setting).await?;
+    let bench = super::load(asked, workshop, &file, &setting).await?;
     introduce(&bench);
     let terms = super::batch(asked, &bench)?;
     let mut all = Vec::with_capacity(messages.len());

@@ -4,7 +4,7 @@ use super::Target;
 use crate::{
     effect::http::{Allowance, Http, Refused, Switched},
     random,
-    request::{Failure, HttpRequest},
+    request::{Failure, HttpRequest, WebSocketSend},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -29,6 +29,12 @@ pub(super) async fn open(http: &Http, allowance: &Allowance, target: &Target) ->
     let switched = http.upgrade(allowance, get(url, target.headers.clone()), ours).await?;
     agreed(&switched.headers, &key, &target.subprotocols).map_err(invalid)?;
     Ok(switched)
+}
+
+/// Refuses a handshake that is not granted or cannot begin.
+pub(super) fn test(allowance: &Allowance, wanted: &WebSocketSend) -> Result<(), Failure> {
+    let url = over_http(&wanted.url)?;
+    allowance.test(get(url, wanted.headers.clone()))
 }
 
 /// Whether the server has agreed to what was asked for, and to nothing else.
