@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Files and directories of the repository.
-const WHAT: [&str; 24] = [
+const WHAT: [&str; 32] = [
     "Cargo.toml",
     "LICENSE",
     "examples/first-filter/src",
@@ -24,6 +24,14 @@ const WHAT: [&str; 24] = [
     "examples/languages/python/gristmill.toml",
     "examples/languages/python/notification.py",
     "examples/languages/python/test_notification.py",
+    "examples/languages/typescript/.gitignore",
+    "examples/languages/typescript/README.md",
+    "examples/languages/typescript/gristmill.toml",
+    "examples/languages/typescript/notification.test.ts",
+    "examples/languages/typescript/notification.ts",
+    "examples/languages/typescript/package-lock.json",
+    "examples/languages/typescript/package.json",
+    "examples/languages/typescript/tsconfig.json",
     "host/templates",
     "sdk/Cargo.toml",
     "sdk/README.md",

@@ -201,6 +201,27 @@ fn a_new_filter_in_javascript_builds_passes_its_tests_and_can_be_tried() {
 }
 
 #[test]
+fn a_new_filter_in_typescript_is_checked_builds_passes_its_tests_and_can_be_tried() {
+    let project = Project::new("my_filter", &["--lang", "typescript"]);
+    let Some(project) = project.with_tools("typescript", "node_modules") else { return };
+    let tested = project.run("npm test");
+    assert!(tested.stdout.contains("what is private goes and the user becomes a header"), "{}", tested.stdout);
+    project.builds_and_can_be_tried("not JSON");
+    let file = project.dir().join("my-filter.ts");
+    let source = fs::read_to_string(&file).unwrap();
+    fs::write(&file, source.replace("{ tag: 'replace', val: { headers,", "{ tag: 'replace', val: { header: headers,"))
+        .unwrap();
+    // What the API does not know is an error of its file and line, and nothing is built.
+    let checked = project.run("npm test || exit 0");
+    assert!(
+        checked.stdout.contains("my-filter.ts(") && checked.stdout.contains("'headers' is missing"),
+        "{}",
+        checked.stdout
+    );
+    assert!(!checked.stdout.contains("# pass"), "{}", checked.stdout);
+}
+
+#[test]
 fn a_new_publisher_in_python_builds_passes_its_tests_and_can_be_tried() {
     let project = Project::new("my-publisher", &["--publisher", "--lang", "python"]);
     let Some(project) = project.with_tools("python", "tools") else { return };
@@ -222,10 +243,23 @@ fn a_new_publisher_in_javascript_builds_passes_its_tests_and_can_be_tried() {
 }
 
 #[test]
+fn a_new_publisher_in_typescript_builds_passes_its_tests_and_can_be_tried() {
+    let project = Project::new("my_publisher", &["--publisher", "--lang", "typescript"]);
+    let Some(project) = project.with_tools("typescript", "node_modules") else { return };
+    let tested = project.run("npm test");
+    assert!(tested.stdout.contains("a busy server is asked again when it says"), "{}", tested.stdout);
+    project.builds_and_publishes();
+}
+
+#[test]
 fn a_language_that_there_is_no_template_for_is_told() {
     let mill = mill();
     let finished = mill.run_bare(&["new", "mine", "--lang", "cobol"]);
-    assert!(finished.code == 2 && finished.stderr.contains("rust, python, javascript"), "{}", finished.stderr);
+    assert!(
+        finished.code == 2 && finished.stderr.contains("rust, python, javascript, typescript"),
+        "{}",
+        finished.stderr
+    );
     assert!(!mill.dir().join("mine").exists());
 }
 

@@ -243,6 +243,14 @@ fn a_filter_in_javascript_does_its_work() {
 }
 
 #[test]
+fn a_filter_in_typescript_does_its_work() {
+    let Some(mut bench) = Bench::of("typescript") else { return };
+    bench.keeps_its_promises("not JSON: JSON.parse: unterminated string");
+    bench.runs_as_its_readme_says("typescript");
+    bench.says_why_it_refuses_a_config(NO_FIELD);
+}
+
+#[test]
 fn a_filter_in_c_does_its_work() {
     let Some(mut bench) = Bench::of("c") else { return };
     bench.keeps_its_promises("not JSON: the string does not end at byte");

@@ -37,6 +37,8 @@ pub(super) enum Language {
     Python,
     #[value(name = "javascript", alias = "js")]
     JavaScript,
+    #[value(name = "typescript", alias = "ts")]
+    TypeScript,
 }
 
 /// Makes the directory, and says how to go on.

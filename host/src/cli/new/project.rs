@@ -35,8 +35,10 @@ impl Project {
             (Language::Rust, kind) => rust(name, kind),
             (Language::Python, Kind::Filter) => Ok(foreign(name, "examples/languages/python/", &PYTHON)),
             (Language::JavaScript, Kind::Filter) => Ok(foreign(name, "examples/languages/javascript/", &JAVASCRIPT)),
+            (Language::TypeScript, Kind::Filter) => Ok(foreign(name, TYPESCRIPT_EXAMPLE, &TYPESCRIPT)),
             (Language::Python, Kind::Publisher) => Ok(template(name, "host/templates/python-publisher/")),
             (Language::JavaScript, Kind::Publisher) => Ok(template(name, "host/templates/javascript-publisher/")),
+            (Language::TypeScript, Kind::Publisher) => Ok(typescript_publisher(name)),
         }
     }
 
@@ -79,6 +81,16 @@ const JAVASCRIPT: [(&str, &str); 4] = [
     ("\"name\": \"notification\"", "\"name\": \"NAME\""),
 ];
 
+const TYPESCRIPT: [(&str, &str); 5] = [
+    ("build/notification.js", "build/NAME.js"),
+    ("build/notification.test.js", "build/NAME.test.js"),
+    ("`notification.ts`", "`NAME.ts`"),
+    ("'./notification.js'", "'./NAME.js'"),
+    ("\"name\": \"notification\"", "\"name\": \"NAME\""),
+];
+
+const TYPESCRIPT_EXAMPLE: &str = "examples/languages/typescript/";
+
 /// What all examples have in common.
 const ALL: [(&str, &str); 7] = [
     ("# A filter in", "# NAME, a filter in"),
@@ -112,6 +124,15 @@ fn template(name: &Name, dir: &str) -> Project {
     componentized(name, below(dir).map(|(file, text)| (path(file), name.filled(text))).collect())
 }
 
+/// How it is compiled, and by which versions of its tools, it shares with the example.
+fn typescript_publisher(name: &Name) -> Project {
+    let mut project = template(name, "host/templates/typescript-publisher/");
+    let shared = below(TYPESCRIPT_EXAMPLE).filter(|(path, _)| ["package-lock.json", "tsconfig.json"].contains(path));
+    let called = |text: &str| text.replace("\"name\": \"notification\"", &format!("\"name\": \"{}\"", name.plain));
+    project.files.extend(shared.map(|(path, text)| (path.to_owned(), called(text))));
+    project
+}
+
 /// With the plugin API in `wit`, and word of how it is tried.
 fn componentized(name: &Name, mut files: Vec<(String, String)>) -> Project {
     files.extend(below("sdk/wit/v0.1/").map(|(path, text)| (format!("wit/{path}"), text.to_owned())));
@@ -136,7 +157,7 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    const FOREIGN: [Language; 2] = [Language::Python, Language::JavaScript];
+    const FOREIGN: [Language; 3] = [Language::Python, Language::JavaScript, Language::TypeScript];
 
     fn project(kind: Kind) -> Project {
         written(kind, Language::Rust)
@@ -176,7 +197,8 @@ mod tests {
     fn an_example_in_another_language_leaves_its_name_behind() {
         let python = (Language::Python, "my_plugin.py", "examples/languages/python/", &PYTHON[..]);
         let javascript = (Language::JavaScript, "my-plugin.js", "examples/languages/javascript/", &JAVASCRIPT[..]);
-        for (language, module, example, renames) in [python, javascript] {
+        let typescript = (Language::TypeScript, "my-plugin.ts", TYPESCRIPT_EXAMPLE, &TYPESCRIPT[..]);
+        for (language, module, example, renames) in [python, javascript, typescript] {
             let project = written(Kind::Filter, language);
             assert!(text(&project, module).contains("A Gristmill filter in"));
             assert!(text(&project, "wit/plugin.wit").contains("package gristmill:plugin@"));
@@ -198,6 +220,7 @@ mod tests {
         for (language, module, test, file, tool) in [
             (Language::Python, "my_plugin.py", "test_my_plugin.py", "README.md", "componentize-py=="),
             (Language::JavaScript, "my-plugin.js", "my-plugin.test.js", "package.json", "componentize-js\":"),
+            (Language::TypeScript, "my-plugin.ts", "my-plugin.test.ts", "package.json", "typescript\":"),
         ] {
             let project = written(Kind::Publisher, language);
             assert!(text(&project, module).contains("A Gristmill publisher in"));
@@ -208,6 +231,20 @@ mod tests {
             let open = |text: &str| text.contains("NAME") || text.contains("IDENT");
             assert!(!project.files.iter().any(|(path, text)| open(path) || open(text)));
             assert_eq!(pin(&project, file, tool), pin(&written(Kind::Filter, language), file, tool));
+        }
+    }
+
+    #[test]
+    fn a_project_in_typescript_is_compiled_by_the_locked_versions_of_what_it_asks_for() {
+        let part = |text: &str, place: &str| {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            value.pointer(place).unwrap_or_else(|| panic!("no {place}")).clone()
+        };
+        for project in [Kind::Filter, Kind::Publisher].map(|kind| written(kind, Language::TypeScript)) {
+            let (asked, lock) = (text(&project, "package.json"), text(&project, "package-lock.json"));
+            assert_eq!(part(asked, "/devDependencies"), part(lock, "/packages//devDependencies"));
+            assert_eq!(part(lock, "/name"), "my-plugin");
+            assert!(text(&project, "tsconfig.json").contains("\"strict\": true"));
         }
     }
 
