@@ -1,10 +1,12 @@
-//! A database that plugins ask: one pool for all of them, made when it is first needed.
+//! A database that plugins ask: some connections for all of them, made when they are needed.
 //!
-//! Reading and writing have pools of their own, so that the database itself can see to it that what may only read does.
+//! Reading and writing have connections of their own, so that the database itself can see to it that what may only read does.
 
+mod line;
 mod mysql;
 mod postgres;
 mod query;
+mod relay;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -15,8 +17,8 @@ use crate::{
     config::{self, DatabaseAddress},
     event,
 };
+use line::Lines;
 use query::{Limits, Query, Trouble, run};
-use sqlx::{MySql, Pool, Postgres, Sqlite};
 use statement::Engine;
 use std::{
     sync::{Arc, OnceLock},
@@ -61,9 +63,9 @@ pub(super) struct Database {
 }
 
 enum Connections {
-    Sqlite(Pool<Sqlite>),
-    Postgres(Pool<Postgres>),
-    MySql(Pool<MySql>),
+    Sqlite(Lines<sqlite::Connecting>),
+    Postgres(Lines<postgres::Connecting>),
+    MySql(Lines<mysql::Connecting>),
 }
 
 impl Database {
@@ -114,9 +116,9 @@ impl Database {
 
     async fn run(&self, query: Query, limits: &Limits) -> Result<Rows, Trouble> {
         match self.connections(!query.read_only)? {
-            Connections::Sqlite(pool) => run(pool, query, limits).await,
-            Connections::Postgres(pool) => run(pool, query, limits).await,
-            Connections::MySql(pool) => run(pool, query, limits).await,
+            Connections::Sqlite(lines) => run(lines, query, limits).await,
+            Connections::Postgres(lines) => run(lines, query, limits).await,
+            Connections::MySql(lines) => run(lines, query, limits).await,
         }
     }
 
@@ -126,13 +128,18 @@ impl Database {
         if let Some(connections) = place.get() {
             return Ok(connections);
         }
-        let made = match &self.settings.address {
-            DatabaseAddress::Sqlite(path) => Connections::Sqlite(sqlite::pool(path, &self.settings, write)),
+        let (settings, most) = (&self.settings, self.settings.connections);
+        let made = match &settings.address {
+            DatabaseAddress::Sqlite(path) => {
+                Connections::Sqlite(Lines::new(sqlite::Connecting::new(path, settings, write), most))
+            }
             DatabaseAddress::Postgres(url) => {
-                Connections::Postgres(postgres::pool(url, &self.settings, write).map_err(Trouble::Away)?)
+                let opening = postgres::Connecting::new(url, settings, write).map_err(Trouble::Away)?;
+                Connections::Postgres(Lines::new(opening, most))
             }
             DatabaseAddress::MySql(url) => {
-                Connections::MySql(mysql::pool(url, &self.settings, write).map_err(Trouble::Away)?)
+                let opening = mysql::Connecting::new(url, settings, write).map_err(Trouble::Away)?;
+                Connections::MySql(Lines::new(opening, most))
             }
         };
         Ok(place.get_or_init(|| made))

@@ -4,6 +4,7 @@ use super::{answers, config, looking};
 use crate::jobs::{SOON, all_arrive, jobs, nothing_is_left};
 use gristmill_tests::{
     Dead, Mill,
+    bench::usage,
     database::{Database, Engine},
     eventually,
 };
@@ -225,6 +226,46 @@ fn a_postgres_that_is_killed_is_waited_for() {
 #[test]
 fn a_mariadb_that_is_killed_is_waited_for() {
     outlives(Engine::MariaDb);
+}
+
+/// Far more than any answer may have.
+const GIANT: u64 = 200_000_000;
+
+/// A value that is far longer than `answer_kib` allows is told to the plugin, takes no memory of its length, and harms no other
+/// question.
+fn bounds_one_value(engine: Engine, statement: &str) {
+    let Some(database) = shop(engine) else { return };
+    if engine == Engine::MariaDb {
+        // Else it makes none that is so long.
+        database.run("SET GLOBAL max_allowed_packet = 1073741824");
+    }
+    let mill = mill("ask", "shop", &database, "connections = 2\ntimeout = \"30s\"\nanswer_kib = 64");
+    let mut node = mill.node();
+    let name = query("SELECT name FROM customers WHERE id = 7", json!([]));
+    let fits = query("SELECT repeat('x', 65000)", json!([]));
+    let found = answers(&mill, &json!([name, fits]));
+    assert_eq!((&found[0], found[1][0][0].as_str().map(str::len)), (&json!([["ann"]]), Some(65_000)), "{engine:?}");
+    let before = usage::peak(node.id());
+    let giant = query(&statement.replace("GIANT", &GIANT.to_string()), json!([]));
+    for answer in answers(&mill, &json!([giant, giant, giant])) {
+        let why = answer["too-large"].as_str().unwrap_or_default();
+        assert!(why.contains("`answer_kib`") && why.contains("65536 bytes"), "{engine:?}: {answer}");
+    }
+    let more = usage::peak(node.id()) - before;
+    assert!(more < GIANT / 10, "{engine:?}: {more} bytes more");
+    assert_eq!(answers(&mill, &json!([name])), [json!([["ann"]])], "{engine:?}");
+    assert!(!node.log().contains("does not answer"), "the database was there all the time: {}", node.log());
+    assert_eq!(node.terminate(), 0);
+}
+
+#[test]
+fn one_giant_value_of_postgres_takes_no_memory_of_its_length() {
+    bounds_one_value(Engine::Postgres, "SELECT 7, repeat('x', GIANT)");
+}
+
+#[test]
+fn one_giant_value_of_mariadb_takes_no_memory_of_its_length() {
+    bounds_one_value(Engine::MariaDb, "SELECT 7, repeat('x', GIANT)");
 }
 
 #[test]

@@ -2,15 +2,17 @@
 
 use super::{
     Value,
-    query::{Dialect, Meaning, Unread, bind, pool as connections},
+    line::Opening,
+    query::{Dialect, Meaning, Unread, bind},
+    relay::{Relay, Server},
 };
 use crate::config::Database;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, MySql, MySqlConnection, Pool, Row, TypeInfo, ValueRef,
+    AssertSqlSafe, ConnectOptions, Executor, MySql, MySqlConnection, Row, TypeInfo, ValueRef,
     error::{BoxDynError, DatabaseError},
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlQueryResult, MySqlRow},
 };
-use std::time::Duration;
+use std::{io, path::Path, time::Duration};
 
 /// What the address says; everything else stays as the server has it.
 pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
@@ -19,14 +21,38 @@ pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
     Ok(plain.disable_statement_logging())
 }
 
-/// Statements end on the server's side, too, when their time is over, and change nothing where that is not granted.
-pub(super) fn pool(url: &str, settings: &Database, write: bool) -> Result<Pool<MySql>, sqlx::Error> {
-    let timeout = settings.timeout;
-    Ok(connections(settings)
-        .after_connect(move |connection, _| Box::pin(begin(connection, timeout, write)))
-        .connect_lazy_with(options(url)?))
+/// How connections to it are made.
+pub(super) struct Connecting {
+    options: MySqlConnectOptions,
+    timeout: Duration,
+    write: bool,
 }
 
+impl Connecting {
+    pub(super) fn new(url: &str, settings: &Database, write: bool) -> Result<Self, sqlx::Error> {
+        Ok(Self { options: options(url)?, timeout: settings.timeout, write })
+    }
+}
+
+impl Opening for Connecting {
+    type Dialect = MySql;
+
+    fn relay(&self) -> Option<io::Result<Relay>> {
+        let tcp = || Server::Tcp(self.options.get_host().to_owned(), self.options.get_port());
+        let server = self.options.get_socket().map_or_else(tcp, |path| Server::Unix(path.clone()));
+        Some(Relay::new(server, ""))
+    }
+
+    /// The certificate that is asked for is that of the host in the address all the same.
+    async fn open(&self, through: Option<&Path>) -> Result<MySqlConnection, sqlx::Error> {
+        let options = through.map_or_else(|| self.options.clone(), |socket| self.options.clone().socket(socket));
+        let mut connection = options.connect().await?;
+        begin(&mut connection, self.timeout, self.write).await?;
+        Ok(connection)
+    }
+}
+
+/// Statements end on the server's side, too, when their time is over, and change nothing where that is not granted.
 async fn begin(connection: &mut MySqlConnection, timeout: Duration, write: bool) -> Result<(), sqlx::Error> {
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *connection).await?;
     let limit = match version.contains("MariaDB") {

@@ -2,36 +2,71 @@
 
 use super::{
     Value,
-    query::{Dialect, Meaning, Unread, bind, pool as connections},
+    line::Opening,
+    query::{Dialect, Meaning, Unread, bind},
+    relay::{Relay, Server},
 };
 use crate::config::Database;
 use sqlx::{
-    Arguments, AssertSqlSafe, ConnectOptions, Encode, Executor, PgConnection, Pool, Postgres, Row, Type, TypeInfo,
-    ValueRef,
+    Arguments, AssertSqlSafe, ConnectOptions, Encode, Executor, PgConnection, Postgres, Row, Type, TypeInfo, ValueRef,
     encode::IsNull,
     error::{BoxDynError, DatabaseError},
     postgres::{
         PgArgumentBuffer, PgArguments, PgConnectOptions, PgQueryResult, PgRow, PgTypeInfo, PgTypeKind, types::Oid,
     },
 };
+use std::{io, path::Path};
 
 /// What the address says.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(url.parse::<PgConnectOptions>()?.application_name("gristmill").disable_statement_logging())
 }
 
-/// Statements end on the server's side, too, when their time is over.
-pub(super) fn pool(url: &str, settings: &Database, write: bool) -> Result<Pool<Postgres>, sqlx::Error> {
-    let millis = settings.timeout.as_millis();
-    let read_only = if write { "off" } else { "on" };
-    let session = format!("SET statement_timeout = {millis}; SET default_transaction_read_only = {read_only}");
-    Ok(connections(settings)
-        .after_connect(move |connection, _| Box::pin(begin(connection, session.clone())))
-        .connect_lazy_with(options(url)?))
+/// How connections to it are made.
+pub(super) struct Connecting {
+    options: PgConnectOptions,
+    /// What a session begins with.
+    session: String,
 }
 
-async fn begin(connection: &mut PgConnection, session: String) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(session))).await.map(drop)
+impl Connecting {
+    /// Statements end on the server's side, too, when their time is over.
+    pub(super) fn new(url: &str, settings: &Database, write: bool) -> Result<Self, sqlx::Error> {
+        let millis = settings.timeout.as_millis();
+        let read_only = if write { "off" } else { "on" };
+        let session = format!("SET statement_timeout = {millis}; SET default_transaction_read_only = {read_only}");
+        Ok(Self { options: options(url)?, session })
+    }
+
+    /// How the name of every socket of a server ends.
+    fn tail(&self) -> String {
+        format!("/.s.PGSQL.{}", self.options.get_port())
+    }
+
+    fn server(&self) -> Server {
+        let host = self.options.get_host();
+        let dir = self.options.get_socket().map(|dir| dir.display().to_string());
+        match dir.or_else(|| host.starts_with('/').then(|| host.to_owned())) {
+            Some(dir) => Server::Unix(format!("{dir}{}", self.tail()).into()),
+            None => Server::Tcp(host.to_owned(), self.options.get_port()),
+        }
+    }
+}
+
+impl Opening for Connecting {
+    type Dialect = Postgres;
+
+    fn relay(&self) -> Option<io::Result<Relay>> {
+        Some(Relay::new(self.server(), &self.tail()))
+    }
+
+    /// The certificate that is asked for is that of the host in the address all the same.
+    async fn open(&self, through: Option<&Path>) -> Result<PgConnection, sqlx::Error> {
+        let options = through.map_or_else(|| self.options.clone(), |socket| self.options.clone().socket(socket));
+        let mut connection = options.connect().await?;
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(self.session.clone()))).await?;
+        Ok(connection)
+    }
 }
 
 impl Dialect for Postgres {

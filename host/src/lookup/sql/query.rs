@@ -1,17 +1,17 @@
 //! One question to one database, whatever its kind: a connection, a statement with its values, rows as far as they go.
 
-use super::{super::Failure, Rows, Value, statement::read_only};
-use crate::config::Database;
+use super::{
+    super::Failure,
+    Rows, Value,
+    line::{Line, Lines, Opening, carried, too_long},
+    statement::read_only,
+};
 use futures_util::TryStreamExt;
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, Connection, Either, Encode, Executor, IntoArguments, Pool, Row, Type,
+    Arguments, AssertSqlSafe, Column, Either, Encode, Executor, IntoArguments, Row, Type,
     error::{BoxDynError, DatabaseError},
-    pool::{PoolConnection, PoolOptions},
 };
 use std::{future::ready, time::Duration};
-
-/// A connection that was idle for longer may be none any more.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// What is asked.
 pub(super) struct Query {
@@ -66,6 +66,8 @@ pub(super) enum Meaning {
     ReadOnly,
     /// The database's own user may not do this.
     Forbidden,
+    /// A value is longer than there may be any.
+    TooLarge,
     /// It may succeed another time: a lock, a limit, an end.
     Passing,
 }
@@ -112,28 +114,31 @@ impl From<sqlx::Error> for Unread {
     }
 }
 
-/// A connection that is closed, not given back, when it is dropped in the middle of a question.
-struct Held<D: Dialect>(Option<PoolConnection<D>>);
-
-impl<D: Dialect> Drop for Held<D> {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
-        }
+/// The answer to `query`. A connection that this is dropped in the middle of is closed, not given back.
+pub(super) async fn run<O, D>(lines: &Lines<O>, query: Query, limits: &Limits) -> Result<Rows, Trouble>
+where
+    O: Opening<Dialect = D>,
+    D: Dialect,
+    D::Arguments: IntoArguments<D>,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    let _turn = lines.turn().await?;
+    let mut line = lines.line(limits).await?;
+    let Line { connection, relay, .. } = &mut line;
+    let answer = carried(relay.as_mut(), limits, whole::<D>(connection, query, limits)).await;
+    if !matches!(answer, Err(Trouble::Away(_) | Trouble::Cut(_))) {
+        lines.keep(line);
     }
+    answer
 }
 
-/// The answer to `query`.
-pub(super) async fn run<D>(pool: &Pool<D>, query: Query, limits: &Limits) -> Result<Rows, Trouble>
+/// With what goes around it.
+async fn whole<D>(connection: &mut D::Connection, query: Query, limits: &Limits) -> Result<Rows, Trouble>
 where
     D: Dialect,
     D::Arguments: IntoArguments<D>,
     for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
 {
-    let mut held = Held(Some(pool.acquire().await.map_err(Trouble::Away)?));
-    let Some(connection) = held.0.as_deref_mut() else {
-        return Err(Trouble::Away(sqlx::Error::PoolClosed));
-    };
     let around = D::AROUND.filter(|_| query.read_only);
     if let Some((before, _)) = around {
         (&mut *connection).execute(sqlx::raw_sql(before)).await.map_err(Trouble::Away)?;
@@ -147,7 +152,6 @@ where
         (&mut *connection).execute(sqlx::raw_sql(after)).await.map_err(Trouble::Away)?;
     }
     drop(watch);
-    drop(held.0.take());
     answer
 }
 
@@ -166,13 +170,18 @@ where
     let mut bytes = 0;
     let asked = sqlx::query_with(AssertSqlSafe(query.statement), arguments);
     let mut steps = connection.fetch_many(asked);
+    let mut whole = false;
     while let Some(step) = steps.try_next().await.map_err(told::<D>)? {
         match step {
-            Either::Left(done) => answer.affected += D::changed(&done),
+            Either::Left(done) => {
+                answer.affected += D::changed(&done);
+                whole = true;
+            }
             Either::Right(row) => take::<D>(&mut answer, &mut bytes, &row, limits)?,
         }
     }
-    Ok(answer)
+    // An answer without its end is none: what works for the library may have run out of memory.
+    if whole { Ok(answer) } else { Err(Trouble::Away(sqlx::Error::WorkerCrashed)) }
 }
 
 /// Takes one more row, if there is room for it.
@@ -191,10 +200,8 @@ fn take<D: Dialect>(answer: &mut Rows, bytes: &mut usize, row: &D::Row, limits: 
         *bytes += size(&value);
         values.push(value);
     }
-    let most = limits.bytes;
-    if *bytes > most {
-        let text = format!("the answer is longer than the database's `answer_kib` allows, {most} bytes");
-        return Err(Trouble::Cut(Failure::TooLarge(text)));
+    if *bytes > limits.bytes {
+        return Err(Trouble::Cut(too_long(limits)));
     }
     answer.rows.push(values);
     Ok(())
@@ -240,21 +247,7 @@ fn judge<D: Dialect>(said: &dyn DatabaseError) -> Failure {
         Meaning::Invalid => Failure::Invalid(text),
         Meaning::ReadOnly => read_only(),
         Meaning::Forbidden => Failure::Denied(text),
+        Meaning::TooLarge => Failure::TooLarge(text),
         Meaning::Passing => Failure::Unreachable(text),
     }
-}
-
-/// Connections as `settings` has them; one that was idle for a while is looked at before it is used.
-pub(super) fn pool<D: Dialect>(settings: &Database) -> PoolOptions<D> {
-    PoolOptions::new()
-        .max_connections(settings.connections)
-        .acquire_timeout(settings.timeout)
-        // The library would tell of every slow one, and it is told here whether there is an answer at all.
-        .acquire_slow_threshold(Duration::MAX)
-        .test_before_acquire(false)
-        .before_acquire(|connection, known| Box::pin(still_there::<D>(connection, known.idle_for)))
-}
-
-async fn still_there<D: Dialect>(connection: &mut D::Connection, idle: Duration) -> Result<bool, sqlx::Error> {
-    Ok(idle < IDLE || connection.ping().await.is_ok())
 }

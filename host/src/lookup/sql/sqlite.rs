@@ -2,15 +2,19 @@
 
 use super::{
     Value,
-    query::{Dialect, Meaning, Unread, Watch, bind, pool as options},
+    line::Opening,
+    query::{Dialect, Meaning, Unread, Watch, bind},
+    relay::Relay,
 };
 use crate::config::Database;
+use libsqlite3_sys::{SQLITE_LIMIT_LENGTH, sqlite3_limit};
 use sqlx::{
-    ConnectOptions, Pool, Row, Sqlite, SqliteConnection, TypeInfo, ValueRef,
+    ConnectOptions, Row, Sqlite, SqliteConnection, TypeInfo, ValueRef,
     error::{BoxDynError, DatabaseError},
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteQueryResult, SqliteRow},
 };
 use std::{
+    io,
     path::Path,
     sync::{
         Arc,
@@ -23,18 +27,47 @@ use std::{
 const STEPS: i32 = 1_000;
 /// Bytes that all connections of the process may use together; a statement can ask for a gigabyte at once.
 const HEAP: &str = "268435456";
+/// Bytes of one value or row, whatever it is made for: the library has a row twice and cannot tell that there is no memory for that.
+const VALUE: i32 = 64 << 20;
 
-/// What may only read opens the file for nothing else.
-pub(super) fn pool(path: &Path, settings: &Database, write: bool) -> Pool<Sqlite> {
-    let file = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(!write)
-        .create_if_missing(false)
-        .busy_timeout(settings.timeout)
-        .pragma("hard_heap_limit", HEAP)
-        .pragma("trusted_schema", "OFF")
-        .disable_statement_logging();
-    options(settings).connect_lazy_with(file)
+/// How connections to it are made.
+pub(super) struct Connecting(SqliteConnectOptions);
+
+impl Connecting {
+    /// What may only read opens the file for nothing else.
+    pub(super) fn new(path: &Path, settings: &Database, write: bool) -> Self {
+        let file = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(!write)
+            .create_if_missing(false)
+            .busy_timeout(settings.timeout)
+            .pragma("hard_heap_limit", HEAP)
+            .pragma("trusted_schema", "OFF");
+        Self(file.disable_statement_logging())
+    }
+}
+
+impl Opening for Connecting {
+    type Dialect = Sqlite;
+
+    /// It has no server.
+    fn relay(&self) -> Option<io::Result<Relay>> {
+        None
+    }
+
+    async fn open(&self, _through: Option<&Path>) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = self.0.connect().await?;
+        limit(&mut connection).await?;
+        Ok(connection)
+    }
+}
+
+#[expect(unsafe_code, reason = "nothing else sets a limit of SQLite")]
+async fn limit(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let mut locked = connection.lock_handle().await?;
+    // SAFETY: the handle is that of an open database, which nobody else uses while it is locked, and only a number is set.
+    unsafe { sqlite3_limit(locked.as_raw_handle().as_ptr(), SQLITE_LIMIT_LENGTH, VALUE) };
+    Ok(())
 }
 
 impl Dialect for Sqlite {
@@ -67,6 +100,7 @@ impl Dialect for Sqlite {
         match code & 0xff {
             8 => Meaning::ReadOnly,
             3 | 23 => Meaning::Forbidden,
+            18 => Meaning::TooLarge,
             // BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
             5 | 6 | 7 | 9 | 10 | 13 | 14 | 15 => Meaning::Passing,
             _ => Meaning::Invalid,
