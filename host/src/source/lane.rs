@@ -32,7 +32,7 @@ use crate::message::{Message, Outcome, Trouble};
 use along::Along;
 use entry::{Batch, Entry};
 use envelope::Envelope;
-use journal::Note;
+use journal::{Note, Notes};
 use register::Register;
 use settlement::{Settlement, Step};
 use std::{
@@ -83,7 +83,7 @@ struct State {
 struct Finished {
     entries: Vec<Done>,
     /// What the journal is to be told.
-    notes: Vec<Note>,
+    notes: Notes,
     /// Another node has taken the lane over, or Redis has forgotten it.
     lost: bool,
 }
@@ -94,7 +94,7 @@ impl Finished {
         let mut room = along::Room::default();
         let (now, later) = std::mem::take(&mut self.entries).into_iter().partition(|done| room.holds(done));
         self.entries = later;
-        (now, std::mem::take(&mut self.notes))
+        (now, self.notes.take_due())
     }
 }
 
@@ -182,9 +182,14 @@ impl Lane {
         self.shared.flow.pace.put_back(1);
     }
 
-    /// Waits for something to settle.
+    /// Waits for something to settle, or to write down.
     pub(super) async fn work(&self) {
-        self.work.notified().await;
+        let due = lock(&self.finished).notes.due();
+        match due {
+            None => self.work.notified().await,
+            // Either is what is waited for.
+            Some(due) => drop(tokio::time::timeout_at(due, self.work.notified()).await),
+        }
     }
 
     /// The sequence of the next item.

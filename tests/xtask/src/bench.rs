@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Those in `tests/benches`; the first one where none is named.
-const NAMES: [&str; 2] = ["job", "callbacks"];
+const NAMES: [&str; 3] = ["job", "callbacks", "journal"];
 
 pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
     let (name, arguments) = named(arguments);

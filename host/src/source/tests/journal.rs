@@ -73,3 +73,24 @@ async fn nobody_writes_into_the_journal_of_a_message_that_is_no_longer_his() {
     again.note("two");
     eventually("the journal knows", || async { server.journal().await.into_values().eq(["two".to_owned()]) }).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_are_written_down_and_struck_out_together() {
+    let server = Server::start().await;
+    server.push((0..2_500).map(|number| number.to_string())).await;
+    let mut node = Node::start(&server, "a", 2_500);
+    let mut held = Vec::new();
+    for _ in 0..2_500 {
+        held.push(node.next().await);
+    }
+    held.iter().for_each(|delivery| delivery.note("one"));
+    held.iter().for_each(|delivery| delivery.note("two"));
+    eventually("the journal knows of all", || async {
+        let journal = server.journal().await;
+        journal.len() == 2_500 && journal.values().all(|noted| noted == "one,two")
+    })
+    .await;
+    held.into_iter().for_each(|delivery| delivery.settle(Outcome::Done));
+    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+    assert_eq!(server.journal().await, HashMap::new());
+}
