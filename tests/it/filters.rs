@@ -2,7 +2,6 @@
 
 mod chain;
 mod gzip;
-mod readmes;
 mod route;
 mod seal;
 mod seen;

@@ -1,22 +1,15 @@
-//! What the README shows is what there is.
+//! What the README shows is what there is, and what those of the plugins show.
+
+mod plugins;
 
 use crate::jobs::{SOON, nothing_is_left};
 use gristmill_tests::{
-    Redis, built,
+    built,
     database::{Database, Engine},
     eventually,
     mill::Mill,
 };
 use std::fs;
-
-/// First-party plugins whose README has one configuration, and what that reads from the environment.
-const PLUGINS: [(&str, &[(&str, &str)]); 5] = [
-    ("anonymize", &[("ANONYMIZE_KEY", "0123456789abcdef0123456789abcdef")]),
-    ("http", &[("TOKEN", "t")]),
-    ("push-stream", &[]),
-    ("pusher", &[("PUSHER_SECRET", "s")]),
-    ("redis", &[]),
-];
 
 fn read(path: &str) -> String {
     fs::read_to_string(built::repository().join(path)).unwrap()
@@ -77,21 +70,6 @@ fn the_plugin_that_it_shows_looks_up_what_its_configuration_grants() {
     assert_eq!(mill.sink.bodies().len(), 2, "each of them once");
     assert_eq!(mill.redis.keys("gristmill:store:{first-lookup}:order:*").len(), 2);
     assert_eq!(node.terminate(), 0);
-}
-
-#[test]
-fn a_plugin_comes_up_with_the_configuration_that_its_readme_shows() {
-    let redis = Redis::start();
-    for (plugin, environment) in PLUGINS {
-        let [config] = &blocks_of(&format!("plugins/{plugin}/README.md"), "toml")[..] else {
-            panic!("{plugin} shows one configuration")
-        };
-        let mill = Mill::at(redis.url(), ()).plugins(&[plugin]).config(config);
-        let mill = environment.iter().fold(mill, |mill, (name, value)| mill.env(name, value));
-        let checked = mill.run(&["check"]);
-        assert_eq!(checked.code, 0, "{plugin}: {}", checked.stderr);
-        assert!(checked.stdout.contains(&format!("plugin    {plugin}: ")), "{}", checked.stdout);
-    }
 }
 
 #[test]

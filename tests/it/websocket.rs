@@ -4,8 +4,8 @@ mod peer;
 mod ways;
 
 use crate::jobs::{SOON, jobs, nothing_is_left, number_in};
-use gristmill_tests::{Dead, Mill, built, eventually, holds_for, socket::Sockets};
-use std::{fs, time::Duration};
+use gristmill_tests::{Dead, Mill, eventually, holds_for, socket::Sockets};
+use std::time::Duration;
 
 /// A mill that sends jobs over WebSockets to `url`, with `keys` for its pipeline and `config` for the plugin.
 fn mill(url: &str, authority: &str, keys: &str, config: &str) -> Mill {
@@ -166,15 +166,4 @@ fn a_server_that_is_not_granted_is_not_connected_to() {
         assert!(letter.to_string().contains(why), "{letter}");
     }
     assert!(server.handshakes().is_empty());
-}
-
-#[test]
-fn the_example_of_its_readme_is_a_configuration() {
-    let readme = fs::read_to_string(built::repository().join("plugins/websocket/README.md")).unwrap();
-    let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let mill = Mill::new().plugins(&["websocket"]).env("TOKEN", "t");
-    let pipeline = "[pipeline.orders]\nfrom = { list = \"orders\" }\npublish = [\"websocket\"]\n\n";
-    mill.write_config(&format!("{pipeline}{example}"));
-    let checked = mill.run(&["check"]);
-    assert_eq!(checked.code, 0, "{checked:?}");
 }

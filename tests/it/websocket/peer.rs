@@ -6,6 +6,7 @@ use gristmill_tests::{
     process::Process,
     redis::{Certificates, free_port},
 };
+use std::fs;
 
 /// Prints what it reads, and closes its first connection after five messages.
 const SERVER: &str = "

@@ -4,6 +4,7 @@ use super::*;
 use crate::status::get;
 use gristmill_tests::proxy::{Fault, Proxy};
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
