@@ -86,10 +86,14 @@ fn each_message_of_a_list_counts_once_however_often_nodes_are_killed() {
     const ALL: usize = 4_000;
     let mill = mill("list = \"jobs\"");
     mill.redis.push("jobs", orders(ALL));
-    for _ in 0..4 {
+    for kills in 0..5 {
         let mut node = mill.node();
         progress(&mill, 300);
-        node.kill9();
+        if kills == 2 {
+            assert_eq!(node.terminate(), 0, "what is being settled is settled");
+        } else {
+            node.kill9();
+        }
     }
     let _last = mill.node();
     each_came_once(&mill, ALL);
@@ -240,6 +244,7 @@ fn nothing_of_a_channel_is_settled_so_its_messages_are_dropped_with_the_reason()
 
 #[test]
 fn in_a_cluster_the_key_has_to_lie_where_the_message_is_settled() {
+    const ALL: usize = 20_000;
     let cluster = Cluster::start();
     let config = one("list = \"jobs\"", "list = \"{topic}:out\", atomic = true", "RPUSH *");
     let tagged = "\n[pipeline.tagged]\nfrom.list = \"tagged\"\npublish = [\"tagged\"]\n[plugin.tagged]\nfile = \"redis.wasm\"\n\
@@ -253,6 +258,24 @@ fn in_a_cluster_the_key_has_to_lie_where_the_message_is_settled() {
         letter.contains("`jobs:out` lies in slot") && letter.contains("`{jobs}:out` for the list `jobs`"),
         "{letter}"
     );
-    mill.redis.at("tagged").push("tagged", ["x"]);
-    eventually(SOON, "it is there", || (mill.redis.at("tagged").len("{tagged}:out") == 1).then_some(()));
+    // Where it does, each message goes there once, also while the slot moves, key by key.
+    mill.redis.at("tagged").push("tagged", (0..ALL).map(|number| number.to_string()));
+    let slot = mill.redis.slot("tagged");
+    for _ in 0..2 {
+        let before = mill.redis.len("{tagged}:out");
+        eventually(SOON, "some more are there", || (mill.redis.len("{tagged}:out") > before + 100).then_some(()));
+        let mut moving = mill.redis.begin_move(slot, (mill.redis.owner(slot) + 1) % 3);
+        while moving.step(1) > 0 {
+            pause(Duration::from_millis(100));
+        }
+        moving.finish();
+    }
+    eventually(SOON * 2, "all are there", || (mill.redis.len("{tagged}:out") >= ALL).then_some(()));
+    eventually(SOON, "nothing is in flight", || {
+        let at = mill.redis.at("tagged");
+        (at.len("tagged") == 0 && at.keys("gristmill:{tagged}*:slow").is_empty()).then_some(())
+    });
+    let out = tally(mill.redis.at("tagged").ask(&["LRANGE", "{tagged}:out", "0", "-1"]));
+    assert!(out.len() == ALL && out.values().all(|times| *times == 1), "{} are there", out.len());
+    assert!(Dead::of(&mill, "tagged").list().is_empty());
 }

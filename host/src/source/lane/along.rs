@@ -193,6 +193,10 @@ impl Lane {
         let why = plain.trim_end().to_owned();
         let (code, detail) = why.split_once(' ').unwrap_or((&why, ""));
         let known = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
+        // Which slot a key lies in has been looked at: this one is on its way to another server, or the Cluster is down.
+        if why.contains("Script attempted to") {
+            return Failure::Unreachable(why);
+        }
         match self.shared.link.connector.verdict(&known) {
             Verdict::Denied => Failure::Denied(why),
             Verdict::Invalid => Failure::Invalid(why),
