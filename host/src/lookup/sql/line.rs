@@ -88,7 +88,7 @@ impl<O: Opening> Lines<O> {
     }
 }
 
-/// Carries what goes between library and server while `work` is done, and ends it where that is more than it may be.
+/// Carries what goes between driver and server while `work` is done, and ends it where that is more than it may be.
 pub(super) async fn carried<T>(
     relay: Option<&mut Relay>,
     limits: &Limits,

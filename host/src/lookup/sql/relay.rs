@@ -1,7 +1,7 @@
-//! What stands between the library that speaks to a database and its server: it counts the bytes of each answer.
+//! What stands between the driver that speaks to a database and its server: it counts the bytes of each answer.
 //!
-//! The library takes a message in whole, however long the server makes it. So it gets a socket whose other end is here. What goes
-//! through is not looked at and may be encrypted; the answer is what comes since the library has last sent something.
+//! The driver takes a message in whole, however long the server makes it. So it gets a socket whose other end is here. What goes
+//! through is not looked at and may be encrypted; the answer is what comes since the driver has last sent something.
 
 use crate::random;
 use std::{
@@ -29,7 +29,7 @@ pub(super) enum Server {
     Unix(PathBuf),
 }
 
-/// Carries one connection of the library.
+/// Carries one connection of the driver.
 pub(super) struct Relay {
     server: Server,
     name: PathBuf,
@@ -61,7 +61,7 @@ impl Relay {
         Ok(Self { server, name: format!("\0{name}").into(), state })
     }
 
-    /// What the library is to connect to, without the tail.
+    /// What the driver is to connect to, without the tail.
     pub(super) fn name(&self) -> &Path {
         &self.name
     }
@@ -87,9 +87,9 @@ impl Relay {
     }
 }
 
-/// The library and the server, and what is on the way between them.
+/// The driver and the server, and what is on the way between them.
 struct Pair {
-    library: (unix::OwnedReadHalf, unix::OwnedWriteHalf),
+    driver: (unix::OwnedReadHalf, unix::OwnedWriteHalf),
     server: (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>),
     asked: Way<ASKED>,
     answered: Way<ANSWERED>,
@@ -104,7 +104,7 @@ enum End {
 
 impl Pair {
     async fn between(listener: &UnixListener, server: &Server) -> io::Result<Self> {
-        let library = accept(listener).await?.into_split();
+        let driver = accept(listener).await?.into_split();
         let (asked, answered) = (Way::new(), Way::new());
         let server: (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>) = match server {
             Server::Tcp(host, port) => {
@@ -118,17 +118,17 @@ impl Pair {
                 (Box::new(read), Box::new(write))
             }
         };
-        Ok(Self { library, server, asked, answered, length: 0 })
+        Ok(Self { driver, server, asked, answered, length: 0 })
     }
 
     async fn carry(&mut self, longest: usize) -> End {
         loop {
             let moved = tokio::select! {
-                moved = self.asked.step(&mut self.library.0, &mut self.server.1) => {
+                moved = self.asked.step(&mut self.driver.0, &mut self.server.1) => {
                     self.length = 0;
                     moved
                 }
-                moved = self.answered.step(&mut self.server.0, &mut self.library.1) => {
+                moved = self.answered.step(&mut self.server.0, &mut self.driver.1) => {
                     self.length += moved.as_ref().map_or(0, |moved| moved.read);
                     moved
                 }
@@ -195,20 +195,20 @@ mod tests {
     use std::time::Duration;
     use tokio::net::TcpListener;
 
-    /// A relay, the library's end of it, and the server's.
+    /// A relay, the driver's end of it, and the server's.
     async fn connected(longest: usize) -> (Relay, UnixStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::Tcp("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
         let mut relay = Relay::new(server, "/tail").unwrap();
-        let mut library = UnixStream::connect(relay.name().join("tail")).await.unwrap();
+        let mut driver = UnixStream::connect(relay.name().join("tail")).await.unwrap();
         let greeted = async {
             let (mut server, _) = listener.accept().await.unwrap();
             server.write_all(b"!").await.unwrap();
-            read(&mut library, 1).await;
+            read(&mut driver, 1).await;
             server
         };
         let server = carrying(&mut relay, longest, greeted).await.unwrap();
-        (relay, library, server)
+        (relay, driver, server)
     }
 
     /// Does `work` while `relay` carries; nothing where it was broken first.
@@ -231,14 +231,14 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_is_dropped_in_the_middle_nothing_of_it_is_lost() {
-        let (mut relay, library, server) = connected(usize::MAX).await;
+        let (mut relay, driver, server) = connected(usize::MAX).await;
         let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
-        let ((mut from_library, mut to_library), (mut from_server, mut to_server)) =
-            (library.into_split(), server.into_split());
+        let ((mut from_driver, mut to_driver), (mut from_server, mut to_server)) =
+            (driver.into_split(), server.into_split());
         let mut all = Box::pin(async {
             let (asked, answered) =
-                (async { to_library.write_all(&sent).await }, async { to_server.write_all(&sent).await });
-            tokio::join!(asked, answered, read(&mut from_library, sent.len()), read(&mut from_server, sent.len()))
+                (async { to_driver.write_all(&sent).await }, async { to_server.write_all(&sent).await });
+            tokio::join!(asked, answered, read(&mut from_driver, sent.len()), read(&mut from_server, sent.len()))
         });
         let mut done = None;
         while done.is_none() {
@@ -252,13 +252,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_what_comes_since_the_last_question() {
-        let (mut relay, mut library, mut server) = connected(1_000).await;
+        let (mut relay, mut driver, mut server) = connected(1_000).await;
         for _ in 0..5 {
             let talk = async {
-                library.write_all(b"?").await.unwrap();
+                driver.write_all(b"?").await.unwrap();
                 assert_eq!(read(&mut server, 1).await, b"?");
                 server.write_all(&[7; 900]).await.unwrap();
-                read(&mut library, 900).await
+                read(&mut driver, 900).await
             };
             assert_eq!(carrying(&mut relay, 1_000, talk).await.unwrap().len(), 900);
         }
@@ -272,11 +272,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_server_says_before_it_goes_is_heard() {
-        let (mut relay, mut library, mut server) = connected(1_000).await;
+        let (mut relay, mut driver, mut server) = connected(1_000).await;
         server.write_all(b"bye").await.unwrap();
         drop(server);
         let mut heard = Vec::new();
-        carrying(&mut relay, 1_000, library.read_to_end(&mut heard)).await.unwrap().unwrap();
+        carrying(&mut relay, 1_000, driver.read_to_end(&mut heard)).await.unwrap().unwrap();
         assert_eq!(heard, b"bye");
     }
 
@@ -284,7 +284,7 @@ mod tests {
     async fn a_server_that_is_away_is_told_with_the_reason() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let mut relay = Relay::new(Server::Tcp("127.0.0.1".to_owned(), free), "").unwrap();
-        let _library = UnixStream::connect(relay.name()).await.unwrap();
+        let _driver = UnixStream::connect(relay.name()).await.unwrap();
         let Broken::Away(error) = relay.carry(1).await else { panic!("nobody is there") };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
