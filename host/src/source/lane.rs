@@ -91,9 +91,11 @@ struct Finished {
 impl Finished {
     /// What is settled next: all that has gathered, but no more with commands than one call of the script should carry.
     fn take(&mut self) -> (Vec<Done>, Vec<Note>) {
-        let mut room = along::Room::default();
-        let (now, later) = std::mem::take(&mut self.entries).into_iter().partition(|done| room.holds(done));
-        self.entries = later;
+        let mut now = std::mem::take(&mut self.entries);
+        if now.iter().any(|done| done.along.is_some()) {
+            let mut room = along::Room::default();
+            (now, self.entries) = now.into_iter().partition(|done| room.holds(done));
+        }
         (now, self.notes.take_due())
     }
 }
