@@ -7,6 +7,8 @@ mod diff;
 mod input;
 mod json;
 mod replies;
+#[cfg(test)]
+mod sample;
 pub(super) mod settings;
 mod sources;
 mod summary;

@@ -149,21 +149,12 @@ impl<'a> Together<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::sample, *};
     use anyhow::anyhow;
-    use bytes::Bytes;
     use std::time::Duration;
 
-    fn message(payload: &'static str) -> Message {
-        Message {
-            id: payload.into(),
-            source: "try".into(),
-            topic: "try".into(),
-            attempt: 1,
-            received_ms: 0,
-            headers: Vec::new(),
-            payload: Bytes::from_static(payload.as_bytes()),
-        }
+    fn message(payload: &str) -> Message {
+        Message { id: payload.into(), ..sample::message(payload.as_bytes()) }
     }
 
     /// The batches of these payloads, of which `""` is no message but an error.

@@ -83,32 +83,13 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::bench::End, *};
-    use crate::{message::Message, plugin::Said};
-    use bytes::Bytes;
+    use super::{
+        super::{bench::End, sample},
+        *,
+    };
 
     fn tried(end: End, micros: u64) -> Tried {
-        let message = Message {
-            id: "m".into(),
-            source: "s".into(),
-            topic: "s".into(),
-            attempt: 1,
-            received_ms: 0,
-            headers: Vec::new(),
-            payload: Bytes::new(),
-        };
-        let took = Duration::from_micros(micros);
-        Tried {
-            message,
-            end,
-            rounds: Vec::new(),
-            batch: None,
-            broke: None,
-            said: Said::default(),
-            start: None,
-            took,
-            memory: Some(2 << 20),
-        }
+        Tried { took: Duration::from_micros(micros), memory: Some(2 << 20), ..sample::tried(b"", end) }
     }
 
     #[test]

@@ -192,36 +192,16 @@ fn changed(old: &Tried, new: &Tried, paint: Paint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::bench::End, *};
-    use crate::plugin::Said;
-    use bytes::Bytes;
-    use std::time::Duration;
-
-    fn message(payload: &'static str) -> Message {
-        Message {
-            id: "try-1".into(),
-            source: "try".into(),
-            topic: "try".into(),
-            attempt: 1,
-            received_ms: 0,
-            headers: Vec::new(),
-            payload: Bytes::from_static(payload.as_bytes()),
-        }
-    }
+    use super::{
+        super::{
+            bench::End,
+            sample::{self, message},
+        },
+        *,
+    };
 
     fn tried(end: End) -> Tried {
-        let (message, took) = (message(r#"{"a":1}"#), Duration::from_micros(1));
-        Tried {
-            message,
-            end,
-            rounds: Vec::new(),
-            batch: None,
-            broke: None,
-            said: Said::default(),
-            start: None,
-            took,
-            memory: None,
-        }
+        sample::tried(br#"{"a":1}"#, end)
     }
 
     #[test]
@@ -235,8 +215,8 @@ mod tests {
 
     #[test]
     fn two_results_are_compared_with_each_other_too() {
-        let before = tried(End::Replace(message(r#"{"a":2,"b":3}"#)));
-        let after = tried(End::Replace(message(r#"{"a":2,"b":4}"#)));
+        let before = tried(End::Replace(message(br#"{"a":2,"b":3}"#)));
+        let after = tried(End::Replace(message(br#"{"a":2,"b":4}"#)));
         let said = changed(&before, &after, Paint::PLAIN);
         assert!(said.ends_with("  against the result before\n    ~ payload b: 3 → 4\n"), "{said}");
     }

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    super::sample::{self, message},
+    *,
+};
 use crate::{
     plugin::Line,
     request::{HttpReply, HttpRequest},
@@ -6,30 +9,8 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 
-fn message(payload: &[u8]) -> Message {
-    Message {
-        id: "try-1".into(),
-        source: "try".into(),
-        topic: "try".into(),
-        attempt: 1,
-        received_ms: 0,
-        headers: Vec::new(),
-        payload: Bytes::copy_from_slice(payload),
-    }
-}
-
 fn tried(payload: &[u8], end: End) -> Tried {
-    Tried {
-        message: message(payload),
-        end,
-        rounds: Vec::new(),
-        batch: None,
-        broke: None,
-        said: Said::default(),
-        start: None,
-        took: Duration::from_micros(38),
-        memory: Some(1 << 20),
-    }
+    Tried { took: Duration::from_micros(38), memory: Some(1 << 20), ..sample::tried(payload, end) }
 }
 
 fn said(tried: &Tried) -> String {
