@@ -15,12 +15,13 @@ use self::redis::{Allowance as RedisAllowance, Redis};
 use crate::{
     config::{self, Reserved},
     connection::Connector,
-    request::{Failure, HttpReply, HttpRequest, Reply, Request, Settling, WebSocketSend},
+    request::{Failure, HttpReply, Reply, Request, Settling, WebSocketSend},
 };
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::Prepared;
 use limit::{Admitted, Held, Limits, Most, Pass, Share, Shown};
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use websocket::{Links, Sockets};
 
@@ -126,27 +127,35 @@ impl Effects {
     /// The `idempotency_key` should be the same in all attempts of the same request; what is no header's value is sent as its SHA-256.
     /// A command for the settling of the message, which is said to be possible by `settling`, is only looked at: who settles carries it out.
     /// A request to a server without a pass waits for one first. It takes no longer than the plugin's `http_timeout`, and what is sent once is never sent again: that is for the pipeline to decide.
-    pub async fn carry_out(
-        &self,
-        allowance: &Allowance,
+    pub fn carry_out<'a>(
+        &'a self,
+        allowance: &'a Allowance,
         idempotency_key: &str,
         settling: Settling,
         request: Request,
         pass: Option<Pass>,
-    ) -> Reply {
-        // Boxed is what takes much room and is not HTTP: thousands of those wait at once.
+    ) -> BoxFuture<'a, Reply> {
         match request {
-            Request::Http(request) => Reply::Http(self.exchange(allowance, idempotency_key, request, pass).await),
-            Request::Redis(words) => Reply::Redis(self.redis.carry_out(&allowance.redis, &words).boxed().await),
-            Request::RedisWithSettling(words) => Reply::Redis(self.redis.queue(&allowance.redis, settling, &words)),
-            Request::WebSocket(send) => Reply::WebSocket(self.send(allowance, send, pass).boxed().await),
-            Request::File(append) => Reply::File(self.files.append(&allowance.files, append).boxed().await),
+            Request::Http(request) => {
+                let prepared = self.http.prepare(&allowance.http, idempotency_key, request);
+                async move { Reply::Http(self.exchange(allowance, prepared, pass).await) }.boxed()
+            }
+            Request::Redis(words) => {
+                async move { Reply::Redis(self.redis.carry_out(&allowance.redis, &words).await) }.boxed()
+            }
+            Request::RedisWithSettling(words) => {
+                ready(Reply::Redis(self.redis.queue(&allowance.redis, settling, &words))).boxed()
+            }
+            Request::WebSocket(send) => async move { Reply::WebSocket(self.send(allowance, send, pass).await) }.boxed(),
+            Request::File(append) => {
+                async move { Reply::File(self.files.append(&allowance.files, append).await) }.boxed()
+            }
         }
     }
 
-    /// Does for ever what is due by itself: files are synced, and closed when they are not written to.
+    /// Does for ever what is due by itself: files are synced, and closed when they are not written to, as are connections that nobody uses.
     pub async fn tend(self) {
-        self.files.tend().await;
+        tokio::join!(self.files.tend(), self.http.tend());
     }
 
     /// Syncs and closes files, closes WebSockets; nothing is asked for any more.
@@ -160,12 +169,19 @@ impl Effects {
     async fn exchange(
         &self,
         allowance: &Allowance,
-        idempotency_key: &str,
-        request: HttpRequest,
-        pass: Option<Pass>,
+        prepared: Result<Prepared, Failure>,
+        mut pass: Option<Pass>,
     ) -> Result<HttpReply, Failure> {
-        let pass = self.own_pass(pass, &request.url).await?;
-        let reply = self.http.exchange(&allowance.http, idempotency_key, request).await;
+        let reply = match prepared {
+            Ok(prepared) => {
+                if pass.is_none() {
+                    // Boxed, as it is rare, and large.
+                    pass = self.own_pass(&prepared.url()).boxed().await?;
+                }
+                self.http.exchange(&allowance.http, prepared).await
+            }
+            Err(failure) => Err(failure),
+        };
         if let Some(pass) = pass {
             pass.answered(&reply);
         }
@@ -178,7 +194,10 @@ impl Effects {
         send: WebSocketSend,
         pass: Option<Pass>,
     ) -> Result<Option<Bytes>, Failure> {
-        let pass = self.own_pass(pass, &send.url).await?;
+        let pass = match pass {
+            Some(pass) => Some(pass),
+            None => self.own_pass(&send.url).await?,
+        };
         let sent = allowance.websockets.send(&self.sockets, &allowance.http, send).await;
         if let Some(pass) = pass {
             pass.answered(&websocket::told(&sent));
@@ -186,11 +205,8 @@ impl Effects {
         sent.map_err(|refused| refused.failure)
     }
 
-    /// `pass`, or one that was waited for.
-    async fn own_pass(&self, pass: Option<Pass>, url: &str) -> Result<Option<Pass>, Failure> {
-        if pass.is_some() {
-            return Ok(pass);
-        }
+    /// A pass that was waited for, where one is needed.
+    async fn own_pass(&self, url: &str) -> Result<Option<Pass>, Failure> {
         self.limits.pass(url).await.map_err(|Held { after }| {
             Failure::Unreachable(format!("not sent: nothing is sent to that server for another {after:.1?}"))
         })

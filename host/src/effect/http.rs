@@ -2,6 +2,7 @@
 
 mod cause;
 mod coding;
+mod connection;
 mod dial;
 mod exchange;
 #[cfg(fuzzing)]
@@ -18,10 +19,12 @@ mod reach;
 mod room;
 mod route;
 mod secrets;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod upgrade;
+mod wire;
 
 use crate::{
     config::{self, Secrets},
@@ -39,6 +42,7 @@ use lookup::Lookups;
 use outgoing::Outgoing;
 #[cfg(test)]
 pub(super) use outgoing::port;
+use pool::Watch;
 use reach::Reach;
 use room::Room;
 pub(super) use room::Usage;
@@ -61,6 +65,7 @@ struct Net {
     lookups: Lookups,
     tls: Tls,
     room: Room,
+    watch: Watch,
 }
 
 /// What one plugin may have sent and be sent.
@@ -70,6 +75,12 @@ pub(super) struct Allowance {
     reach: Arc<Reach>,
     longest: Duration,
     largest: usize,
+}
+
+/// A request that may be sent.
+pub(super) struct Prepared {
+    outgoing: Outgoing,
+    longest: Duration,
 }
 
 impl Allowance {
@@ -123,7 +134,8 @@ impl Allowance {
 impl Http {
     /// Trusts the certificates in `additional_roots`, which are PEM, beside the system's.
     pub(super) fn new(additional_roots: &[u8]) -> Result<Self, Error> {
-        let net = Net { lookups: Lookups::new(), tls: Tls::new(additional_roots)?, room: Room::of_this_process() };
+        let tls = Tls::new(additional_roots)?;
+        let net = Net { lookups: Lookups::new(), tls, room: Room::of_this_process(), watch: Watch::new() };
         Ok(Self { routes: ArcSwap::from_pointee(Routes::new(&Endpoints::default(), None)), net: Arc::new(net) })
     }
 
@@ -133,20 +145,29 @@ impl Http {
         self.routes.store(Arc::new(new));
     }
 
-    /// The complete reply to `wanted`. Redirects are replies like others: following one is for the plugin to ask for.
-    pub(super) async fn exchange(
+    /// Does for ever what is due by itself: lets go of connections that the server has closed, or nobody has used for long.
+    pub(super) async fn tend(&self) {
+        self.net.watch.tend().await;
+    }
+
+    /// `wanted` as it is sent.
+    pub(super) fn prepare(
         &self,
         allowance: &Allowance,
         idempotency_key: &str,
         wanted: HttpRequest,
-    ) -> Result<HttpReply, Failure> {
+    ) -> Result<Prepared, Failure> {
         let longest = allowance.longest(wanted.timeout);
-        let secrets = &allowance.secrets;
-        let veiled = |failure| secrets::veiled(failure, secrets);
-        let mut outgoing =
-            outgoing::prepare(&allowance.grants, secrets, Some(idempotency_key), wanted).map_err(veiled)?;
+        let outgoing = outgoing::prepare(&allowance.grants, &allowance.secrets, Some(idempotency_key), wanted);
+        Ok(Prepared { outgoing: outgoing.map_err(|failure| allowance.veiled(failure))?, longest })
+    }
+
+    /// The complete reply to what was `prepared` for this allowance. Redirects are replies like others: following one is for the plugin to
+    /// ask for.
+    pub(super) async fn exchange(&self, allowance: &Allowance, prepared: Prepared) -> Result<HttpReply, Failure> {
+        let Prepared { mut outgoing, longest } = prepared;
         let route = Arc::clone(self.routes.load().to(&outgoing.place.uri));
-        exchange::prepare(&route, &mut outgoing).await.map_err(veiled)?;
+        exchange::prepare(&route, &mut outgoing).await.map_err(|failure| allowance.veiled(failure))?;
         let Outgoing { place, request, secret, unpack } = outgoing;
         // Waiting for others is not the server's fault, so it is not of its time.
         let _exchange = self.net.room.exchange().await;
@@ -158,7 +179,14 @@ impl Http {
                 Err(place.unreachable(format_args!("no complete reply within {longest:?}")))
             }
         };
-        let reply = reply.map_err(veiled)?;
-        Ok(if secret { secrets::unsaid(reply, secrets) } else { reply })
+        let reply = reply.map_err(|failure| allowance.veiled(failure))?;
+        Ok(if secret { secrets::unsaid(reply, &allowance.secrets) } else { reply })
+    }
+}
+
+impl Prepared {
+    /// Where it goes.
+    pub(super) fn url(&self) -> String {
+        self.outgoing.place.uri.to_string()
     }
 }

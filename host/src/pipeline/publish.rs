@@ -145,13 +145,16 @@ impl Publisher {
         if round == 1 && requests.len() == 1 {
             let pass = admitted.take_pass();
             let only = requests.pop().map(|only| effects.carry_out(&self.allowance, &first, settling, only, pass));
-            return join_all(only).await;
+            return match only {
+                Some(only) => vec![only.await],
+                None => Vec::new(),
+            };
         }
         let numbered = requests.into_iter().enumerate();
         join_all(numbered.map(|(index, request)| {
             let key = format!("{first}/{round}.{index}");
             let pass = request.url().and_then(|_| admitted.take_pass());
-            async move { effects.carry_out(&self.allowance, &key, settling, request, pass).await }
+            effects.carry_out(&self.allowance, &key, settling, request, pass)
         }))
         .await
     }

@@ -1,19 +1,17 @@
 //! What went wrong on the wire, in the words of the innermost error that has any.
 
-use super::{dial, place::Place};
+use super::{dial, place::Place, wire::Fault};
 use crate::{
     event::{self, Timeout},
     request::Failure,
 };
 use std::{error::Error, io};
 
-const CUT_SHORT: &str = "the connection was closed before the reply was complete";
-
 /// Why the exchange at `place` came to nothing.
 pub(super) fn failure(place: &Place, error: &(dyn Error + 'static)) -> Failure {
     match innermost(error) {
         Cause::Private(why) => place.denied(why),
-        Cause::HeadTooLarge => place.too_large("the head of the reply is too large"),
+        Cause::HeadTooLarge => place.too_large(Fault::HeadTooLarge),
         Cause::NoConnection(why) => {
             event::request_timed_out(Timeout::Connect);
             place.unreachable(why)
@@ -59,7 +57,11 @@ fn telling(error: &(dyn Error + 'static)) -> Option<Cause> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return of_system(error).map(Cause::Other);
     }
-    of_protocol(error.downcast_ref::<hyper::Error>()?)
+    match error.downcast_ref::<Fault>() {
+        Some(Fault::HeadTooLarge) => Some(Cause::HeadTooLarge),
+        Some(fault) => Some(Cause::Other(fault.to_string())),
+        None => of_protocol(error.downcast_ref::<hyper::Error>()?),
+    }
 }
 
 fn of_dialling(error: &dial::Error) -> Option<Cause> {
@@ -84,7 +86,7 @@ fn of_system(error: &io::Error) -> Option<String> {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::TimedOut => Some("the connection timed out".to_owned()),
-        Kind::UnexpectedEof => Some(CUT_SHORT.to_owned()),
+        Kind::UnexpectedEof => Some(Fault::CutShort.to_string()),
         kind @ (Kind::ConnectionRefused
         | Kind::ConnectionReset
         | Kind::ConnectionAborted
@@ -101,7 +103,7 @@ fn of_protocol(error: &hyper::Error) -> Option<Cause> {
     } else if error.is_parse() {
         Some(Cause::Other(format!("the reply is not HTTP: {}", lower(&error.to_string()))))
     } else if error.is_incomplete_message() {
-        Some(Cause::Other(CUT_SHORT.to_owned()))
+        Some(Cause::Other(Fault::CutShort.to_string()))
     } else {
         None
     }

@@ -3,7 +3,7 @@
 use super::incoming::Unusable;
 use bytes::Bytes;
 use flate2::{Compression, read::GzEncoder, read::MultiGzDecoder};
-use hyper::{HeaderMap, header::CONTENT_ENCODING};
+use hyper::header::CONTENT_ENCODING;
 use std::io::Read;
 
 /// The name of the only coding that is asked for and spoken.
@@ -12,11 +12,10 @@ pub(super) const GZIP: &str = "gzip";
 const PIECE: usize = 16 * 1024;
 
 /// Whether the body behind `headers` is packed, by nothing else beside.
-pub(super) fn is_packed(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    let name = codings.next().and_then(|coding| coding.to_str().ok()).map(str::trim);
+pub(super) fn is_packed(headers: &[(String, String)]) -> bool {
+    let mut codings = headers.iter().filter(|(name, _)| CONTENT_ENCODING == **name).map(|(_, value)| value.trim());
     let known = |name: &str| name.eq_ignore_ascii_case(GZIP) || name.eq_ignore_ascii_case("x-gzip");
-    name.is_some_and(known) && codings.next().is_none()
+    codings.next().is_some_and(known) && codings.next().is_none()
 }
 
 /// What is in `packed`, if that is no longer than `largest` bytes.

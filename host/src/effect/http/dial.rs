@@ -2,28 +2,26 @@
 
 use super::{
     Net,
-    leg::{Leg, Legs},
+    leg::Legs,
     proxy::Proxy,
     reach::Reach,
     room::{Admitted, wants_descriptor},
+    stream::Stream,
     tls::{NoRoots, Trust},
 };
 use crate::effect::endpoints::Said;
-use futures_util::{FutureExt, future::BoxFuture};
 use hyper::{StatusCode, Uri};
-use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use rustls::pki_types::ServerName;
 use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
-use tower_service::Service;
+use tokio_rustls::TlsConnector;
 
-/// How long a place among the connections of the node is waited for. An exchange has its own limit, but a connection also goes on
-/// without the one that asked for it, when another becomes free first.
+/// How long a place among the connections of the node is waited for.
 const PLACE: Duration = Duration::from_secs(10);
 /// How long a descriptor is waited for, and how long before the system is asked again.
 const DESCRIPTOR: Duration = Duration::from_secs(5);
@@ -56,9 +54,6 @@ pub(super) enum Purpose {
     /// To become something else, which only HTTP/1.1 can, and only with nobody in between.
     Upgrade,
 }
-
-/// A connection as the client library has it.
-type Stream = Admitted<MaybeHttpsStream<Leg>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -107,12 +102,18 @@ impl Dial {
         Self(Arc::new(Shared { purpose, way, reach, net }))
     }
 
-    /// A connection that has its place among all of the node.
-    async fn admitted(self, to: Uri) -> Result<Stream, Error> {
+    /// A new connection to the server of `to`.
+    pub(super) async fn connected(self, to: Uri) -> Result<Admitted<Stream>, Error> {
+        let patience = PLACE + self.0.way.patience;
+        timeout(patience, self.admitted(to)).await.unwrap_or(Err(Error::NoPlace))
+    }
+
+    /// One that has its place among all of the node.
+    async fn admitted(self, to: Uri) -> Result<Admitted<Stream>, Error> {
         let ticket = self.0.net.room.connection().await;
         let began = Instant::now();
         loop {
-            match self.in_time(to.clone()).await {
+            match self.in_time(&to).await {
                 Ok(stream) => return Ok(ticket.admit(stream)),
                 Err(error) if !wants_descriptor(&error) => return Err(error),
                 Err(_) => self.0.net.room.exhausted(),
@@ -124,7 +125,7 @@ impl Dial {
         }
     }
 
-    async fn in_time(&self, to: Uri) -> Result<MaybeHttpsStream<Leg>, Error> {
+    async fn in_time(&self, to: &Uri) -> Result<Stream, Error> {
         let (began, patience) = (Instant::now(), self.0.way.patience);
         match timeout(patience, self.connect(to)).await {
             Ok(Err(_)) if began.elapsed() >= patience => Err(Error::TimedOut(patience)),
@@ -133,16 +134,17 @@ impl Dial {
         }
     }
 
-    async fn connect(&self, to: Uri) -> Result<MaybeHttpsStream<Leg>, Error> {
-        let mut legs = Legs(self.clone());
-        legs.check(&to)?;
-        if to.scheme_str() == Some("https") {
-            let config = self.0.net.tls.config(&self.0.way.trust, self.0.purpose).await?;
-            let names = Arc::new(DefaultServerNameResolver::default());
-            HttpsConnector::new(legs, config, true, names).call(to).await.map_err(Error::Connect)
-        } else {
-            legs.call(to).await.map(MaybeHttpsStream::Http)
+    async fn connect(&self, to: &Uri) -> Result<Stream, Error> {
+        let legs = Legs(self);
+        legs.check(to)?;
+        if to.scheme_str() != Some("https") {
+            return Ok(Stream::Plain(legs.to(to).await?));
         }
+        let config = self.0.net.tls.config(&self.0.way.trust, self.0.purpose).await?;
+        let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
+        let host = ServerName::try_from(host.to_owned()).map_err(|cause| Error::Connect(cause.into()))?;
+        let tls = TlsConnector::from(config).connect(host, legs.to(to).await?).await;
+        Ok(Stream::Secure(Box::new(tls.map_err(|cause| Error::Connect(cause.into()))?)))
     }
 }
 
@@ -179,20 +181,5 @@ impl Dial {
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, Error> {
         let found = self.0.net.lookups.addresses(name).await.map_err(Error::Lookup)?;
         Ok(found.iter().map(|address| SocketAddr::new(*address, 0)).collect())
-    }
-}
-
-impl Service<Uri> for Dial {
-    type Response = Stream;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let connection = timeout(PLACE + self.0.way.patience, self.clone().admitted(to));
-        async { connection.await.unwrap_or(Err(Error::NoPlace)) }.boxed()
     }
 }

@@ -1,15 +1,15 @@
 //! What `cargo xtask fuzz` does with the bytes of a reply.
 
 use super::{
-    LARGEST_HEAD, cause,
-    incoming::{self, Unusable},
+    cause,
+    connection::{Broken, Connection},
     place::Place,
+    wire::{self, Fault, Reading},
 };
 use crate::request::Failure;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request, Uri, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use bytes::{Buf, Bytes};
+use hyper::{Method, Request, Uri};
+use std::future::poll_fn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Of a reply's body, in bytes.
@@ -38,25 +38,15 @@ async fn exchange(place: &Place, bytes: &[u8]) -> Result<usize, Failure> {
         drop(theirs);
     };
     let client = async {
-        let failed = |error: hyper::Error| cause::failure(place, &error);
-        let handshake = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(TokioIo::new(ours));
-        let (mut sender, connection) = handshake.await.map_err(failed)?;
-        let request =
-            Request::post("/path").body(Full::new(Bytes::from_static(b"body"))).map_err(|_| place.invalid(""))?;
-        let reply = async {
-            let response = sender.send_request(request).await.map_err(failed)?;
-            let whole = incoming::whole(response, LARGEST, true).await;
-            whole.map(|reply| reply.body.len()).map_err(|why| match why {
-                Unusable::TooLarge => place.too_large("the reply is too long"),
-                Unusable::Broken(error) => failed(error),
-                Unusable::Garbled(error) => place.unreachable(error),
-            })
-        };
-        tokio::select! {
-            biased;
-            reply = reply => reply,
-            // The reply is judged by what came before the end.
-            _ = async { drop(connection.await); std::future::pending::<()>().await } => unreachable!(),
+        let request = Request::post("/path").body(Bytes::from_static(b"body")).map_err(|_| place.invalid(""))?;
+        let mut unsent = wire::written(&request, false).chain(request.into_body());
+        let (mut connection, mut reading) = (Connection::new(ours), Reading::new(&place.method, LARGEST));
+        let whole = poll_fn(|cx| connection.poll_reply(cx, &mut unsent, &mut reading, Reading::is_complete)).await;
+        match whole {
+            Ok(()) => Ok(reading.reply().body.len()),
+            Err(Broken::Reply(Fault::BodyTooLarge)) => Err(place.too_large("the reply is too long")),
+            Err(Broken::Reply(fault)) => Err(cause::failure(place, &fault)),
+            Err(Broken::Lost(error)) => Err(cause::failure(place, &error)),
         }
     };
     tokio::join!(client, server).0

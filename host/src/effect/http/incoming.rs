@@ -1,6 +1,6 @@
-//! A response as the plugin gets it: whole, or not at all.
+//! A reply as the plugin gets it: whole, or not at all.
 
-use super::coding;
+use super::{coding, connection::Broken as Connection, wire::Fault};
 use crate::request::HttpReply;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -15,23 +15,42 @@ use std::io;
 pub(super) enum Unusable {
     /// Its body is longer than allowed.
     TooLarge,
-    /// It broke off.
+    /// It is no HTTP/1.1, or ends too soon.
+    NotHttp(Fault),
+    /// The connection broke.
+    Lost(io::Error),
+    /// The same by HTTP/2.
     Broken(hyper::Error),
     /// It says that it is packed, and cannot be unpacked.
     Garbled(io::Error),
 }
 
-/// All of `response`, if its body is no longer than `largest` bytes, neither as it comes nor, where that is wanted, unpacked.
-pub(super) async fn whole(response: Response<Incoming>, largest: usize, unpack: bool) -> Result<HttpReply, Unusable> {
-    let (mut head, body) = response.into_parts();
-    let mut body = collect(body, largest).await?;
-    // A reply without a body may say how it would be packed.
-    if unpack && !body.is_empty() && coding::is_packed(&head.headers) {
-        // Rare, and large.
-        body = Box::pin(coding::unpacked(&body, largest)).await?;
-        head.headers.remove(CONTENT_ENCODING);
-        head.headers.remove(CONTENT_LENGTH);
+impl From<Connection> for Unusable {
+    fn from(broken: Connection) -> Self {
+        match broken {
+            Connection::Reply(Fault::BodyTooLarge) => Self::TooLarge,
+            Connection::Reply(fault) => Self::NotHttp(fault),
+            Connection::Lost(error) => Self::Lost(error),
+        }
     }
+}
+
+/// Whether there is anything in `reply` to be unpacked: one without a body may say how that would be packed.
+pub(super) fn is_packed(reply: &HttpReply) -> bool {
+    !reply.body.is_empty() && coding::is_packed(&reply.headers)
+}
+
+/// `reply`, which is packed, as if it never had been, if that is no longer than `largest` bytes.
+pub(super) async fn unpacked(mut reply: HttpReply, largest: usize) -> Result<HttpReply, Unusable> {
+    reply.body = coding::unpacked(&reply.body, largest).await?;
+    reply.headers.retain(|(name, _)| ![CONTENT_ENCODING, CONTENT_LENGTH].iter().any(|gone| *gone == **name));
+    Ok(reply)
+}
+
+/// All of `response`, if its body is no longer than `largest` bytes.
+pub(super) async fn whole(response: Response<Incoming>, largest: usize) -> Result<HttpReply, Unusable> {
+    let (head, body) = response.into_parts();
+    let body = collect(body, largest).await?;
     Ok(HttpReply { status: head.status.as_u16(), headers: texts(&head.headers), body })
 }
 

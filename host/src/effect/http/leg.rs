@@ -7,36 +7,23 @@ use super::{
     proxy::{is_local, is_obscure},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use hyper::{
-    Uri,
-    rt::{Read, ReadBufCursor, Write},
-};
+use hyper::Uri;
 use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector, dns::Name},
+    client::legacy::connect::{HttpConnector, dns::Name},
     rt::TokioIo,
 };
 use std::{
-    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::Pin,
     task::{Context, Poll},
     vec,
 };
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// Bytes to and from a server.
-pub(super) struct Leg {
-    tcp: TokioIo<TcpStream>,
-    /// Whether a proxy reads the requests, which wants whole URLs.
-    forwards: bool,
-}
-
 /// Makes legs.
-#[derive(Clone)]
-pub(super) struct Legs(pub(super) Dial);
+pub(super) struct Legs<'a>(pub(super) &'a Dial);
 
-impl Legs {
+impl Legs<'_> {
     /// What the URL alone tells of where it leads. All that a name means is checked when it has been looked up, or by the proxy.
     pub(super) fn check(&self, to: &Uri) -> Result<(), Error> {
         let (host, port) = (to.host().unwrap_or_default(), port(to));
@@ -51,17 +38,18 @@ impl Legs {
         }
     }
 
-    async fn to(&self, to: &Uri) -> Result<Leg, Error> {
+    /// One towards the server of `to`.
+    pub(super) async fn to(&self, to: &Uri) -> Result<TcpStream, Error> {
         let (host, port) = (to.host().unwrap_or_default(), port(to));
         let Some(proxy) = &self.0.way().proxy else {
             let tcp = self.tcp(to.clone(), Some(port)).await.map_err(|cause| Error::Connect(cause.into()))?;
-            return Ok(Leg { tcp, forwards: false });
+            return Ok(tcp.into_inner());
         };
         let tcp = self.tcp(proxy.uri.clone(), None).await.map_err(|cause| proxy.failed(cause))?;
         if to.scheme_str() != Some("https") && self.0.purpose() == Purpose::Exchanges {
-            return Ok(Leg { tcp, forwards: true });
+            return Ok(tcp.into_inner());
         }
-        Ok(Leg { tcp: proxy.tunnel(tcp, host, port).await?, forwards: false })
+        Ok(proxy.tunnel(tcp, host, port).await?.into_inner())
     }
 
     async fn tcp(
@@ -75,21 +63,6 @@ impl Legs {
         // All addresses of one family share it, so that a dead one leaves time for the next.
         tcp.set_connect_timeout(Some(self.0.way().patience));
         tcp.call(to).await
-    }
-}
-
-impl Service<Uri> for Legs {
-    type Response = Leg;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<Leg, Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let legs = self.clone();
-        async move { legs.to(&to).await }.boxed()
     }
 }
 
@@ -121,43 +94,5 @@ impl Service<Name> for Resolver {
             Ok(found.into_iter())
         }
         .boxed()
-    }
-}
-
-impl Connection for Leg {
-    fn connected(&self) -> Connected {
-        self.tcp.connected().proxy(self.forwards)
-    }
-}
-
-impl Read for Leg {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buffer)
-    }
-}
-
-impl Write for Leg {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces)
     }
 }

@@ -26,7 +26,8 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gristmill/", e
 pub(super) struct Outgoing {
     /// How failures name it.
     pub(super) place: Place,
-    pub(super) request: Request<Bytes>,
+    /// Boxed, as it is large, and gone while its reply is waited for.
+    pub(super) request: Box<Request<Bytes>>,
     /// Whether it holds a secret.
     pub(super) secret: bool,
     /// Whether the reply is to be unpacked: the plugin did not ask for packed ones itself, or it has to be searched for secrets.
@@ -59,7 +60,7 @@ pub(super) fn prepare(
     *request.method_mut() = place.method.clone();
     *request.uri_mut() = url.unwrap_or_else(|| place.uri.clone());
     *request.headers_mut() = headers;
-    Ok(Outgoing { place, request, secret, unpack })
+    Ok(Outgoing { place, request: Box::new(request), secret, unpack })
 }
 
 /// The port that a connection for `uri` goes to.

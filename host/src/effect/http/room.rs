@@ -2,7 +2,6 @@
 
 use super::cause::within;
 use crate::event;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use rustix::{
     io::Errno,
     process::{Resource, getrlimit},
@@ -15,7 +14,10 @@ use std::{
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+};
 
 /// However many descriptors there are: a connection takes memory, too.
 const MOST: usize = 1 << 20;
@@ -200,22 +202,14 @@ impl<T> Admitted<T> {
     pub(super) fn usage(&self) -> Arc<Usage> {
         Arc::clone(&self.ticket.usage)
     }
-}
 
-impl<T: Connection> Connection for Admitted<T> {
-    fn connected(&self) -> Connected {
-        let connected = self.stream.connected();
-        // Over HTTP/2 one exchange does not know of the others.
-        if connected.is_negotiated_h2() { connected } else { connected.extra(Arc::clone(&self.ticket.usage)) }
+    pub(super) fn get_ref(&self) -> &T {
+        &self.stream
     }
 }
 
-impl<T: hyper::rt::Read + Unpin> hyper::rt::Read for Admitted<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+impl<T: AsyncRead + Unpin> AsyncRead for Admitted<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ticket.usage.read(cx.waker()) {
             Pin::new(&mut self.stream).poll_read(cx, buffer)
         } else {
@@ -224,7 +218,7 @@ impl<T: hyper::rt::Read + Unpin> hyper::rt::Read for Admitted<T> {
     }
 }
 
-impl<T: hyper::rt::Write + Unpin> hyper::rt::Write for Admitted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Admitted<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.ticket.usage.write();
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -5,15 +5,12 @@ use super::{
     dial::{Dial, Purpose, Way},
     grant::literal,
     outgoing::port,
-    pool::{self, Pool},
+    pool::Pool,
     proxy::Proxy,
     reach::Reach,
 };
 use crate::effect::endpoints::{Endpoints, Said};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Request, Uri};
-use hyper_util::client::legacy::ResponseFuture;
+use hyper::Uri;
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -40,7 +37,7 @@ pub(super) struct Route {
     pub(super) way: Arc<Way>,
     /// A connection is found again by its authority, not by its address. So that no plugin inherits one to an address that it could not have
     /// dialled itself, each distinct [`Reach`] has a pool of its own. Most plugins are granted names only and share one.
-    pools: RwLock<HashMap<Arc<Reach>, Pool>>,
+    pools: RwLock<HashMap<Arc<Reach>, Arc<Pool>>>,
 }
 
 impl Routes {
@@ -89,17 +86,18 @@ impl Route {
         self.way.proxy.as_ref().filter(|_| uri.scheme_str() != Some("https"))
     }
 
-    /// Sends `request` over a connection that whoever has this `reach` could have made.
-    pub(super) fn send(&self, net: &Arc<Net>, reach: &Arc<Reach>, request: Request<Full<Bytes>>) -> ResponseFuture {
+    /// The connections that whoever has this `reach` could have made.
+    pub(super) fn pool(&self, net: &Arc<Net>, reach: &Arc<Reach>) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(reach) {
-            return pool.request(request);
+            return Arc::clone(pool);
         }
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
         if pools.len() >= POOLS {
             pools.clear();
         }
-        let new = || pool::new(Dial::new(Purpose::Exchanges, self.way.clone(), reach.clone(), net.clone()));
-        pools.entry(reach.clone()).or_insert_with(new).request(request)
+        let dial = || Dial::new(Purpose::Exchanges, self.way.clone(), reach.clone(), net.clone());
+        let new = || Pool::new(dial(), &net.watch);
+        Arc::clone(pools.entry(reach.clone()).or_insert_with(new))
     }
 }
 

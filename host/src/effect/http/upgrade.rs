@@ -22,7 +22,6 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tower_service::Service;
 
 /// A server that has agreed to something else.
 pub(in crate::effect) struct Switched {
@@ -60,7 +59,7 @@ impl Http {
         let route = Arc::clone(self.routes.load().to(&place.uri));
         let dial =
             Dial::new(Purpose::Upgrade, Arc::clone(&route.way), Arc::clone(&allowance.reach), Arc::clone(&self.net));
-        let request = in_place(&place, request, handshake).map_err(hidden)?;
+        let request = in_place(&place, *request, handshake).map_err(hidden)?;
         let switched = switched(&place, dial, request, route.said.settings.first_byte_timeout).await;
         switched.map_err(|Refused { failure, said }| Refused { failure: hidden(failure), said })
     }
@@ -81,14 +80,14 @@ fn in_place(place: &Place, request: Request<Bytes>, handshake: HeaderMap) -> Res
 
 async fn switched(
     place: &Place,
-    mut dial: Dial,
+    dial: Dial,
     request: Request<Full<Bytes>>,
     first_byte_timeout: Option<Duration>,
 ) -> Result<Switched, Refused> {
     let failed = |error: hyper::Error| cause::failure(place, &error);
-    let stream = dial.call(place.uri.clone()).await.map_err(|error| cause::failure(place, &error))?;
+    let stream = dial.connected(place.uri.clone()).await.map_err(|error| cause::failure(place, &error))?;
     let usage = stream.usage();
-    let handshake = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(stream);
+    let handshake = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(failed)?;
     let exchange = async move {
         let begins = sender.send_request(request);
