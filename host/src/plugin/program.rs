@@ -109,20 +109,33 @@ impl Program {
     }
 
     async fn ask(&self, message: &Message) -> (Result<Verdict, Fault>, usize) {
-        let lines = match self.idle.pop() {
-            Some(lines) => Ok(lines),
-            None => Lines::start(&self.plan).await,
-        };
-        let mut lines = match lines {
-            Ok(lines) => lines,
-            Err(unstarted) => return (Err(unstarted.into_fault()), 0),
+        let mut loan = Loan { lines: self.idle.take(true).await, idle: &self.idle };
+        let mut lines = match loan.lines.take() {
+            Some(lines) => lines,
+            None => match Lines::start(&self.plan).await {
+                Ok(lines) => lines,
+                Err(unstarted) => return (Err(unstarted.into_fault()), 0),
+            },
         };
         let verdict = lines.ask(&self.plan, message).await;
         let memory = lines.memory();
         if self.plan.terms.isolation == Isolation::Reuse && lines.listens() && lines.asked() < CALLS {
-            self.idle.push(lines);
+            loan.lines = Some(lines);
         }
         (verdict, memory)
+    }
+}
+
+/// A place among the instances of a version, however its message ends.
+struct Loan<'a> {
+    /// What goes back.
+    lines: Option<Lines>,
+    idle: &'a Idle<Lines>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        self.idle.give(self.lines.take());
     }
 }
 

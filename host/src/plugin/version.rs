@@ -47,7 +47,7 @@ pub struct Version {
 /// What a version is.
 pub(super) enum Body {
     /// A component that speaks the plugin API.
-    Plugin { plan: Blueprint, started: Started, idle: Idle<Guest> },
+    Plugin { plan: Blueprint, started: Started, idle: Idle<Box<Guest>> },
     /// A plain WASI program, which keeps its instances itself, if it has any.
     Program(Program),
 }
@@ -55,7 +55,7 @@ pub(super) enum Body {
 impl Body {
     /// A plugin whose first instance works.
     pub(super) async fn plugin(plan: Blueprint) -> Result<Self, Cause> {
-        let first = plan.guest().await?;
+        let first = Box::new(plan.guest().await?);
         Ok(Self::Plugin { plan, started: first.started(), idle: Idle::new(Some(first)) })
     }
 }
@@ -199,13 +199,16 @@ impl Version {
             permit.forget();
         }
         // From here on its drop gives the permit back.
-        let mut lent = Lent { version: Arc::clone(self), guest: None, turn: None, used: Usage::default() };
+        let mut lent =
+            Lent { version: Arc::clone(self), guest: None, taken: false, turn: None, used: Usage::default() };
         if let Body::Plugin { plan, idle, .. } = &self.body {
             lent.turn = plan.turn().await;
-            lent.guest = Some(match idle.pop() {
-                Some(guest) => guest,
-                None => fresh(plan, &mut lent.used).await?,
-            });
+            // Where calls wait for lookups, their turns bound them.
+            lent.guest = idle.take(lent.turn.is_none()).await;
+            lent.taken = true;
+            if lent.guest.is_none() {
+                lent.guest = Some(fresh(plan, &mut lent.used).await?);
+            }
         }
         Ok(lent)
     }
@@ -238,22 +241,20 @@ impl Version {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_back(&self, guest: Guest) {
-        if let Body::Plugin { plan, idle, .. } = &self.body
-            && guest.reusable(plan)
-        {
-            idle.push(guest);
+    fn take_back(&self, guest: Option<Box<Guest>>) {
+        if let Body::Plugin { plan, idle, .. } = &self.body {
+            idle.give(guest.filter(|guest| guest.reusable(plan)));
         }
     }
 }
 
-async fn fresh(plan: &Blueprint, used: &mut Usage) -> Result<Guest, Fault> {
+async fn fresh(plan: &Blueprint, used: &mut Usage) -> Result<Box<Guest>, Fault> {
     let mut spent = Spent::for_call(1);
     // Boxed, as it is rare: what it takes to begin an instance would else lie in the future of every message, and be moved with it.
     let guest = spent.over(plan.guest().boxed().as_mut()).await;
     used.instances += 1;
     used.time(spent);
-    guest.map_err(Unstarted::into_fault)
+    guest.map(Box::new).map_err(Unstarted::into_fault)
 }
 
 impl std::fmt::Debug for Version {
@@ -268,7 +269,9 @@ impl std::fmt::Debug for Version {
 #[derive(Debug)]
 pub struct Lent {
     version: Arc<Version>,
-    guest: Option<Guest>,
+    guest: Option<Box<Guest>>,
+    /// Whether it counts among those that live.
+    taken: bool,
     /// Held for its drop, which comes after the instance has gone back.
     turn: Option<Turn>,
     used: Usage,
@@ -408,9 +411,11 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(mut guest) = self.guest.take() {
-            self.used.leave(&mut guest);
-            self.version.take_back(guest);
+        if let Some(guest) = &mut self.guest {
+            self.used.leave(guest);
+        }
+        if self.taken {
+            self.version.take_back(self.guest.take());
         }
         self.version.used().add(&self.used);
         self.version.room.add_permits(1);

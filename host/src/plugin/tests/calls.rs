@@ -267,7 +267,7 @@ async fn idle_instances_are_bounded() {
     }
     drop(lent);
     let processors = std::thread::available_parallelism().unwrap().get();
-    assert_eq!(version.idle_instances(), processors * 2);
+    assert_eq!(version.idle_instances(), processors);
 }
 
 #[tokio::test]
