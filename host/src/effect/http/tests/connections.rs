@@ -40,6 +40,43 @@ async fn a_connection_closed_while_idle_costs_no_request() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_server_closes_is_let_go_though_nobody_wants_it() {
+    let (gone, mut seen) = tokio::sync::mpsc::channel(1);
+    let server = Server::start(move |mut peer| {
+        let gone = gone.clone();
+        async move {
+            peer.request().await;
+            peer.say(OK).await;
+            peer.stream.shutdown().await.unwrap();
+            peer.hung_up().await;
+            gone.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let effects = Effects::new().unwrap();
+    let mut tending = JoinSet::new();
+    tending.spawn(effects.clone().tend());
+    carry_out(&effects, &loopback(), post(&server.url("/"), "x")).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), seen.recv()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_body_without_reading_it_is_heard() {
+    let server = Server::start(|mut peer| async move {
+        peer.say("HTTP/1.1 413 Too long\r\ncontent-length: 0\r\n\r\n").await;
+        std::future::pending().await
+    })
+    .await;
+    let (effects, allowance) = (Effects::new().unwrap(), loopback());
+    for _ in 0..2 {
+        let body = Bytes::from(vec![b'x'; 32 << 20]);
+        let reply = carry_out(&effects, &allowance, HttpRequest { body, ..request("POST", &server.url("/")) }).await;
+        assert_eq!(reply.unwrap().status, 413);
+    }
+    assert_eq!(server.heard().len(), 2, "half a request is on the first");
+}
+
+#[tokio::test]
 async fn dropping_an_exchange_hangs_up() {
     let (gone, mut seen) = tokio::sync::mpsc::channel(1);
     let server = Server::start(move |mut peer| {
