@@ -1,10 +1,12 @@
 //! How a running node is looked at from outside: HTTP at a unix socket or a loopback port, to be read only.
 
+mod handed;
 mod listen;
 mod metrics;
 mod route;
 mod status;
 
+pub use handed::Handed;
 pub use listen::Unusable;
 pub use status::{EndpointStatus, PipelineStatus, PluginStatus, Status};
 
@@ -67,8 +69,20 @@ impl std::fmt::Debug for Window {
 /// # Errors
 /// Where that cannot be listened at: another node does, or the system does not allow it.
 pub fn serve(window: &Arc<Window>, listen: &Listen, shutdown: &Shutdown) -> Result<(), Unusable> {
-    let listener = Listener::bind(listen)?;
+    open(window, Listener::bind(listen)?, shutdown);
+    Ok(())
+}
+
+/// The same at a socket that was handed over.
+///
+/// # Errors
+/// Where the system does not allow it, or others than this machine could look.
+pub fn serve_at(window: &Arc<Window>, handed: Handed, shutdown: &Shutdown) -> Result<(), Unusable> {
+    open(window, Listener::at(handed)?, shutdown);
+    Ok(())
+}
+
+fn open(window: &Arc<Window>, listener: Listener, shutdown: &Shutdown) {
     let (window, tasks) = (Arc::clone(window), shutdown.clone());
     drop(shutdown.track_until_stop(async move { listener.serve(&window, &tasks).await }));
-    Ok(())
 }

@@ -349,6 +349,16 @@ pub(crate) fn descriptors_exhausted(sampler: &Sampler) {
     }
 }
 
+/// Who has started this process cannot be told how it goes.
+pub(crate) fn supervisor_deaf(reason: &dyn Display) {
+    warn!("whoever set NOTIFY_SOCKET is not told how this node goes: {reason}");
+}
+
+/// Something that always ends does not, so there are no more signs of life; after `patience` the node is ended from outside.
+pub(crate) fn stuck(what: &str, patience: Duration) {
+    error!(?patience, "no more signs of life for the watchdog, since this node has got stuck: {what}");
+}
+
 /// Nobody can look at this node from outside.
 pub(crate) fn admin_off(listen: &dyn Display, reason: &dyn Display) {
     warn!(%listen, "`gristmill status` and metrics are off: {reason}");

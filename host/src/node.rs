@@ -1,7 +1,7 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
 use crate::{
-    admin::{self, Shown, Window},
+    admin::{self, Handed, Shown, Window},
     config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
     connection::{self, Access, Connector},
     effect::{self, Allowance, Effects, Endpoints, Unusable},
@@ -9,6 +9,7 @@ use crate::{
     lookup::{self, Lookups},
     pipeline::{Parts, Pipeline},
     plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
+    pulse::Pulse,
     random,
     shutdown::Shutdown,
     source::embedded::{self, Embedded},
@@ -53,6 +54,7 @@ pub struct Node {
     connector: Connector,
     running: BTreeMap<String, Running>,
     shutdown: Shutdown,
+    pulse: Pulse,
     #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
     embedded: Option<Embedded>,
 }
@@ -66,8 +68,8 @@ struct Running {
 }
 
 impl Node {
-    /// Brings everything up, or says every reason why not.
-    pub async fn start(loaded: &Loaded, shutdown: Shutdown) -> Result<Self, Error> {
+    /// Brings everything up, or says every reason why not. At a socket that was `handed` over it is looked at there.
+    pub async fn start(loaded: &Loaded, shutdown: Shutdown, handed: Option<Handed>) -> Result<Self, Error> {
         let config = &loaded.config;
         let connector = connector(config)?;
         let lookups = Lookups::new(connector.clone());
@@ -98,13 +100,14 @@ impl Node {
             connector,
             running: BTreeMap::new(),
             shutdown,
+            pulse: Pulse::default(),
             embedded,
         };
         node.effects.reserve(Reserved::of(&node.config));
         node.shutdown.track_until_stop(node.effects.clone().tend());
         node.effects.configure(&endpoints);
         node.start_pipelines();
-        node.open_window();
+        node.open_window(handed);
         event::ready(&node.id, node.running.len());
         Ok(node)
     }
@@ -134,6 +137,16 @@ impl Node {
         self.start_pipelines();
         event::reloaded(self.running.len());
         Ok(())
+    }
+
+    /// How many pipelines take.
+    pub fn pipelines(&self) -> usize {
+        self.running.len()
+    }
+
+    /// What tells whether it still does what it must.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// How long messages in flight may take to finish at the end.
@@ -187,6 +200,7 @@ impl Node {
                 lease: self.config.lease,
                 connector: self.connector.clone(),
                 shutdown: &self.shutdown,
+                pulse: &self.pulse,
             });
             self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
         }
@@ -196,10 +210,14 @@ impl Node {
     }
 
     /// Messages flow whether anybody can look at the node or not.
-    fn open_window(&self) {
-        let Some(listen) = &self.config.admin.listen else { return };
-        if let Err(reason) = admin::serve(&self.window, listen, &self.shutdown) {
-            event::admin_off(listen, &reason);
+    fn open_window(&self, handed: Option<Handed>) {
+        let (place, opened) = match (handed, &self.config.admin.listen) {
+            (Some(handed), _) => (handed.place(), admin::serve_at(&self.window, handed, &self.shutdown)),
+            (None, Some(listen)) => (listen.to_string(), admin::serve(&self.window, listen, &self.shutdown)),
+            (None, None) => return,
+        };
+        if let Err(reason) = opened {
+            event::admin_off(&place, &reason);
         }
     }
 }

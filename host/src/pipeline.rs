@@ -16,6 +16,7 @@ use crate::{
     event,
     message::{Fault, Message, Outcome, Trouble, Verdict},
     plugin::{Slot, Version},
+    pulse::Pulse,
     request::Settling,
     shutdown::Shutdown,
     source::{Delivery, Opening, Ordered, Source},
@@ -54,6 +55,8 @@ pub struct Parts<'a> {
     pub connector: Connector,
     /// The node's; the pipeline ends with it.
     pub shutdown: &'a Shutdown,
+    /// Where the node's life is felt.
+    pub pulse: &'a Pulse,
 }
 
 /// How many messages may be put back because of a server: no more than may wait in their list. A channel knows itself what it has
@@ -97,6 +100,7 @@ impl Pipeline {
             lease: parts.lease,
             connector: parts.connector,
             shutdown: shutdown.clone(),
+            pulse: parts.pulse.clone(),
             start: Arc::new(move |batch| {
                 let batch = line.admit(batch);
                 if !batch.is_empty() {

@@ -1,6 +1,6 @@
 //! The listener: few connections at a time, each bounded in time and in what it may send.
 
-use super::{Window, route::answer};
+use super::{Handed, Window, route::answer};
 use crate::{config::Listen, shutdown::Shutdown};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -46,6 +46,12 @@ pub enum Unusable {
     /// Something else is there.
     #[error("what is there is no socket; move it away, or choose another `[admin] listen`")]
     NoSocket,
+    /// Which one it is to be, nobody has said.
+    #[error("{0} sockets were handed over; hand over one, for `[admin]`")]
+    Several(usize),
+    /// Other machines could look.
+    #[error("what was handed over listens to other machines; let it listen at a loopback address")]
+    Open,
     /// The system refuses.
     #[error("{0}")]
     Refused(#[from] io::Error),
@@ -53,7 +59,7 @@ pub enum Unusable {
 
 pub(super) enum Listener {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _place: Own },
+    Unix { listener: UnixListener, _place: Option<Own> },
 }
 
 /// A socket's place in the file system, removed at the end unless somebody else has taken it meanwhile.
@@ -88,12 +94,26 @@ impl Listener {
         match listen {
             Listen::Socket(path) => socket(path),
             Listen::Address(address) => {
-                let listener = std::net::TcpListener::bind(address).map_err(|error| match error.kind() {
+                let bound = std::net::TcpListener::bind(address);
+                let listener = bound.map_err(|error| match error.kind() {
                     io::ErrorKind::AddrInUse => Unusable::Taken,
                     _ => Unusable::Refused(error),
                 })?;
+                Self::at(Handed::Tcp(listener))
+            }
+        }
+    }
+
+    pub(super) fn at(handed: Handed) -> Result<Self, Unusable> {
+        match handed {
+            Handed::Tcp(listener) if !listener.local_addr()?.ip().is_loopback() => Err(Unusable::Open),
+            Handed::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 Ok(Self::Tcp(TcpListener::from_std(listener)?))
+            }
+            Handed::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(Self::Unix { listener: UnixListener::from_std(listener)?, _place: None })
             }
         }
     }
@@ -155,7 +175,7 @@ fn socket(path: &Path) -> Result<Listener, Unusable> {
     let listener = StdUnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
-    Ok(Listener::Unix { listener: UnixListener::from_std(listener)?, _place: Own::new(path)? })
+    Ok(Listener::Unix { listener: UnixListener::from_std(listener)?, _place: Some(Own::new(path)?) })
 }
 
 #[cfg(test)]

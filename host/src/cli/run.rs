@@ -2,74 +2,102 @@
 
 use super::talk;
 use crate::{
+    admin::Handed,
     config, event,
     node::{Error, Node},
     plugin::watch::{Changes, Watcher},
     shutdown::Shutdown,
+    supervisor::Supervisor,
 };
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Runs the node that the file at `path` describes.
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
+    // Before there is a second thread.
+    let handed = Handed::take();
     let plugins_dir = talk::load(path)?.config.plugins_dir;
     log_to_stderr()?;
     raise_descriptor_limit();
     let watch = Watch::new(&plugins_dir, path);
     // Read once more: a change from now on is noticed, and one made before the watch began is in here.
     let loaded = config::load(path, &config::process_environment)?;
+    let handed = handed.context("the socket of LISTEN_FDS cannot be used")?;
     let runtime = tokio::runtime::Runtime::new().context("no threads for the runtime")?;
     runtime.block_on(async {
         let shutdown = Shutdown::default();
         heed_signals(&shutdown)?;
+        // From now on SIGHUP means that, and nothing else.
+        let hangup = signal(SignalKind::hangup())?;
+        let supervisor = Arc::new(Supervisor::of_environment());
+        supervisor.starting();
         let node = tokio::select! {
-            node = Node::start(&loaded, shutdown.clone()) => node?,
+            node = Node::start(&loaded, shutdown.clone(), handed) => node?,
             () = shutdown.quiet().cancelled() => return Ok(()),
         };
-        serve(node, path, watch, &shutdown).await
+        supervisor.ready(node.pipelines());
+        let (watcher, pulse) = (Arc::clone(&supervisor), node.pulse());
+        drop(shutdown.track_until_stop(async move { watcher.keep_watch(&pulse).await }));
+        let mut operator = Operator { path, watch, hangup, supervisor };
+        operator.serve(node, &shutdown).await;
+        Ok(())
     })
 }
 
-/// Reloads what changes until the node is to end, then ends it.
-async fn serve(mut node: Node, path: &Path, mut watch: Watch, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            () = shutdown.quiet().cancelled() => break,
-            changed = watch.next() => {
-                if changed.iter().any(|file| watch.is_config(file)) {
-                    reload(&mut node, path).await;
-                }
-                // Compiling may take long, and nothing of it is needed any more once the node ends.
-                tokio::select! {
-                    () = shutdown.quiet().cancelled() => break,
-                    () = node.refresh(&changed) => {}
-                }
-            }
-            _ = hangup.recv() => reload(&mut node, path).await,
-        }
-    }
-    event::draining(node.grace());
-    let finished = node.end().await;
-    event::ended(finished);
-    Ok(())
+/// What is wanted of a running node from outside, and who is told how it goes.
+struct Operator<'a> {
+    path: &'a Path,
+    watch: Watch,
+    hangup: Signal,
+    supervisor: Arc<Supervisor>,
 }
 
-/// Reads the configuration again; one that cannot be used changes nothing.
-async fn reload(node: &mut Node, path: &Path) {
-    match config::load(path, &config::process_environment) {
-        Ok(loaded) => {
-            if let Err(error) = node.apply(&loaded).await {
-                event::reload_refused(&error);
+impl Operator<'_> {
+    /// Reloads what changes until the node is to end, then ends it.
+    async fn serve(&mut self, mut node: Node, shutdown: &Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.quiet().cancelled() => break,
+                changed = self.watch.next() => {
+                    if changed.iter().any(|file| self.watch.is_config(file)) {
+                        self.reload(&mut node).await;
+                    }
+                    // Compiling may take long, and nothing of it is needed any more once the node ends.
+                    tokio::select! {
+                        () = shutdown.quiet().cancelled() => break,
+                        () = node.refresh(&changed) => {}
+                    }
+                }
+                _ = self.hangup.recv() => self.reload(&mut node).await,
             }
         }
-        Err(faults) => event::reload_refused(&Error::Config(faults)),
+        event::draining(node.grace());
+        self.supervisor.draining(node.grace());
+        let finished = node.end().await;
+        event::ended(finished);
+    }
+
+    /// Reads the configuration again; one that cannot be used changes nothing.
+    async fn reload(&self, node: &mut Node) {
+        self.supervisor.reloading();
+        let applied = match config::load(self.path, &config::process_environment) {
+            Ok(loaded) => node.apply(&loaded).await,
+            Err(faults) => Err(Error::Config(faults)),
+        };
+        match applied {
+            Ok(()) => self.supervisor.ready(node.pipelines()),
+            Err(error) => {
+                event::reload_refused(&error);
+                self.supervisor.unchanged(node.pipelines());
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a source is opened with.
 
 use super::{Connector, Delivery};
-use crate::{config, message::Message, shutdown::Shutdown};
+use crate::{config, message::Message, pulse::Pulse, shutdown::Shutdown};
 use std::{sync::Arc, time::Duration};
 
 /// What is done with a batch of deliveries; it must not block.
@@ -22,6 +22,8 @@ pub struct Opening {
     pub connector: Connector,
     /// When to end.
     pub shutdown: Shutdown,
+    /// Who is told of each step with Redis, which must end.
+    pub pulse: Pulse,
     /// What to do with what is taken.
     pub start: Start,
     /// Where the order matters: whom to tell what else waits.

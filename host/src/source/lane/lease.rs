@@ -30,6 +30,7 @@ pub(in crate::source) async fn keep(shared: Arc<Shared>) {
 }
 
 async fn renew(shared: &Shared) -> Result<(), RedisError> {
+    let _step = shared.step("renewing the lease of");
     let mut link = shared.link().await?;
     let lease = shared.lease.as_millis() as u64;
     let key = shared.keys.lease(&shared.node);

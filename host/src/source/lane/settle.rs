@@ -103,6 +103,7 @@ async fn send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Answer {
 }
 
 async fn try_to_send(shared: &Shared, lane: &Lane, settlement: &Settlement) -> Result<Answer, RedisError> {
+    let _step = shared.step("settling messages of");
     let (mut link, since) = shared.link.redis_since().await?;
     let sent = Instant::now();
     let answer = scripts::SETTLE.run(&mut link, |invocation| fill(shared, lane, settlement, invocation));

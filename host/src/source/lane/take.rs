@@ -198,6 +198,7 @@ impl<'a> Taker<'a> {
     /// One round trip: renews the lease, waits for a message unless there is a pace to keep, takes as many more as are there.
     /// Tells how many were taken.
     async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
+        let _step = self.shared.step("taking from");
         if self.connection.leads_astray(self.shared).await {
             self.shared.flow.unused(permits);
             return Err(Trouble::Broken(outlasted()));

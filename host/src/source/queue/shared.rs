@@ -4,6 +4,7 @@ use super::flow::Flow;
 use crate::{
     config, event,
     message::{Message, Outcome},
+    pulse::{Pulse, Step},
     shutdown::Shutdown,
     source::{Opening, Start, dialect::Dialect, keys::Keys, lane::Content, link::Link},
 };
@@ -42,6 +43,7 @@ pub(in crate::source) struct Shared {
     /// How often a message may be in flight when a node ends.
     pub(in crate::source) crashes: u32,
     pub(in crate::source) shutdown: Shutdown,
+    pulse: Pulse,
     pub(in crate::source) start: Start,
     ticket: u64,
     story: event::Story,
@@ -87,6 +89,7 @@ impl Shared {
             crashes: config.retry.crashes,
             link: Link::new(opening.connector.at(which.list), which.source.into()),
             shutdown: opening.shutdown.clone(),
+            pulse: opening.pulse.clone(),
             start: Arc::clone(&opening.start),
             ticket,
             story: event::Story::of(&opening.pipeline, &[]),
@@ -98,6 +101,11 @@ impl Shared {
     /// The connection for short commands.
     pub(in crate::source) async fn link(&self) -> Result<MultiplexedConnection, RedisError> {
         self.link.redis().await
+    }
+
+    /// A step with Redis begins, such as "settling"; it ends when what is returned is dropped.
+    pub(in crate::source) fn step(&self, what: &'static str) -> Step {
+        self.pulse.begin(what, &self.source)
     }
 
     /// A command failed.

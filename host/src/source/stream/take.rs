@@ -155,6 +155,7 @@ impl<'a> Taker<'a> {
     /// One round trip: renews the lease, waits for an entry unless there is a pace to keep, takes as many more as are there.
     /// Tells how many were taken.
     async fn round(&mut self, permits: usize) -> Result<usize, Trouble> {
+        let _step = self.member.shared.step("taking from");
         let flow = Arc::clone(&self.member.shared.flow);
         if self.connection.leads_astray(&self.member.shared).await {
             flow.unused(permits);

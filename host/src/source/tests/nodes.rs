@@ -4,6 +4,7 @@ use super::LIST;
 use crate::{
     config,
     message::Trouble,
+    pulse::Pulse,
     shutdown::Shutdown,
     source::{
         Connector, Delivery, Opening, Ordered, Source, Start,
@@ -146,6 +147,7 @@ pub(in crate::source) fn opening(connector: Connector, name: &str, config: &conf
         lease: Duration::from_secs(1),
         connector,
         shutdown: Shutdown::default(),
+        pulse: Pulse::default(),
         start: Arc::new(drop),
         ordered: None,
     }
