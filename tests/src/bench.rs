@@ -1,7 +1,12 @@
 //! What the benchmarks share: a sink that is a process of its own, messages, what a process has used, and the release host.
 
 pub mod counter;
+mod payload;
 pub mod usage;
+mod words;
+
+pub use payload::payload;
+pub use words::{number, value};
 
 use crate::{built, mill::Mill};
 use counter::Counter;
@@ -10,17 +15,6 @@ use std::{env, process::Command, time::Duration};
 /// How long anything in a benchmark may take.
 pub const LIMIT: Duration = Duration::from_secs(300);
 const STAGED: &str = "staged";
-
-/// The `number`th message: 1 KB of JSON with many small fields.
-pub fn payload(number: usize) -> String {
-    let fields: Vec<String> =
-        (0..44).map(|field| format!("\"field{field:02}\":\"{:08}\"", number * 31 + field)).collect();
-    format!(
-        "{{\"id\":{number},\"ip\":\"203.0.113.{}\",\"user\":{{\"name\":\"Mia Okafor\",\"email\":\"mia@example.org\"}},\"ok\":true,{}}}",
-        number % 254 + 1,
-        fields.join(",")
-    )
-}
 
 /// Has so many messages delivered before anything is measured.
 #[track_caller]
@@ -49,24 +43,6 @@ pub fn settled(mill: &Mill) {
 /// Whether nothing is in flight.
 pub fn is_settled(mill: &Mill) -> bool {
     mill.redis.keys("*:lane:*").is_empty()
-}
-
-/// What stands behind `name` on the command line.
-///
-/// # Panics
-/// When nothing does.
-pub fn value<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
-    let at = words.iter().position(|word| word == name)?;
-    Some(words.get(at + 1).unwrap_or_else(|| panic!("`{name}` wants a value")))
-}
-
-/// The same as a number.
-///
-/// # Panics
-/// When it is none.
-pub fn number(words: &[String], name: &str, default: usize) -> usize {
-    let Some(value) = value(words, name) else { return default };
-    value.parse().unwrap_or_else(|_| panic!("`{name}` wants a number, not `{value}`"))
 }
 
 /// Builds the host in release, unless `$GRISTMILL_BIN` is one, and the plugins; nothing happens where both are up to date.

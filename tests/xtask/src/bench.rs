@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a benchmark needs, then the benchmark, which builds the release host itself.
+//! `cargo xtask bench`: what a benchmark needs, then the benchmark.
 
 use crate::{
     command::{Trouble, cargo, run},
@@ -8,14 +8,22 @@ use crate::{
 };
 
 /// Those in `tests/benches`; the first one where none is named.
-const NAMES: [&str; 3] = ["job", "callbacks", "journal"];
+const NAMES: [&str; 4] = ["job", "callbacks", "journal", CALLS];
+/// Looks into the host instead of starting it.
+const CALLS: &str = "calls";
 
 pub(crate) fn run_all(places: &Places, arguments: &[String]) -> Result<(), Trouble> {
     let (name, arguments) = named(arguments);
     setup::run_all()?;
     guests::plugins(places, None)?;
-    run(&mut cargo(places, &["build", "--release", "--package", "gristmill"]))?;
-    run(cargo(places, &["bench", "--package", "gristmill-tests", "--bench", name, "--"]).args(arguments))
+    let package = if name == CALLS {
+        guests::guests(places)?;
+        "gristmill"
+    } else {
+        run(&mut cargo(places, &["build", "--release", "--package", "gristmill"]))?;
+        "gristmill-tests"
+    };
+    run(cargo(places, &["bench", "--package", package, "--bench", name, "--"]).args(arguments))
 }
 
 fn named(arguments: &[String]) -> (&str, &[String]) {

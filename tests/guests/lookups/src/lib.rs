@@ -7,6 +7,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
+const FIRST: &str = "first";
 
 /// The plugin's `config`.
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,8 @@ enum Mode {
     Count,
     /// Puts the name that the database `shop` has for the number in the payload behind it.
     Enrich,
+    /// Keeps the first payload that comes, and looks whether it has one each time.
+    Remember,
     /// Looks up again and again, whatever the answer.
     Endless,
     /// Looks something up before there is any message.
@@ -71,6 +74,11 @@ impl Filter for Lookups {
                 let named = format!("{id} {}", customer.get::<String>("name")?);
                 message.set_payload(named);
             }
+            Mode::Remember => {
+                if store::get(FIRST)?.is_none() {
+                    store::set(FIRST, message.payload(), None)?;
+                }
+            }
             Mode::Endless => loop {
                 if let Err(LookupFailure::Denied(why)) = store::get("x") {
                     return Ok(Verdict::drop(why));
@@ -105,6 +113,16 @@ mod tests {
     fn a_name_is_looked_up() {
         sql::answer(|_, _, _| Ok(sql::Rows::test(["name"], [("ann",)])));
         assert_eq!(plugin("enrich").filter(Message::test("7")), Ok(gristmill_sdk::Change::payload("7 ann").into()));
+    }
+
+    #[test]
+    fn the_first_payload_is_kept() {
+        store::clear();
+        let mut plugin = plugin("remember");
+        for payload in ["a", "b"] {
+            assert_eq!(plugin.filter(Message::test(payload)), Ok(Verdict::Pass));
+            assert_eq!(store::get_text(FIRST), Ok(Some("a".to_owned())));
+        }
     }
 
     #[test]
