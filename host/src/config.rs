@@ -3,6 +3,7 @@
 mod check;
 mod decode;
 mod document;
+mod edge;
 mod effective;
 mod endpoints;
 mod expand;
@@ -25,6 +26,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
+pub use edge::{Channel, EDGE, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, Part, Slow, Template};
 pub use effective::effective;
 pub use endpoints::{Breaker, Compress, Endpoint, Proxy, ProxyLogin};
 pub use expand::{Environment, process_environment};
@@ -81,6 +83,8 @@ pub struct Config {
     pub endpoints: BTreeMap<String, Endpoint>,
     /// By the name that `allow_sql` calls them.
     pub databases: BTreeMap<String, Database>,
+    /// Where clients subscribe to channels.
+    pub edge: Edge,
     /// Where the node can be looked at.
     pub admin: Admin,
     /// How the node ends.
@@ -145,6 +149,8 @@ pub struct Pipeline {
     pub filters: Vec<String>,
     /// Plugin names, run side by side.
     pub publish: Vec<String>,
+    /// Where they go at the edge, if it is one of the publishers.
+    pub edge: EdgeTarget,
     /// Messages between reading and settling, 1 to 100,000.
     pub in_flight: usize,
     /// How fast they are taken; as fast as it goes when absent.

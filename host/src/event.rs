@@ -3,12 +3,14 @@
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
 mod channel;
+mod edge;
 mod endpoint;
 mod loudness;
 mod plugin;
 mod rate;
 
 pub(crate) use channel::*;
+pub(crate) use edge::*;
 pub(crate) use endpoint::*;
 pub use loudness::Loudness;
 pub(crate) use plugin::*;

@@ -20,6 +20,7 @@ pub mod source;
 pub mod lookup;
 pub mod plugin;
 pub mod effect;
+pub mod edge;
 pub mod pipeline;
 pub mod admin;
 pub mod node;

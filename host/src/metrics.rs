@@ -4,7 +4,8 @@
 //! from a message, so that their number is bounded. Only `event` counts; what is measured elsewhere is added at a look.
 
 use prometheus::{
-    Counter as Seconds, CounterVec as SecondsVec, Encoder, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Counter as Seconds, CounterVec as SecondsVec, Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
     core::Collector,
     proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
 };
@@ -37,6 +38,18 @@ pub(crate) struct Counters {
     pub(crate) lines_left_out: IntCounterVec,
     /// HTTP requests that took too long, by the `timeout` that they reached: connect, first_byte, whole.
     pub(crate) request_timeouts: IntCounterVec,
+    /// Clients that read channels of the edge.
+    pub(crate) edge_subscribers: IntGauge,
+    /// Those that have begun to, by `transport`: sse, stream, websocket, poll.
+    pub(crate) edge_subscriptions: IntCounterVec,
+    /// Messages written to clients or waiting for them, each for each client.
+    pub(crate) edge_deliveries: IntCounter,
+    /// Clients told to go or cut off, by `why`: lagged, stalled, silent, expired, draining, protocol.
+    pub(crate) edge_sent_away: IntCounterVec,
+    /// How often something was left out for a slow client.
+    pub(crate) edge_left_out: IntCounter,
+    /// Connections and requests refused, by `why`: no room, no right.
+    pub(crate) edge_refused: IntCounterVec,
 }
 
 /// What became of the messages of one pipeline; found once, then counted without a look-up.
@@ -60,6 +73,16 @@ impl Counters {
             let counter = SecondsVec::new(Opts::new(name, help), labels).expect("the names here are valid");
             registered(&registry, &counter);
             counter
+        };
+        let single = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("the names here are valid");
+            registered(&registry, &counter);
+            counter
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("the names here are valid");
+            registered(&registry, &gauge);
+            gauge
         };
         Self {
             settled: counter(
@@ -106,6 +129,30 @@ impl Counters {
                 "gristmill_http_timeouts_total",
                 "HTTP requests that took too long, by the bound on their time that they reached.",
                 &["timeout"],
+            ),
+            edge_subscribers: gauge("gristmill_edge_subscribers", "Clients that read channels of the edge."),
+            edge_subscriptions: counter(
+                "gristmill_edge_subscriptions_total",
+                "Clients that have begun to read channels of the edge.",
+                &["transport"],
+            ),
+            edge_deliveries: single(
+                "gristmill_edge_deliveries_total",
+                "Messages for clients of the edge, each for each.",
+            ),
+            edge_sent_away: counter(
+                "gristmill_edge_sent_away_total",
+                "Clients of the edge that were told to go, or cut off.",
+                &["why"],
+            ),
+            edge_left_out: single(
+                "gristmill_edge_left_out_total",
+                "How often something was left out for a client that is too slow.",
+            ),
+            edge_refused: counter(
+                "gristmill_edge_refused_total",
+                "Connections and requests that the edge has refused.",
+                &["why"],
             ),
             registry,
         }

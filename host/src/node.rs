@@ -2,12 +2,13 @@
 
 use crate::{
     admin::{self, Handed, Shown, Window},
-    config::{self, Config, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
+    config::{self, Config, EDGE, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
     connection::{self, Access, Connector},
+    edge::{self, Edge, Outlet},
     effect::{self, Allowance, Effects, Endpoints, Unusable},
     event,
     lookup::{self, Lookups},
-    pipeline::{Parts, Pipeline},
+    pipeline::{Parts, Pipeline, Way},
     plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
     pulse::Pulse,
     random,
@@ -37,6 +38,9 @@ pub enum Error {
     /// This machine cannot run plugins.
     #[error(transparent)]
     Plugins(#[from] plugin::Error),
+    /// Clients cannot be served.
+    #[error(transparent)]
+    Edge(#[from] edge::Unusable),
     /// This machine cannot send requests.
     #[error(transparent)]
     Effects(#[from] effect::Error),
@@ -51,6 +55,7 @@ pub struct Node {
     window: Arc<Window>,
     lookups: Lookups,
     effects: Effects,
+    edge: Option<Edge>,
     connector: Connector,
     running: BTreeMap<String, Running>,
     shutdown: Shutdown,
@@ -76,6 +81,7 @@ impl Node {
         let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups.clone())?);
         check_databases(loaded)?;
         let endpoints = endpoints(loaded)?;
+        let settings = edge_settings(loaded)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
         let embedded = match config.redis {
@@ -87,6 +93,7 @@ impl Node {
             event::embedded_ready(embedded.port);
         }
         lookups.configure(&config.databases);
+        let edge = config.edge.listen.map(|address| Edge::start(address, settings)).transpose()?;
         plugins.commit(prepared);
         let id = node_id();
         let effects = Effects::new()?.with_redis(connector.clone());
@@ -97,6 +104,7 @@ impl Node {
             plugins,
             lookups,
             effects,
+            edge,
             connector,
             running: BTreeMap::new(),
             shutdown,
@@ -116,11 +124,17 @@ impl Node {
     pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
         check_databases(loaded)?;
         let endpoints = endpoints(loaded)?;
+        let settings = edge_settings(loaded)?;
         let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
         let prepared = tokio::select! {
             prepared = self.plugins.prepare(wanted(&loaded.config)) => prepared.map_err(refused)?,
             () = self.shutdown.quiet().cancelled() => return Ok(()),
         };
+        match (&self.edge, loaded.config.edge.listen) {
+            (Some(edge), _) => edge.configure(settings),
+            (None, Some(address)) => self.edge = Some(Edge::start(address, settings)?),
+            (None, None) => {}
+        }
         for key in needs_restart(&self.config, &loaded.config) {
             event::needs_restart(key);
         }
@@ -163,9 +177,14 @@ impl Node {
     /// Takes nothing new, lets what is in flight finish, gives the rest back. True when all finished.
     pub async fn end(mut self) -> bool {
         self.shutdown.quiet().cancel();
+        self.edge.iter().for_each(Edge::quiet);
         let grace = self.config.shutdown.grace;
         let running = std::mem::take(&mut self.running);
         let ended = join_all(running.into_values().map(|running| running.pipeline.end(grace))).await;
+        // Last, so that clients have heard of everything, or find it when they come back.
+        if let Some(edge) = &self.edge {
+            edge.end(grace).await;
+        }
         self.effects.finish().await;
         self.shutdown.end(Duration::ZERO).await;
         ended.into_iter().all(|finished| finished)
@@ -189,12 +208,11 @@ impl Node {
             }
             let publishers = publishers(&self.config, config);
             let slots = |names: &[String]| names.iter().filter_map(|name| self.plugins.slot(name)).collect::<Vec<_>>();
-            let allowances = publishers.iter().map(Allowance::new);
             let pipeline = Pipeline::start(Parts {
                 name,
                 config,
                 filters: slots(&config.filters),
-                publishers: slots(&config.publish).into_iter().zip(allowances).collect(),
+                publishers: self.ways(config, &publishers),
                 effects: self.effects.clone(),
                 node: &self.id,
                 lease: self.config.lease,
@@ -207,6 +225,15 @@ impl Node {
         let shown =
             |(name, running): (&String, &Running)| Shown { name: name.clone(), rate: running.config.rate.clone() };
         self.window.shows(self.running.iter().map(shown).collect());
+    }
+
+    /// What the `publish` of a pipeline names; `settings` are those of its publishers, in the same order.
+    fn ways(&self, config: &config::Pipeline, settings: &[config::Plugin]) -> Vec<Way> {
+        let way = |(name, settings): (&String, &config::Plugin)| match &self.edge {
+            Some(edge) if name == EDGE => Some(Way::Edge(Outlet::new(edge.clone(), config.edge.clone()))),
+            _ => Some(Way::Plugin(self.plugins.slot(name)?, Allowance::new(settings))),
+        };
+        config.publish.iter().zip(settings).filter_map(way).collect()
     }
 
     /// Messages flow whether anybody can look at the node or not.
@@ -260,12 +287,21 @@ pub fn endpoints(loaded: &Loaded) -> Result<Endpoints, Error> {
     Endpoints::read(&loaded.config.endpoints).map_err(unusable)
 }
 
+/// What holds at the edge, or why the keys of its tokens cannot be used.
+pub fn edge_settings(loaded: &Loaded) -> Result<edge::Settings, Error> {
+    edge::Settings::read(&loaded.config.edge).map_err(|error| {
+        let fault = Fault::error(format!("`token_keys` of [edge] cannot be used: {error}"));
+        Error::Config(loaded.faults(vec![loaded.fault_at(Place::EdgeKey("token_keys"), fault)]))
+    })
+}
+
 /// The plugins `config` asks for.
 pub fn wanted(config: &Config) -> Wanted {
     let mut required = BTreeMap::new();
     for pipeline in config.pipelines.values() {
         required.extend(pipeline.filters.iter().map(|name| (name.clone(), Kind::Filter)));
-        required.extend(pipeline.publish.iter().map(|name| (name.clone(), Kind::Publisher)));
+        let plugins = pipeline.publish.iter().filter(|name| *name != EDGE);
+        required.extend(plugins.map(|name| (name.clone(), Kind::Publisher)));
     }
     Wanted {
         dir: config.plugins_dir.clone(),
@@ -290,6 +326,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),
         ("compile", old.compile != new.compile),
+        ("edge.listen", old.edge.listen.is_some() && old.edge.listen != new.edge.listen),
+        ("edge.threads", old.edge.threads != new.edge.threads),
         ("admin", old.admin != new.admin),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -9,6 +9,7 @@ mod retry;
 use crate::{
     config::{self, Retry},
     connection::Connector,
+    edge::Outlet,
     effect::{
         Allowance, Effects,
         limit::{Most, Share},
@@ -24,7 +25,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use order::Order;
-use publish::{Publisher, Stop, along};
+use publish::{Publisher, Stop, Target, along};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +44,8 @@ pub struct Parts<'a> {
     pub config: &'a config::Pipeline,
     /// The plugins of `config.filters`, in that order.
     pub filters: Vec<Arc<Slot>>,
-    /// The plugins of `config.publish`, in that order, and what each may do.
-    pub publishers: Vec<(Arc<Slot>, Allowance)>,
+    /// What `config.publish` names, in that order.
+    pub publishers: Vec<Way>,
     /// Carries out what publishers ask for.
     pub effects: Effects,
     /// This process, among all that share the source.
@@ -57,6 +58,14 @@ pub struct Parts<'a> {
     pub shutdown: &'a Shutdown,
     /// Where the node's life is felt.
     pub pulse: &'a Pulse,
+}
+
+/// A way out of a pipeline.
+pub enum Way {
+    /// A plugin, and what it may do.
+    Plugin(Arc<Slot>, Allowance),
+    /// The channels of this node.
+    Edge(Outlet),
 }
 
 /// How many messages may be put back because of a server: no more than may wait in their list. A channel knows itself what it has
@@ -77,7 +86,7 @@ impl Pipeline {
         let line = Arc::new(Line {
             name: parts.name.to_owned(),
             filters: parts.filters,
-            publishers: publishers.map(|(name, (slot, allowance))| Publisher::new(name, slot, allowance)).collect(),
+            publishers: publishers.map(|(name, way)| target(name, way)).collect(),
             share: parts.effects.share(parts.config.in_flight, away(parts.config)),
             effects: parts.effects,
             quiet: shutdown.quiet().clone(),
@@ -141,11 +150,18 @@ fn ordered(line: &Arc<Line>, tasks: &Shutdown) -> Ordered {
     }
 }
 
+fn target(name: &str, way: Way) -> Target {
+    match way {
+        Way::Plugin(slot, allowance) => Target::Plugin(Publisher::new(name, slot, allowance)),
+        Way::Edge(outlet) => Target::Edge(outlet),
+    }
+}
+
 /// What a message goes through.
 struct Line {
     name: String,
     filters: Vec<Arc<Slot>>,
-    publishers: Vec<Publisher>,
+    publishers: Vec<Target>,
     effects: Effects,
     /// What its endpoints share.
     share: Arc<Share>,
@@ -163,7 +179,8 @@ struct Line {
 /// A fault, and the plugin that had it.
 struct Failed {
     plugin: String,
-    digest: String,
+    /// Nothing where it was no plugin but the edge.
+    digest: Option<String>,
     fault: Fault,
 }
 
@@ -174,14 +191,14 @@ impl Failed {
             let (plugin, digest) = (version.name(), version.digest());
             event::limit_overrun(version.overruns(), plugin, digest, message, limit, fault.reason());
         }
-        Self { plugin: version.name().to_owned(), digest: version.digest().to_owned(), fault }
+        Self { plugin: version.name().to_owned(), digest: Some(version.digest().to_owned()), fault }
     }
 
     fn trouble(&self, attempt: u32) -> Trouble {
         Trouble {
             attempt,
             plugin: Some(self.plugin.clone()),
-            digest: Some(self.digest.clone()),
+            digest: self.digest.clone(),
             broke: matches!(self.fault, Fault::Broken { .. }),
             limit: self.fault.limit(),
             reason: self.fault.reason().to_owned(),

@@ -17,6 +17,7 @@ mod dead;
 mod delivery;
 mod demo;
 mod disk;
+mod edge;
 mod endpoint;
 mod examples;
 mod file;

@@ -36,6 +36,7 @@ fn the_plugins_it_shows_are_the_files_that_are_built_and_tested() {
 #[test]
 fn each_configuration_it_shows_is_one() {
     let mill = Mill::new().env("SHOP_PASSWORD", "hunter2").env("PROXY_PASSWORD", "hunter2");
+    let mill = mill.env("EDGE_SECRET", "hunter2, hunter2, hunter2, hunter2");
     let effective = |config: &String| {
         mill.write_raw_config(config);
         let effective = mill.run(&["config", "effective"]);

@@ -23,6 +23,7 @@ async fn check(loaded: &Loaded) -> anyhow::Result<String> {
     let config = &loaded.config;
     node::check_databases(loaded)?;
     node::endpoints(loaded)?;
+    node::edge_settings(loaded)?;
     let plugins = Plugins::new(&config.data_dir.join("cache"), &config.compile, Lookups::alone())?;
     let prepared = plugins.prepare(node::wanted(config)).await;
     let prepared = prepared.map_err(|refused| node::Error::Config(node::explain(loaded, &refused)))?;

@@ -4,12 +4,14 @@ mod circles;
 mod cluster;
 mod databases;
 mod dirs;
+mod edge;
 mod effect;
 mod server;
 mod sources;
 
 pub(super) use databases::databases;
 pub(super) use dirs::own_dirs;
+pub(super) use edge::edge;
 
 use super::{
     Retry, Secrets,

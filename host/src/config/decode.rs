@@ -1,6 +1,7 @@
 //! Turns the tables of a file into the types: the top of the file here, what stands in its tables below.
 
 mod database;
+mod edge;
 mod endpoint;
 mod from;
 mod lookups;
@@ -12,6 +13,7 @@ mod server;
 mod tls;
 
 pub(super) use database::DatabaseDraft;
+pub(super) use edge::{channel_settings, edge};
 pub(super) use pipeline::Draft;
 pub(super) use plugin::{PluginDraft, plugin};
 pub(super) use server::Server;
@@ -55,8 +57,14 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         .map(|(entry, fields)| endpoint::endpoint(reading, entry, &fields, directory))
         .collect();
     let endpoints = endpoint::finish(reading, endpoints);
+    let channels: Vec<_> = named_tables(reading, &top, "channel")
+        .into_iter()
+        .map(|(entry, fields)| edge::channel(reading, entry, &fields))
+        .collect();
+    let edge = edge(reading, &top, channels, directory);
     check::together(reading, root, &server, &pipelines, &plugins);
     check::databases(reading, &plugins, &databases);
+    check::edge(reading, root, edge.as_ref(), &pipelines, &plugins);
     Some(Config {
         redis: server.redis?,
         sentinel_user: server.sentinel_user?,
@@ -70,6 +78,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         compile: compile?,
         endpoints: endpoints?,
         databases: databases.into_iter().map(DatabaseDraft::finish).collect::<Option<_>>()?,
+        edge: edge?,
         admin: admin?,
         shutdown: shutdown?,
     })

@@ -1,7 +1,7 @@
 //! From a file to the types: the one way for start, reload and every command that reads a configuration.
 
 use super::{
-    Compile, Config, Endpoint, Plugin, decode,
+    Channel, Compile, Config, Edge, Endpoint, Plugin, decode,
     document::Document,
     expand::{Environment, SECRET},
     fault::{Fault, Faults, Source},
@@ -90,6 +90,26 @@ impl Default for Endpoint {
     fn default() -> Self {
         let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
         decode::usual_endpoint(&mut reading).expect("`default.toml` is part of the program, and a test reads it")
+    }
+}
+
+/// What a file that does not speak of it means.
+impl Default for Edge {
+    fn default() -> Self {
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
+        let fields = Fields::new(&mut reading, String::new(), &[], defaults());
+        decode::edge(&mut reading, &fields, Vec::new(), Path::new(""))
+            .expect("`default.toml` is part of the program, and a test reads it")
+    }
+}
+
+/// What a channel without a table has.
+impl Default for Channel {
+    fn default() -> Self {
+        let mut reading = Reading { text: "", environment: &|_| None, faults: Vec::new() };
+        let fields = Fields::new(&mut reading, String::new(), &[], named_defaults("channel"));
+        decode::channel_settings(&mut reading, &fields)
+            .expect("`default.toml` is part of the program, and a test reads it")
     }
 }
 

@@ -6,6 +6,7 @@ mod endpoint;
 mod grants;
 mod listen;
 mod proxy;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,9 @@ pub(super) use address::{Address, Servers, redis_address};
 pub(super) use database::{database_address, sql_grant};
 pub(super) use endpoint::endpoint;
 pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_name, variable};
-pub(super) use listen::listen;
+pub(super) use listen::{any_address, channel_pattern, listen, origin};
 pub(super) use proxy::proxy;
+pub(super) use template::template;
 
 use super::OrderBy;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Names the places of a file that later checks point at.
 
 use super::{
+    EDGE,
     document::{Document, Entry, Kind, Value, find},
     notation::{self, plugin_name},
 };
@@ -11,6 +12,8 @@ use std::ops::Range;
 pub enum Place<'a> {
     /// A key at the top, such as `redis`.
     Key(&'a str),
+    /// A key of `[edge]`, such as `token_keys`.
+    EdgeKey(&'a str),
     /// `[pipeline.NAME]`.
     Pipeline(&'a str),
     /// A key of `[pipeline.NAME]`.
@@ -33,6 +36,7 @@ pub enum Place<'a> {
 pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>> {
     match place {
         Place::Key(key) => find(&document.root, key).map(|entry| entry.value.span.clone()),
+        Place::EdgeKey(key) => Some(key_of(find(&document.root, EDGE)?, key)),
         Place::Pipeline(name) => pipeline(document, name).map(header),
         Place::PipelineKey(name, key) => Some(key_of(pipeline(document, name)?, key)),
         Place::Filter(name, index) => item_of(pipeline(document, name)?, "filters", index),
@@ -51,6 +55,11 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
             None => span(document, Place::Plugin(name)),
         },
     }
+}
+
+/// The table `key` at the top.
+pub(super) fn named_in<'a>(root: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    find(root, key)
 }
 
 /// The tables of `[pipeline.…]` or `[plugin.…]`.

@@ -8,6 +8,7 @@ mod access;
 mod circles;
 mod cluster;
 mod defaults;
+mod edge;
 mod effective_file;
 mod endpoints;
 mod faults;

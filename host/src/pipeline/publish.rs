@@ -6,6 +6,8 @@ mod gather;
 
 use super::Failed;
 use crate::{
+    config::EDGE,
+    edge::Outlet,
     effect::{
         Allowance, Effects,
         limit::{Admitted, Held, Share},
@@ -27,6 +29,34 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
+
+/// Where a pipeline's messages go.
+#[expect(clippy::large_enum_variant, reason = "there are few, and nearly all are plugins")]
+pub(super) enum Target {
+    /// What a plugin makes of them.
+    Plugin(Publisher),
+    /// Channels of this node.
+    Edge(Outlet),
+}
+
+impl Target {
+    fn name(&self) -> &str {
+        match self {
+            Self::Plugin(publisher) => &publisher.name,
+            Self::Edge(_) => EDGE,
+        }
+    }
+
+    async fn publish(&self, out: &Out<'_>, message: &Message) -> Result<Along, Why> {
+        match self {
+            Self::Plugin(publisher) => publisher.publish(out, message).await,
+            Self::Edge(outlet) => match outlet.publish(message).await {
+                Ok(()) => Ok(Along::default()),
+                Err(fault) => Err(Why::Failed(Failed { plugin: EDGE.to_owned(), digest: None, fault })),
+            },
+        }
+    }
+}
 
 /// One publisher of a pipeline.
 pub(super) struct Publisher {
@@ -162,7 +192,7 @@ impl Publisher {
 
 /// Publishes all that is not yet published.
 pub(super) async fn all(
-    publishers: &[Publisher],
+    publishers: &[Target],
     out: &Out<'_>,
     messages: &[Message],
     delivery: &Delivery,
@@ -218,9 +248,10 @@ fn waiting_for(mut failed: Failed, held: Option<Duration>) -> Failed {
 }
 
 /// What is remembered of a success: the publisher, behind the child's place for a child of a split.
-fn mark(delivery: &Delivery, message: &Message, publisher: &Publisher) -> String {
+fn mark(delivery: &Delivery, message: &Message, publisher: &Target) -> String {
     let place = message.id.strip_prefix(&*delivery.message.id).unwrap_or_default().trim_start_matches('/');
-    if place.is_empty() { publisher.name.clone() } else { format!("{place}/{}", publisher.name) }
+    let name = publisher.name();
+    if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") }
 }
 
 /// The one that decides: what heals with time goes before what never does, so that a publisher that only needs another

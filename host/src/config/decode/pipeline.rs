@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        Backlog, From, KeepDead, Order, Pipeline, Rate, Retry, Take, check,
+        Backlog, EdgeTarget, From, KeepDead, Order, Pipeline, Rate, Retry, Take, check,
         document::Entry,
         fields::Fields,
         notation,
         read::{Item, Reading},
     },
-    from, optional, rate,
+    edge, from, optional, rate,
 };
 
 /// A pipeline, as far as its table could be read.
@@ -19,6 +19,7 @@ pub(in crate::config) struct Draft<'a> {
     pub(in crate::config) publish: Option<Vec<String>>,
     pub(in crate::config) order: Option<Option<Order>>,
     pub(in crate::config) dead_letters: Option<Option<String>>,
+    edge: Option<EdgeTarget>,
     in_flight: Option<usize>,
     pub(in crate::config) rate: Option<Option<Rate>>,
     take: Option<Take>,
@@ -38,6 +39,7 @@ pub(super) fn pipeline<'a>(reading: &mut Reading<'_>, entry: &'a Entry, fields: 
         from: from::from(reading, entry, fields),
         filters: plugin_names(reading, fields.item("filters")),
         publish: plugin_names(reading, fields.item("publish")),
+        edge: edge::target(reading, fields),
         in_flight: reading.number(fields.item("in_flight"), 1..=100_000),
         rate: paced(reading, fields),
         take: reading.one_of(fields.item("take"), &ENDS),
@@ -56,6 +58,7 @@ impl Draft<'_> {
             from: self.from?,
             filters: self.filters?,
             publish: self.publish?,
+            edge: self.edge?,
             in_flight: self.in_flight?,
             rate: self.rate?,
             take: self.take?,

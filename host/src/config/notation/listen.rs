@@ -19,6 +19,36 @@ pub(in crate::config) fn listen(text: &str) -> Result<Listen, Wrong> {
     }
 }
 
+const ANY_HELP: &str = "write an address with its port, such as \"0.0.0.0:8080\", \"127.0.0.1:8080\" or \"[::]:8080\"";
+
+/// An address with its port, that others may reach.
+pub(in crate::config) fn any_address(text: &str) -> Result<SocketAddr, Wrong> {
+    text.parse().map_err(|_| wrong("is no address", ANY_HELP))
+}
+
+/// The origin of pages, as browsers send it, or `*`.
+pub(in crate::config) fn origin(text: &str) -> Result<String, Wrong> {
+    const HELP: &str = "write what the browser's address bar has before the path, such as \"https://app.example.com\", or \"*\" for all";
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        _ if text == "*" => Ok(text.to_owned()),
+        Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ', '@', '?', '#']) => {
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err(wrong("has something that is no origin", HELP)),
+    }
+}
+
+/// The name of a channel, or a pattern for some.
+pub(in crate::config) fn channel_pattern(text: &str) -> Result<(), Wrong> {
+    let fits = !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+    if fits {
+        Ok(())
+    } else {
+        Err(wrong("has a name that no channel can have", "write 1 to 200 bytes without control characters"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +58,15 @@ mod tests {
         assert_eq!(listen("a/b.sock"), Ok(Listen::Socket(PathBuf::from("a/b.sock"))));
         for text in ["127.0.0.1:0", "127.8.8.8:9464", "[::1]:9464"] {
             assert_eq!(listen(text).map(|listen| listen.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        assert_eq!(origin("https://App.example.com:8443"), Ok("https://app.example.com:8443".to_owned()));
+        assert_eq!(origin("*"), Ok("*".to_owned()));
+        for text in ["", "app.example.com", "https://", "https://a/", "https://*.a", "ftp://a"] {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 

@@ -18,12 +18,54 @@ fn a_file_that_says_nothing_has_the_defaults() {
         compile: Compile { timeout: Duration::from_secs(60), memory_mib: 2_048, file_mib: 64 },
         endpoints: BTreeMap::new(),
         databases: BTreeMap::new(),
+        edge: edge(),
         admin: Admin { listen: Some(Listen::Socket(PathBuf::from(".gristmill/admin.sock"))) },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);
     let warnings = messages(&loaded.warnings).join("\n");
     assert_eq!(warnings, "there is no pipeline, so there is nothing to do");
+}
+
+fn edge() -> Edge {
+    Edge {
+        listen: None,
+        threads: None,
+        token_secret: None,
+        token_keys: None,
+        token_audience: None,
+        origins: Vec::new(),
+        limits: EdgeLimits {
+            connections: 100_000,
+            per_address: 10_000,
+            connects: None,
+            channels: 100_000,
+            head_bytes: 16 << 10,
+            message_bytes: 256 << 10,
+            queue_bytes: 256 << 10,
+            send_buffer_bytes: 64 << 10,
+            history_bytes: 256 << 20,
+        },
+        timeouts: EdgeTimeouts {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            ping: Duration::from_secs(25),
+            pong: Duration::from_secs(20),
+            stall: Duration::from_secs(10),
+        },
+        coalesce: Duration::from_millis(5),
+        slow: Slow::Close,
+        reconnect: Duration::from_secs(2),
+        channels: Vec::new(),
+    }
+}
+
+#[test]
+fn a_channel_without_a_table_is_like_one_with_an_empty_table() {
+    let history = HistoryBounds { messages: 100, bytes: 1 << 20, age: Duration::from_secs(300) };
+    assert_eq!(Channel::default(), Channel { open: false, history });
+    let channels = good("[channel.\"news.*\"]\n").config.edge.channels;
+    assert_eq!(channels, [(crate::command::Pattern::new("news.*"), Channel::default())]);
 }
 
 #[test]
@@ -33,6 +75,7 @@ fn a_pipeline_needs_only_its_source() {
         from: from_list("q"),
         filters: Vec::new(),
         publish: Vec::new(),
+        edge: EdgeTarget { channel: Template(vec![Part::Topic]), event: Template::default() },
         in_flight: 256,
         rate: None,
         take: Take::Oldest,
@@ -97,7 +140,7 @@ fn the_reference_file_says_what_a_file_without_its_keys_means() {
     let reference = good(DEFAULT).config;
     let mut bare = good(
         "[pipeline.NAME]\nfrom = { list = \"NAME\" }\n[plugin.NAME]\n[endpoint.NAME]\n\
-                         [database.NAME]\nurl = \"sqlite:NAME.db\"\n",
+                         [database.NAME]\nurl = \"sqlite:NAME.db\"\n[channel.NAME]\n",
     )
     .config;
     for pipeline in bare.pipelines.values_mut() {

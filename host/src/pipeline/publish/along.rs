@@ -65,7 +65,7 @@ pub(in crate::pipeline) async fn settle(delivery: &mut Delivery, published: Publ
             if let Failure::Denied(why) = &failure {
                 event::request_denied(plugin, &delivery.message, why);
             }
-            let failed = Failed { plugin: plugin.to_owned(), digest: digest.to_owned(), fault: fault(failure) };
+            let failed = Failed { plugin: plugin.to_owned(), digest: Some(digest.to_owned()), fault: fault(failure) };
             Err(Stop::Failed(failed, published.succeeded))
         }
     }

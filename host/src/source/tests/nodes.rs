@@ -121,6 +121,7 @@ pub(in crate::source) fn pipeline_of(from: config::From, in_flight: usize) -> co
         from,
         filters: Vec::new(),
         publish: Vec::new(),
+        edge: config::EdgeTarget { channel: config::Template::default(), event: config::Template::default() },
         in_flight,
         rate: None,
         take: config::Take::Oldest,
