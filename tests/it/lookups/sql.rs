@@ -22,7 +22,7 @@ fn shop(engine: Engine) -> Option<Database> {
 
 /// The tables for a plugin that has this grant of `shop`, which has further keys.
 fn granted(grant: &str, database: &Database, keys: &str) -> (String, String) {
-    let allow = format!("allow_sql = [\"{grant}\"]\nwait = \"10s\"");
+    let allow = format!("allow_sql = [\"{grant}\"]\nwait = \"60s\"");
     (allow, format!("[database.shop]\nurl = \"{}\"\n{keys}\n", database.url()))
 }
 
@@ -247,7 +247,8 @@ fn bounds_one_value(engine: Engine, statement: &str) {
     assert_eq!((&found[0], found[1][0][0].as_str().map(str::len)), (&json!([["ann"]]), Some(65_000)), "{engine:?}");
     let before = usage::peak(node.id());
     let giant = query(&statement.replace("GIANT", &GIANT.to_string()), json!([]));
-    for answer in answers(&mill, &json!([giant, giant, giant])) {
+    for _ in 0..3 {
+        let answer = &answers(&mill, &json!([giant]))[0];
         let why = answer["too-large"].as_str().unwrap_or_default();
         assert!(why.contains("`answer_kib`") && why.contains("65536 bytes"), "{engine:?}: {answer}");
     }
