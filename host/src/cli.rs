@@ -1,5 +1,6 @@
 //! The command line: what can be said, and what each verb answers.
 
+mod ask;
 mod check;
 mod compile;
 mod componentize;
@@ -9,8 +10,10 @@ mod figures;
 mod inspect;
 mod new;
 mod payload;
+mod plugins;
 mod run;
 mod status;
+mod steer;
 mod talk;
 mod trial;
 
@@ -36,6 +39,16 @@ enum Verb {
     Check(ConfigFile),
     /// Show what a running node is doing, and what each of its plugins has used
     Status(status::Options),
+    /// Let a pipeline of a running node take nothing new, and finish what it has in flight
+    Pause(steer::Pipeline),
+    /// Let a paused pipeline take again
+    Resume(steer::Pipeline),
+    /// Let a running node read its configuration again, as SIGHUP does, and say what came of it
+    Reload(steer::Node),
+    /// Let a running node finish what is in flight and end, as SIGTERM does
+    Drain(steer::Node),
+    /// Show the plugins of a running node, and what has become of their versions
+    Plugins(plugins::Options),
     /// Make a plugin of the core module that a compiler without components has made, such as one for C
     Componentize(componentize::Arguments),
     /// Show what one plugin does with messages from standard input, with neither Redis nor network
@@ -68,6 +81,11 @@ pub fn main() -> ExitCode {
         Verb::Run(file) => run::run(&file.path),
         Verb::Check(file) => check::run(&file.path),
         Verb::Status(options) => status::run(&options),
+        Verb::Pause(wanted) => steer::pause(&wanted),
+        Verb::Resume(wanted) => steer::resume(&wanted),
+        Verb::Reload(wanted) => steer::reload(&wanted),
+        Verb::Drain(wanted) => steer::drain(&wanted),
+        Verb::Plugins(options) => plugins::run(&options),
         Verb::Componentize(arguments) => componentize::run(&arguments),
         Verb::Try(asked) => trial::run(&asked),
         Verb::Inspect(asked) => inspect::run(&asked),

@@ -56,6 +56,11 @@ pub fn duration(text: &str) -> Option<Duration> {
     notation::duration(text).ok()
 }
 
+/// A place to listen at as the file writes it, such as `127.0.0.1:9464` or `admin.sock`; none if `text` is something else.
+pub fn listen(text: &str) -> Option<Listen> {
+    notation::listen(text).ok()
+}
+
 /// Everything a node is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -96,6 +101,10 @@ pub struct Config {
 pub struct Admin {
     /// Nowhere when absent.
     pub listen: Option<Listen>,
+    /// The file that says by which token somebody may do what; whoever reaches a port without one only looks.
+    pub tokens: Option<PathBuf>,
+    /// Members of JSON, and headers, whose values are not shown with messages; lower case.
+    pub redact: Vec<String>,
 }
 
 /// Where something listens.
@@ -103,7 +112,7 @@ pub struct Admin {
 pub enum Listen {
     /// A unix socket.
     Socket(PathBuf),
-    /// A port on a loopback address.
+    /// A port; one that other machines reach goes with `tokens`.
     Address(SocketAddr),
 }
 

@@ -300,6 +300,15 @@ impl Connector {
         Ok(())
     }
 
+    /// Whether a server answers at all, whatever it says.
+    pub async fn answers(&self) -> Result<(), Error> {
+        let asked = async { redis::cmd("TIME").exec_async(&mut self.shared().await?).await };
+        match asked.await {
+            Err(error) if self.is_lost(&error) => Err(self.unusable(error)),
+            _ => Ok(()),
+        }
+    }
+
     fn unusable(&self, cause: RedisError) -> Error {
         let url = self.shown.to_string();
         match Trouble::of(&cause) {

@@ -2,6 +2,7 @@
 //!
 //! `info` is something an operator did that came true, `warn` something refused or recovered from, `error` something lost.
 
+mod admin;
 mod channel;
 mod edge;
 mod endpoint;
@@ -9,6 +10,7 @@ mod loudness;
 mod plugin;
 mod rate;
 
+pub(crate) use admin::*;
 pub(crate) use channel::*;
 pub(crate) use edge::*;
 pub(crate) use endpoint::*;
@@ -359,11 +361,6 @@ pub(crate) fn supervisor_deaf(reason: &dyn Display) {
 /// Something that always ends does not, so there are no more signs of life; after `patience` the node is ended from outside.
 pub(crate) fn stuck(what: &str, patience: Duration) {
     error!(?patience, "no more signs of life for the watchdog, since this node has got stuck: {what}");
-}
-
-/// Nobody can look at this node from outside.
-pub(crate) fn admin_off(listen: &dyn Display, reason: &dyn Display) {
-    warn!(%listen, "`gristmill status` and metrics are off: {reason}");
 }
 
 /// Files are not watched.

@@ -1,15 +1,19 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
+mod faults;
+
+pub use faults::{check_databases, edge_settings, endpoints, explain, tokens};
+
 use crate::{
-    admin::{self, Handed, Shown, Window},
-    config::{self, Config, EDGE, Fault, Faults, Loaded, Place, Reserved, did_you_mean},
+    admin::{self, Desk, Frame, Handed, Shown, Stage, Window},
+    config::{self, Config, EDGE, Faults, Loaded, Reserved},
     connection::{self, Access, Connector},
     edge::{self, Edge, Outlet},
-    effect::{self, Allowance, Effects, Endpoints, Unusable},
+    effect::{self, Allowance, Effects},
     event,
-    lookup::{self, Lookups},
+    lookup::Lookups,
     pipeline::{Parts, Pipeline, Way},
-    plugin::{self, Cause, Kind, Plugins, Refusal, Wanted},
+    plugin::{self, Kind, Plugins, Refusal, Wanted},
     pulse::Pulse,
     random,
     shutdown::Shutdown,
@@ -18,9 +22,9 @@ use crate::{
 use futures_util::future::join_all;
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Why a node cannot run.
@@ -46,6 +50,19 @@ pub enum Error {
     Effects(#[from] effect::Error),
 }
 
+/// What a node has to do with those who look at it and steer it.
+#[derive(Debug)]
+pub struct Front {
+    /// A socket that others listened at before, to be listened at instead of where the configuration says.
+    pub handed: Option<Handed>,
+    /// Where orders are left.
+    pub desk: Desk,
+}
+
+/// There is no pipeline with this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPipeline;
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
@@ -58,6 +75,8 @@ pub struct Node {
     edge: Option<Edge>,
     connector: Connector,
     running: BTreeMap<String, Running>,
+    /// Pipelines that are to take nothing, and since when.
+    paused: BTreeMap<String, SystemTime>,
     shutdown: Shutdown,
     pulse: Pulse,
     #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
@@ -73,14 +92,14 @@ struct Running {
 }
 
 impl Node {
-    /// Brings everything up, or says every reason why not. At a socket that was `handed` over it is looked at there.
-    pub async fn start(loaded: &Loaded, shutdown: Shutdown, handed: Option<Handed>) -> Result<Self, Error> {
+    /// Brings everything up, or says every reason why not.
+    pub async fn start(loaded: &Loaded, shutdown: Shutdown, front: Front) -> Result<Self, Error> {
         let config = &loaded.config;
         let connector = connector(config)?;
         let lookups = Lookups::new(connector.clone());
         let plugins = Arc::new(Plugins::new(&config.data_dir.join("cache"), &config.compile, lookups.clone())?);
         check_databases(loaded)?;
-        let endpoints = endpoints(loaded)?;
+        let (endpoints, tokens) = (endpoints(loaded)?, tokens(loaded)?);
         let settings = edge_settings(loaded)?;
         let prepared =
             plugins.prepare(wanted(config)).await.map_err(|refused| Error::Config(explain(loaded, &refused)))?;
@@ -97,8 +116,18 @@ impl Node {
         plugins.commit(prepared);
         let id = node_id();
         let effects = Effects::new()?.with_redis(connector.clone());
+        let window = Window::new(Frame {
+            node: &id,
+            plugins: Arc::clone(&plugins),
+            effects: effects.clone(),
+            connector: connector.clone(),
+            shutdown: &shutdown,
+            desk: front.desk,
+            tokens,
+            redact: &config.admin.redact,
+        });
         let mut node = Self {
-            window: Window::new(&id, Arc::clone(&plugins), effects.clone()),
+            window,
             id,
             config: config.clone(),
             plugins,
@@ -107,6 +136,7 @@ impl Node {
             edge,
             connector,
             running: BTreeMap::new(),
+            paused: BTreeMap::new(),
             shutdown,
             pulse: Pulse::default(),
             embedded,
@@ -115,7 +145,7 @@ impl Node {
         node.shutdown.track_until_stop(node.effects.clone().tend());
         node.effects.configure(&endpoints);
         node.start_pipelines();
-        node.open_window(handed);
+        node.open_window(front.handed);
         event::ready(&node.id, node.running.len());
         Ok(node)
     }
@@ -123,7 +153,7 @@ impl Node {
     /// Makes the node do what `loaded` says, the same way as at the start; if it cannot, everything stays as it was.
     pub async fn apply(&mut self, loaded: &Loaded) -> Result<(), Error> {
         check_databases(loaded)?;
-        let endpoints = endpoints(loaded)?;
+        let (endpoints, tokens) = (endpoints(loaded)?, tokens(loaded)?);
         let settings = edge_settings(loaded)?;
         let refused = |refused: Vec<Refusal>| Error::Config(explain(loaded, &refused));
         let prepared = tokio::select! {
@@ -143,13 +173,46 @@ impl Node {
         let Config {
             redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, admin, ..
         } = self.config.clone();
+        let admin = config::Admin { listen: admin.listen, ..loaded.config.admin.clone() };
         let access = Config { redis, sentinel_user, sentinel_password, tls, admin, ..loaded.config.clone() };
         self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
         self.effects.reserve(Reserved::of(&self.config));
         self.effects.configure(&endpoints);
+        self.window.admits(tokens, &self.config.admin.redact);
         self.end_outdated().await;
         self.start_pipelines();
         event::reloaded(self.running.len());
+        Ok(())
+    }
+
+    /// Lets a pipeline take nothing new until it is resumed, whatever is reloaded meanwhile; ends when what it had in flight is done, or
+    /// given back.
+    pub async fn pause(&mut self, name: &str) -> Result<(), NoPipeline> {
+        if !self.config.pipelines.contains_key(name) {
+            return Err(NoPipeline);
+        }
+        if self.paused.contains_key(name) {
+            return Ok(());
+        }
+        event::pausing(name);
+        self.paused.insert(name.to_owned(), SystemTime::now());
+        self.show(Some(name));
+        if let Some(running) = self.running.remove(name) {
+            event::paused(name, running.pipeline.end(self.config.shutdown.grace).await);
+        }
+        self.show(None);
+        Ok(())
+    }
+
+    /// Lets a pipeline take again.
+    pub fn resume(&mut self, name: &str) -> Result<(), NoPipeline> {
+        if !self.config.pipelines.contains_key(name) {
+            return Err(NoPipeline);
+        }
+        if self.paused.remove(name).is_some() {
+            self.start_pipelines();
+            event::resumed(name);
+        }
         Ok(())
     }
 
@@ -202,8 +265,10 @@ impl Node {
     }
 
     fn start_pipelines(&mut self) {
+        let known = &self.config.pipelines;
+        self.paused.retain(|name, _| known.contains_key(name));
         for (name, config) in &self.config.pipelines {
-            if self.running.contains_key(name) {
+            if self.running.contains_key(name) || self.paused.contains_key(name) {
                 continue;
             }
             let publishers = publishers(&self.config, config);
@@ -222,9 +287,18 @@ impl Node {
             });
             self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
         }
-        let shown =
-            |(name, running): (&String, &Running)| Shown { name: name.clone(), rate: running.config.rate.clone() };
-        self.window.shows(self.running.iter().map(shown).collect());
+        self.show(None);
+    }
+
+    /// Lets it be seen which pipelines there are; one of them may still be `ending`, to pause.
+    fn show(&self, ending: Option<&str>) {
+        let stage = |name: &str| match self.paused.get(name) {
+            Some(since) if ending == Some(name) => Stage::Pausing(*since),
+            Some(since) => Stage::Paused(*since),
+            None => Stage::Running,
+        };
+        let shown = |(name, config): (&String, &config::Pipeline)| Shown::of(name, config, stage(name));
+        self.window.shows(self.config.pipelines.iter().map(shown).collect());
     }
 
     /// What the `publish` of a pipeline names; `settings` are those of its publishers, in the same order.
@@ -267,34 +341,6 @@ fn embedded_dir(config: &Config) -> PathBuf {
     config.data_dir.join("redis")
 }
 
-/// Refuses databases whose addresses nobody can connect to.
-pub fn check_databases(loaded: &Loaded) -> Result<(), Error> {
-    let fault = |(name, reason): (&str, String)| {
-        let text = format!("`url` of [database.{name}] cannot be used: {reason}");
-        loaded.fault_at(Place::DatabaseKey(name, "url"), Fault::error(text))
-    };
-    let faults: Vec<Fault> = lookup::unusable(&loaded.config.databases).into_iter().map(fault).collect();
-    if faults.is_empty() { Ok(()) } else { Err(Error::Config(loaded.faults(faults))) }
-}
-
-/// What is said of servers, or every file for that which cannot be used.
-pub fn endpoints(loaded: &Loaded) -> Result<Endpoints, Error> {
-    let fault = |unusable: Unusable| {
-        let text = format!("`tls` of [endpoint.\"{}\"] cannot be used: {}", unusable.endpoint, unusable.reason());
-        loaded.fault_at(Place::EndpointKey(&unusable.endpoint, "tls"), Fault::error(text))
-    };
-    let unusable = |list: Vec<Unusable>| Error::Config(loaded.faults(list.into_iter().map(fault).collect()));
-    Endpoints::read(&loaded.config.endpoints).map_err(unusable)
-}
-
-/// What holds at the edge, or why the keys of its tokens cannot be used.
-pub fn edge_settings(loaded: &Loaded) -> Result<edge::Settings, Error> {
-    edge::Settings::read(&loaded.config.edge).map_err(|error| {
-        let fault = Fault::error(format!("`token_keys` of [edge] cannot be used: {error}"));
-        Error::Config(loaded.faults(vec![loaded.fault_at(Place::EdgeKey("token_keys"), fault)]))
-    })
-}
-
 /// The plugins `config` asks for.
 pub fn wanted(config: &Config) -> Wanted {
     let mut required = BTreeMap::new();
@@ -328,58 +374,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("compile", old.compile != new.compile),
         ("edge.listen", old.edge.listen.is_some() && old.edge.listen != new.edge.listen),
         ("edge.threads", old.edge.threads != new.edge.threads),
-        ("admin", old.admin != new.admin),
+        ("admin", old.admin.listen != new.admin.listen),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
-}
-
-/// The refusals as faults of the file that names the plugins.
-pub fn explain(loaded: &Loaded, refused: &[Refusal]) -> Faults {
-    loaded
-        .faults(refused.iter().map(|refusal| loaded.fault_at(place(loaded, refusal), fault(loaded, refusal))).collect())
-}
-
-fn place<'a>(loaded: &'a Loaded, refusal: &'a Refusal) -> Place<'a> {
-    let key = match &refusal.cause {
-        Cause::Config(_) => Some("config"),
-        Cause::Ungranted(needs) => needs.first().and_then(|need| need.means.key()),
-        Cause::NoProgram => Some("mode"),
-        Cause::Directory { .. } => Some("allow_dirs"),
-        _ => None,
-    };
-    if let Some(key) = key {
-        return Place::PluginKey(&refusal.plugin, key);
-    }
-    let named = loaded.config.pipelines.iter().find_map(|(name, pipeline)| {
-        let position = |names: &[String]| names.iter().position(|name| *name == refusal.plugin);
-        let filter = position(&pipeline.filters).map(|index| Place::Filter(name, index));
-        filter.or_else(|| position(&pipeline.publish).map(|index| Place::Publisher(name, index)))
-    });
-    named.unwrap_or(Place::Plugin(&refusal.plugin))
-}
-
-fn fault(loaded: &Loaded, refusal: &Refusal) -> Fault {
-    let fault = Fault::error(refusal.to_string());
-    if refusal.cause != Cause::NoFile {
-        return fault;
-    }
-    let known = plugins_in(&loaded.config.plugins_dir);
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    match did_you_mean(&refusal.plugin, known.iter().copied()) {
-        Some(near) => fault.help(format!("did you mean `{near}`?")),
-        None if known.is_empty() => fault.help(format!(
-            "there is no plugin in `{}`; put the `.wasm` file there, or set `plugins_dir`",
-            loaded.config.plugins_dir.display()
-        )),
-        None => fault.help(format!("plugins in `{}`: {}", loaded.config.plugins_dir.display(), known.join(", "))),
-    }
-}
-
-fn plugins_in(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| plugin::plugin_name(&entry.path())).collect();
-    names.sort();
-    names
 }
 
 /// Unique to this process, and telling where it runs: letters, digits and `-`.

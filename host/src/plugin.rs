@@ -17,6 +17,7 @@ pub mod fuzz;
 mod grants;
 mod guest;
 mod heard;
+mod history;
 mod idle;
 mod load;
 mod looking;
@@ -38,6 +39,7 @@ pub use compile::child::compile_stdin;
 pub use componentize::{NoComponent, componentize};
 pub use directory::plugin_name;
 pub use heard::{Heard, Line, Said};
+pub use history::{Step, Turn};
 pub use needs::{Means, Need, Needs};
 pub use program::{Garbled, parse_head, parse_line};
 pub use refusal::{Cause, Refusal};
@@ -49,6 +51,7 @@ use crate::{config, event, lookup::Lookups};
 use arc_swap::ArcSwap;
 use directory::Found;
 use futures_util::future::join_all;
+use history::History;
 use load::Loader;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -113,6 +116,7 @@ type Slots = BTreeMap<String, Arc<Slot>>;
 pub struct Plugins {
     loader: Loader,
     slots: RwLock<Slots>,
+    history: std::sync::Mutex<History>,
     /// What the slots were last filled from; whoever changes the slots holds it.
     wanted: Arc<Mutex<Option<Wanted>>>,
 }
@@ -159,7 +163,7 @@ impl Plugins {
     }
 
     fn with(loader: Loader) -> Self {
-        Self { loader, slots: RwLock::default(), wanted: Arc::default() }
+        Self { loader, slots: RwLock::default(), history: std::sync::Mutex::default(), wanted: Arc::default() }
     }
 
     /// Loads `file` as the plugin `name`: reads, compiles, links, makes an instance and runs its `init`. It is not in force.
@@ -178,6 +182,23 @@ impl Plugins {
     /// All versions in force, by name.
     pub fn current(&self) -> Vec<Arc<Version>> {
         self.read().values().map(|slot| slot.current()).collect()
+    }
+
+    /// What has become of the plugin's versions, oldest first.
+    pub fn history(&self, name: &str) -> Vec<Step> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).of(name)
+    }
+
+    /// All plugins that there are, or were, or that were refused.
+    pub fn known(&self) -> BTreeSet<String> {
+        // One lock behind the other: whoever changes the slots holds theirs while it remembers.
+        let mut known: BTreeSet<String> = self.read().keys().cloned().collect();
+        known.extend(self.history.lock().unwrap_or_else(PoisonError::into_inner).names().cloned());
+        known
+    }
+
+    fn remember(&self, name: &str, digest: Option<&str>, turn: Turn) {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).add(name, digest, turn);
     }
 
     /// Brings up everything that `wanted` names, for [`Plugins::commit`]. A plugin whose file and settings are what
@@ -200,6 +221,9 @@ impl Plugins {
         let fatal = |refusal: &Refusal| wanted.required.contains_key(&refusal.plugin);
         if refused.iter().any(fatal) {
             refused.retain(fatal);
+            for refusal in &refused {
+                self.remember(&refusal.plugin, refusal.digest.as_deref(), Turn::Refused(refusal.to_string()));
+            }
             return Err(refused);
         }
         Ok(Prepared { versions, refused, wanted, turn })
@@ -298,6 +322,7 @@ impl Plugins {
     fn put_in_force(&self, version: Arc<Version>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.get(version.name()) else {
+            self.remember(version.name(), Some(version.digest()), Turn::Loaded);
             event::plugin_ready(version.name(), version.digest(), version.title(), version.took);
             slots.insert(version.name().to_owned(), Arc::new(Slot { current: ArcSwap::new(version) }));
             return;
@@ -305,6 +330,7 @@ impl Plugins {
         let old = slot.current.load_full();
         if !Arc::ptr_eq(&old, &version) {
             slot.current.store(Arc::clone(&version));
+            self.remember(version.name(), Some(version.digest()), Turn::Replaced(old.digest().to_owned()));
             event::plugin_swapped(version.name(), old.digest(), version.digest(), version.took);
         }
     }
@@ -312,12 +338,14 @@ impl Plugins {
     fn remove(&self, name: &str) {
         let removed = self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         if let Some(slot) = removed {
+            self.remember(name, Some(slot.current().digest()), Turn::Removed);
             event::plugin_removed(name, slot.current().digest());
         }
     }
 
     fn tell_refused(&self, refusal: &Refusal) {
         let current = self.slot(&refusal.plugin).map(|slot| slot.current());
+        self.remember(&refusal.plugin, refusal.digest.as_deref(), Turn::Refused(refusal.to_string()));
         event::plugin_refused(
             &refusal.plugin,
             refusal,

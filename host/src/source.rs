@@ -13,6 +13,7 @@ mod keys;
 mod lane;
 mod link;
 mod list;
+pub mod nodes;
 mod opening;
 mod pace;
 mod queue;

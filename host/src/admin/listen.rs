@@ -1,6 +1,6 @@
 //! The listener: few connections at a time, each bounded in time and in what it may send.
 
-use super::{Handed, Window, route::answer};
+use super::{Handed, Window, access::Way, route::answer};
 use crate::{config::Listen, shutdown::Shutdown};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -50,7 +50,9 @@ pub enum Unusable {
     #[error("{0} sockets were handed over; hand over one, for `[admin]`")]
     Several(usize),
     /// Other machines could look.
-    #[error("what was handed over listens to other machines; let it listen at a loopback address")]
+    #[error(
+        "what was handed over listens to other machines; set `[admin] tokens`, or let it listen at a loopback address"
+    )]
     Open,
     /// The system refuses.
     #[error("{0}")]
@@ -60,6 +62,15 @@ pub enum Unusable {
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix { listener: UnixListener, _place: Option<Own> },
+}
+
+/// From where a port may be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// From this machine alone.
+    Here,
+    /// From others, too, since callers show tokens.
+    Anywhere,
 }
 
 /// A socket's place in the file system, removed at the end unless somebody else has taken it meanwhile.
@@ -90,7 +101,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl Listener {
-    pub(super) fn bind(listen: &Listen) -> Result<Self, Unusable> {
+    pub(super) fn bind(listen: &Listen, reach: Reach) -> Result<Self, Unusable> {
         match listen {
             Listen::Socket(path) => socket(path),
             Listen::Address(address) => {
@@ -99,14 +110,16 @@ impl Listener {
                     io::ErrorKind::AddrInUse => Unusable::Taken,
                     _ => Unusable::Refused(error),
                 })?;
-                Self::at(Handed::Tcp(listener))
+                Self::at(Handed::Tcp(listener), reach)
             }
         }
     }
 
-    pub(super) fn at(handed: Handed) -> Result<Self, Unusable> {
+    pub(super) fn at(handed: Handed, reach: Reach) -> Result<Self, Unusable> {
         match handed {
-            Handed::Tcp(listener) if !listener.local_addr()?.ip().is_loopback() => Err(Unusable::Open),
+            Handed::Tcp(listener) if reach == Reach::Here && !listener.local_addr()?.ip().is_loopback() => {
+                Err(Unusable::Open)
+            }
             Handed::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 Ok(Self::Tcp(TcpListener::from_std(listener)?))
@@ -133,8 +146,8 @@ impl Listener {
             let window = Arc::clone(window);
             drop(shutdown.track_until_stop(async move {
                 match stream {
-                    Either::Tcp(stream) => talk(stream, &window).await,
-                    Either::Unix(stream) => talk(stream, &window).await,
+                    Either::Tcp(stream) => talk(stream, Way::Port, window).await,
+                    Either::Unix(stream) => talk(stream, Way::Socket, window).await,
                 }
                 drop(permit);
             }));
@@ -148,10 +161,10 @@ enum Either {
 }
 
 /// Answers one connection; whoever breaks it off is not missed.
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, window: &Arc<Window>) {
-    let service = service_fn(|request| {
-        let response = answer(window, &request);
-        async move { Ok::<_, Infallible>(response) }
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, way: Way, window: Arc<Window>) {
+    let service = service_fn(move |request| {
+        let answer = answer(Arc::clone(&window), way, request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
@@ -222,6 +235,6 @@ mod tests {
         assert!(matches!(socket(&long), Err(Unusable::TooLong)));
         let other = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
         let listen = Listen::Address(other.local_addr().expect("an address"));
-        assert!(matches!(Listener::bind(&listen), Err(Unusable::Taken)));
+        assert!(matches!(Listener::bind(&listen, Reach::Here), Err(Unusable::Taken)));
     }
 }

@@ -1,10 +1,10 @@
 //! The state of a node, as `gristmill status` shows it and scripts read it.
 
-use super::{Shown, Window};
+use super::{Shown, Stage, Window};
 use crate::{
     effect::limit::Shown as Endpoint,
     metrics,
-    plugin::{Usage, Version},
+    plugin::{Plugins, Step, Turn, Usage, Version},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -21,10 +21,16 @@ pub struct Status {
     pub version: String,
     /// When it started, in seconds since 1970.
     pub started: u64,
+    /// Whether it takes nothing new any more, as it ends.
+    #[serde(default)]
+    pub ending: bool,
     /// By name.
     pub pipelines: Vec<PipelineStatus>,
     /// By name.
     pub plugins: Vec<PluginStatus>,
+    /// Plugins of which no version is in force, by name.
+    #[serde(default)]
+    pub without_version: Vec<Absent>,
     /// Servers that requests go to, by name; at most a hundred of them.
     #[serde(default)]
     pub endpoints: Vec<EndpointStatus>,
@@ -35,6 +41,27 @@ pub struct Status {
 pub struct PipelineStatus {
     /// Its name.
     pub name: String,
+    /// `running`, `pausing` while what is in flight is finished, or `paused`.
+    #[serde(default)]
+    pub stage: String,
+    /// Since when it is to take nothing, in seconds since 1970.
+    #[serde(default)]
+    pub paused_since: Option<u64>,
+    /// What it takes from.
+    #[serde(default)]
+    pub from: String,
+    /// Its filters, in their order.
+    #[serde(default)]
+    pub filters: Vec<String>,
+    /// Its publishers.
+    #[serde(default)]
+    pub publish: Vec<String>,
+    /// How many messages may be in flight.
+    #[serde(default)]
+    pub in_flight_limit: usize,
+    /// Whether its source has dead letters.
+    #[serde(default)]
+    pub keeps: bool,
     /// Messages that are through.
     pub done: u64,
     /// Attempts that failed and are to be made again.
@@ -90,6 +117,41 @@ pub struct PluginStatus {
     pub lookup_seconds: f64,
     /// Those that had no answer, by the reason: denied, invalid, unavailable, too-large.
     pub lookup_failures: BTreeMap<String, u64>,
+    /// The version that it took over from, if there was one.
+    #[serde(default)]
+    pub replaced: Option<String>,
+    /// The newer version that was refused, if one was.
+    #[serde(default)]
+    pub refused: Option<StepStatus>,
+    /// What has become of its versions, oldest first; the last twenty steps.
+    #[serde(default)]
+    pub history: Vec<StepStatus>,
+}
+
+/// A plugin of which no version is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// Its name.
+    pub name: String,
+    /// What has become of its versions, oldest first.
+    pub history: Vec<StepStatus>,
+}
+
+/// Something that has happened to a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepStatus {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// `loaded`, `replaced`, `refused` or `removed`.
+    pub turn: String,
+    /// The version that this is about; none where its file could not be read.
+    pub digest: Option<String>,
+    /// The version that it took over from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A server that requests go to.
@@ -116,7 +178,7 @@ pub struct EndpointStatus {
 }
 
 impl EndpointStatus {
-    fn of(endpoint: Endpoint) -> Self {
+    pub(super) fn of(endpoint: Endpoint) -> Self {
         Self {
             breaker: endpoint.circuit.name().to_owned(),
             held_seconds: endpoint.held.as_secs_f64(),
@@ -137,15 +199,46 @@ impl Status {
             node: window.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: seconds(window.started),
+            ending: window.quiet.is_cancelled(),
             pipelines: window.pipelines().into_iter().map(PipelineStatus::of).collect(),
-            plugins: window.plugins.current().iter().map(|version| PluginStatus::of(version)).collect(),
+            plugins: plugins(&window.plugins),
+            without_version: Absent::all(&window.plugins),
             endpoints: window.effects.endpoints().into_iter().map(EndpointStatus::of).collect(),
         }
     }
 }
 
+/// Those with a version in force.
+pub(super) fn plugins(plugins: &Plugins) -> Vec<PluginStatus> {
+    plugins.current().iter().map(|version| PluginStatus::of(version, plugins.history(version.name()))).collect()
+}
+
+impl Absent {
+    pub(super) fn all(plugins: &Plugins) -> Vec<Self> {
+        let absent = plugins.known().into_iter().filter(|name| plugins.slot(name).is_none());
+        absent.map(|name| Self { history: steps(plugins.history(&name)), name }).collect()
+    }
+}
+
+fn steps(history: Vec<Step>) -> Vec<StepStatus> {
+    history.into_iter().map(StepStatus::of).collect()
+}
+
+impl StepStatus {
+    fn of(Step { at, digest, turn }: Step) -> Self {
+        let (turn, replaced, reason) = match turn {
+            Turn::Loaded => ("loaded", None, None),
+            Turn::Replaced(old) => ("replaced", Some(old), None),
+            Turn::Refused(reason) => ("refused", None, Some(reason)),
+            Turn::Removed => ("removed", None, None),
+        };
+        Self { at: seconds(at), turn: turn.to_owned(), digest, replaced, reason }
+    }
+}
+
 impl PipelineStatus {
-    fn of(Shown { name, rate }: Shown) -> Self {
+    pub(super) fn of(shown: Shown) -> Self {
+        let Shown { name, rate, stage, from, filters, publish, in_flight, letters, source: _ } = shown;
         let outcomes = metrics::settled(&name);
         let count = |wanted| outcomes.iter().find(|(outcome, _)| *outcome == wanted).map_or(0, |(_, count)| *count);
         Self {
@@ -154,13 +247,24 @@ impl PipelineStatus {
             dead: count("dead"),
             rate: rate.map(|rate| rate.to_string()),
             rate_wait_seconds: metrics::rate_wait(&name),
+            stage: stage.name().to_owned(),
+            paused_since: match stage {
+                Stage::Running => None,
+                Stage::Pausing(since) | Stage::Paused(since) => Some(seconds(since)),
+            },
+            from,
+            filters,
+            publish,
+            in_flight_limit: in_flight,
+            keeps: letters.is_some(),
             name,
         }
     }
 }
 
 impl PluginStatus {
-    fn of(version: &Version) -> Self {
+    fn of(version: &Version, history: Vec<Step>) -> Self {
+        let history = steps(history);
         let Usage { calls, faults, broken, cpu, suspended, bytes_in, bytes_out, .. } = version.usage();
         let Usage { memory_peak, instances, requests, request_time, lookups, .. } = version.usage();
         Self {
@@ -183,6 +287,9 @@ impl PluginStatus {
             lookups: lookups.asked,
             lookup_seconds: lookups.time.as_secs_f64(),
             lookup_failures: lookups.failures().map(|(kind, count)| (kind.to_owned(), count)).collect(),
+            replaced: history.iter().rev().find_map(|step| step.replaced.clone()),
+            refused: history.last().filter(|step| step.turn == "refused").cloned(),
+            history,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Payloads and other foreign text as people and JSON can read them.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt::Write;
+
+pub(super) use crate::admin::payload::{for_json, from_base64};
 
 /// How much of a payload that is no text is shown.
 const SHOWN: usize = 4_096;
@@ -54,30 +55,9 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// The member of a JSON object that holds the payload.
-pub(super) fn for_json(payload: &[u8]) -> (&'static str, String) {
-    match std::str::from_utf8(payload) {
-        Ok(text) => ("payload", text.to_owned()),
-        Err(_) => ("payload_base64", STANDARD.encode(payload)),
-    }
-}
-
-/// What base64, as in RFC 4648, section 4, makes of these bytes; none where `text` is something else.
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_text_goes_into_json_and_back() {
-        let (key, text) = for_json(b"\xff\xfe\0");
-        assert_eq!((key, text.as_str()), ("payload_base64", "//4A"));
-        assert_eq!(from_base64(&text).as_deref(), Some(&b"\xff\xfe\0"[..]));
-        assert_eq!(from_base64("Zg"), None);
-    }
 
     #[test]
     fn only_harmless_text_is_shown_as_it_is() {

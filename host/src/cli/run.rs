@@ -2,9 +2,9 @@
 
 use super::talk;
 use crate::{
-    admin::Handed,
+    admin::{Handed, Order, Orders, Refused, Wanted, desk},
     config, event,
-    node::{Error, Node},
+    node::{Error, Front, Node},
     plugin::watch::{Changes, Watcher},
     shutdown::Shutdown,
     supervisor::Supervisor,
@@ -38,14 +38,15 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         let hangup = signal(SignalKind::hangup())?;
         let supervisor = Arc::new(Supervisor::of_environment());
         supervisor.starting();
+        let (desk, orders) = desk();
         let node = tokio::select! {
-            node = Node::start(&loaded, shutdown.clone(), handed) => node?,
+            node = Node::start(&loaded, shutdown.clone(), Front { handed, desk }) => node?,
             () = shutdown.quiet().cancelled() => return Ok(()),
         };
         supervisor.ready(node.pipelines());
         let (watcher, pulse) = (Arc::clone(&supervisor), node.pulse());
         drop(shutdown.track_until_stop(async move { watcher.keep_watch(&pulse).await }));
-        let mut operator = Operator { path, watch, hangup, supervisor };
+        let mut operator = Operator { path, watch, hangup, orders, supervisor };
         operator.serve(node, &shutdown).await;
         Ok(())
     })
@@ -56,6 +57,7 @@ struct Operator<'a> {
     path: &'a Path,
     watch: Watch,
     hangup: Signal,
+    orders: Orders,
     supervisor: Arc<Supervisor>,
 }
 
@@ -67,7 +69,7 @@ impl Operator<'_> {
                 () = shutdown.quiet().cancelled() => break,
                 changed = self.watch.next() => {
                     if changed.iter().any(|file| self.watch.is_config(file)) {
-                        self.reload(&mut node).await;
+                        drop(self.reload(&mut node).await);
                     }
                     // Compiling may take long, and nothing of it is needed any more once the node ends.
                     tokio::select! {
@@ -75,29 +77,45 @@ impl Operator<'_> {
                         () = node.refresh(&changed) => {}
                     }
                 }
-                _ = self.hangup.recv() => self.reload(&mut node).await,
+                _ = self.hangup.recv() => drop(self.reload(&mut node).await),
+                Some(order) = self.orders.recv() => self.obey(order, &mut node).await,
             }
         }
+        self.orders.close();
         event::draining(node.grace());
         self.supervisor.draining(node.grace());
         let finished = node.end().await;
         event::ended(finished);
     }
 
+    async fn obey(&self, order: Order, node: &mut Node) {
+        let none = |name: &str| Refused::NoPipeline(name.to_owned());
+        let done = match &order.wanted {
+            Wanted::Pause(name) => node.pause(name).await.map_err(|_| none(name)),
+            Wanted::Resume(name) => node.resume(name).map_err(|_| none(name)),
+            Wanted::Reload => self.reload(node).await.map_err(|error| Refused::Config(error.to_string())),
+        };
+        if done.is_ok() {
+            self.supervisor.ready(node.pipelines());
+        }
+        order.answer(done);
+    }
+
     /// Reads the configuration again; one that cannot be used changes nothing.
-    async fn reload(&self, node: &mut Node) {
+    async fn reload(&self, node: &mut Node) -> Result<(), Error> {
         self.supervisor.reloading();
         let applied = match config::load(self.path, &config::process_environment) {
             Ok(loaded) => node.apply(&loaded).await,
             Err(faults) => Err(Error::Config(faults)),
         };
-        match applied {
+        match &applied {
             Ok(()) => self.supervisor.ready(node.pipelines()),
             Err(error) => {
-                event::reload_refused(&error);
+                event::reload_refused(error);
                 self.supervisor.unchanged(node.pipelines());
             }
         }
+        applied
     }
 }
 

@@ -1,87 +1,60 @@
 //! `gristmill status`: what a running node is doing.
 
-use super::{ConfigFile, talk};
-use crate::{
-    admin::{EndpointStatus, PipelineStatus, PluginStatus, Status},
-    config::Listen,
-};
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use super::{ask::Which, figures::age, payload::plain, talk};
+use crate::admin::{Absent, EndpointStatus, PipelineStatus, PluginStatus, Status, StepStatus};
 use std::{
     fmt::Write,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    io::{self, IsTerminal},
+    time::{Duration, SystemTime},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-};
-
-/// For the whole exchange.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of an answer.
-const LONGEST: usize = 16 << 20;
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    file: ConfigFile,
+    node: Which,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+    /// Print it again every two seconds, or as often as said, until Ctrl-C
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, default_missing_value = "2s", value_parser = talk::duration)]
+    watch: Option<Duration>,
 }
 
-/// Prints the state of the node that runs with this configuration.
+/// Prints the state of the node that is meant.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let loaded = talk::load(&options.file.path)?;
-    let Some(listen) = loaded.config.admin.listen else {
-        bail!("`[admin] listen` is empty, so that nobody can look at this node");
-    };
-    let asked = async { tokio::time::timeout(PATIENCE, ask(&listen)).await };
-    let answer = talk::runtime()?.block_on(asked);
-    let json = answer.with_context(|| format!("`{listen}` did not answer within {PATIENCE:?}"))??;
-    if options.json {
-        return talk::print(&[&json[..], b"\n"].concat());
-    }
-    let status: Status = serde_json::from_slice(&json)
-        .with_context(|| format!("cannot make sense of what `{listen}` answered; is it a node of another version?"))?;
-    talk::print(describe(&status, SystemTime::now()).as_bytes())
+    let client = options.node.client()?;
+    talk::runtime()?.block_on(async {
+        loop {
+            let json = client.get("/status").await?;
+            if options.json {
+                talk::print(&[&json[..], b"\n"].concat())?;
+            } else {
+                let page = describe(&client.parse(&json)?, SystemTime::now());
+                talk::print(format!("{}{page}", clear(options)).as_bytes())?;
+            }
+            let Some(every) = options.watch else { return Ok(()) };
+            tokio::time::sleep(every).await;
+        }
+    })
 }
 
-async fn ask(listen: &Listen) -> anyhow::Result<Bytes> {
-    let missing = || format!("no node answers at `{listen}`; is one running with this configuration?");
-    match listen {
-        Listen::Socket(path) => get(UnixStream::connect(path).await.with_context(missing)?).await,
-        Listen::Address(address) => get(TcpStream::connect(address).await.with_context(missing)?).await,
-    }
-}
-
-async fn get(stream: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<Bytes> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/status").header("host", "gristmill").body(Empty::<Bytes>::new())?;
-    let exchange = async move {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST).collect().await;
-        anyhow::Ok((status, body.map_err(|error| anyhow::anyhow!(error))?.to_bytes()))
-    };
-    let (_, answer) = tokio::join!(connection, exchange);
-    match answer? {
-        (StatusCode::OK, body) => Ok(body),
-        (status, _) => bail!("the node answered {status}; is it one of another version?"),
-    }
+/// What makes place for the next page on a terminal.
+fn clear(options: &Options) -> &'static str {
+    if options.watch.is_some() && io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" }
 }
 
 fn describe(status: &Status, now: SystemTime) -> String {
-    let mut said = format!("node      {} ({}), up {}\n", status.node, status.version, age(status.started, now));
+    let ending = if status.ending { ", ending" } else { "" };
+    let mut said = format!("node      {} ({}), up {}{ending}\n", status.node, status.version, age(status.started, now));
     for pipeline in &status.pipelines {
-        said += &describe_pipeline(pipeline);
+        said += &describe_pipeline(pipeline, now);
     }
     for plugin in &status.plugins {
         said += &describe_plugin(plugin, now);
+    }
+    for plugin in &status.without_version {
+        said += &describe_absent(plugin, now);
     }
     for endpoint in &status.endpoints {
         said += &describe_endpoint(endpoint);
@@ -103,9 +76,12 @@ fn describe_endpoint(endpoint: &EndpointStatus) -> String {
     )
 }
 
-fn describe_pipeline(pipeline: &PipelineStatus) -> String {
-    let PipelineStatus { name, done, retried, dead, rate, rate_wait_seconds } = pipeline;
+fn describe_pipeline(pipeline: &PipelineStatus, now: SystemTime) -> String {
+    let PipelineStatus { name, stage, paused_since, done, retried, dead, rate, rate_wait_seconds, .. } = pipeline;
     let mut said = format!("pipeline  {name}: {done} done, {retried} to be tried again, {dead} dead\n");
+    if let Some(since) = paused_since {
+        let _ok = writeln!(said, "          {stage}, {} ago", age(*since, now)).is_ok();
+    }
     if let Some(rate) = rate {
         let _ok = writeln!(said, "          at most {rate}, {rate_wait_seconds:.1} s waiting for that").is_ok();
     }
@@ -140,7 +116,21 @@ fn describe_plugin(plugin: &PluginStatus, now: SystemTime) -> String {
     if plugin.lookups > 0 {
         said += &describe_lookups(plugin);
     }
-    said
+    said + &plugin.refused.as_ref().map(|step| describe_refusal(step, now)).unwrap_or_default()
+}
+
+/// What became last of a plugin that has no version.
+fn describe_absent(plugin: &Absent, now: SystemTime) -> String {
+    let last = plugin.history.last();
+    let stage = last.map_or("unknown", |step| &step.turn);
+    let refusal = last.filter(|step| step.reason.is_some()).map(|step| describe_refusal(step, now));
+    format!("plugin    {}: {stage}, no version in force\n{}", plugin.name, refusal.unwrap_or_default())
+}
+
+fn describe_refusal(step: &StepStatus, now: SystemTime) -> String {
+    let digest = step.digest.as_deref().unwrap_or("a version");
+    let reason = plain(step.reason.as_deref().unwrap_or("for no reason"));
+    format!("          {digest} was refused {} ago: {reason}\n", age(step.at, now))
 }
 
 fn describe_lookups(plugin: &PluginStatus) -> String {
@@ -150,22 +140,10 @@ fn describe_lookups(plugin: &PluginStatus) -> String {
     format!("          {} lookups in {:.3} s, {failures}\n", plugin.lookups, plugin.lookup_seconds)
 }
 
-/// How long ago that was, in its largest unit and the one below.
-fn age(since: u64, now: SystemTime) -> String {
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let seconds = now.saturating_sub(since);
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
     fn plugin() -> PluginStatus {
         PluginStatus {
@@ -188,6 +166,20 @@ mod tests {
             lookups: 0,
             lookup_seconds: 0.0,
             lookup_failures: BTreeMap::new(),
+            replaced: None,
+            refused: None,
+            history: Vec::new(),
+        }
+    }
+
+    fn refusal() -> StepStatus {
+        let reason = Some("no\x1b[2J".to_owned());
+        StepStatus {
+            at: 105,
+            turn: "refused".to_owned(),
+            digest: Some("fedcba987654".to_owned()),
+            replaced: None,
+            reason,
         }
     }
 
@@ -196,6 +188,13 @@ mod tests {
         let rate = Some("500/s".to_owned());
         let pipelines = vec![PipelineStatus {
             name: "n".to_owned(),
+            stage: "paused".to_owned(),
+            paused_since: Some(160),
+            from: "list `n`".to_owned(),
+            filters: vec!["anonymize".to_owned()],
+            publish: Vec::new(),
+            in_flight_limit: 256,
+            keeps: true,
             done: 996,
             retried: 1,
             dead: 3,
@@ -206,8 +205,10 @@ mod tests {
             node: "host-1-x".to_owned(),
             version: "0.1.0".to_owned(),
             started: 100,
+            ending: true,
             pipelines,
-            plugins: vec![plugin()],
+            plugins: vec![PluginStatus { refused: Some(refusal()), ..plugin() }],
+            without_version: vec![Absent { name: "new".to_owned(), history: vec![refusal()] }],
             endpoints: vec![EndpointStatus {
                 name: "a.b:80".to_owned(),
                 breaker: "open".to_owned(),
@@ -223,12 +224,16 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(100 + 65);
         assert_eq!(
             describe(&status, now),
-            "node      host-1-x (0.1.0), up 1 min 5 s\n\
+            "node      host-1-x (0.1.0), up 1 min 5 s, ending\n\
              pipeline  n: 996 done, 1 to be tried again, 3 dead\n          \
+             paused, 5 s ago\n          \
              at most 500/s, 1.2 s waiting for that\n\
              plugin    anonymize: filter 0123456789ab, 1000 calls, 3 faults, 1 broken\n          \
              0.013 s of processor (12.5 µs each), 0.000 s waiting, 3.0 MiB in, 1.0 MiB out\n          \
-             2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n\
+             2 instances of 1.1 MiB at most, 0 requests in 0.000 s, in force for 1 min 5 s\n          \
+             fedcba987654 was refused 1 min 0 s ago: no\\u{1b}[2J\n\
+             plugin    new: refused, no version in force\n          \
+             fedcba987654 was refused 1 min 0 s ago: no\\u{1b}[2J\n\
              endpoint  a.b:80: failing, breaker open, 70 requests, 20 failed, 5 put back\n          \
              3 of 100 under way, 50.4 ms for a reply\n"
         );
@@ -246,14 +251,5 @@ mod tests {
         let failed = counted(&[("denied", 2), ("invalid", 0), ("unavailable", 1)]);
         assert_eq!(last(&failed).as_deref(), Some("          9 lookups in 0.250 s, 2 denied, 1 unavailable"));
         assert_eq!(last(&counted(&[])).as_deref(), Some("          9 lookups in 0.250 s, all answered"));
-    }
-
-    #[test]
-    fn ages_are_told_in_two_units() {
-        let now = UNIX_EPOCH + Duration::from_secs(200_000);
-        assert_eq!(age(199_941, now), "59 s");
-        assert_eq!(age(200_000 - 7_260, now), "2 h 1 min");
-        assert_eq!(age(200_000 - 180_000, now), "2 d 2 h");
-        assert_eq!(age(300_000, now), "0 s");
     }
 }

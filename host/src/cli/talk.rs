@@ -6,10 +6,12 @@ use crate::{
     plugin::{Cause, Refusal},
     source::dead,
 };
+use anyhow::Context;
 use std::{
     io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
 
 const UNAVAILABLE: u8 = 69;
@@ -138,4 +140,9 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Faults> {
 /// A runtime for verbs that do one thing.
 pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// A duration among the arguments.
+pub(super) fn duration(text: &str) -> anyhow::Result<Duration> {
+    config::duration(text).context("write a whole number and its unit: `30s`, `10m`, `2h` or `1d`")
 }

@@ -37,7 +37,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
     let data_dir = path(reading, top.item("data_dir"), directory);
     let lease = reading.duration(top.item("lease"), "1s");
     let compile = compile(reading, &top);
-    let admin = server::admin(reading, &top, data_dir.as_deref());
+    let admin = server::admin(reading, &top, directory, data_dir.as_deref());
     let shutdown = shutdown(reading, &top);
     let pipelines: Vec<_> = named_tables(reading, &top, "pipeline")
         .into_iter()

@@ -28,6 +28,8 @@ pub enum Place<'a> {
     PluginKey(&'a str, &'a str),
     /// A key of `[database.NAME]`, such as `url`.
     DatabaseKey(&'a str, &'a str),
+    /// A key of `[admin]`.
+    AdminKey(&'a str),
     /// A key of `[endpoint.NAME]`, however the file spells the name.
     EndpointKey(&'a str, &'a str),
 }
@@ -46,6 +48,7 @@ pub(super) fn span(document: &Document, place: Place<'_>) -> Option<Range<usize>
             None => mention(document, name).map(|value| value.span.clone()),
         },
         Place::DatabaseKey(name, key) => Some(key_of(find(named(document, "database"), name)?, key)),
+        Place::AdminKey(key) => find(&document.root, "admin").map(|entry| key_of(entry, key)),
         Place::EndpointKey(name, key) => {
             let same = |key: &str| notation::endpoint(key).is_ok_and(|found| found == name);
             named(document, "endpoint").iter().find(|entry| same(&entry.key)).map(|entry| key_of(entry, key))

@@ -10,7 +10,7 @@
 mod entry;
 #[cfg(fuzzing)]
 mod fuzz;
-mod group;
+pub(super) mod group;
 mod pending;
 mod prey;
 mod scripts;

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{ConfigFile, talk},
-    config::{self, Config},
+    config::Config,
     node,
     source::dead::{DeadLetters, Filter, Letter, Place, Walk},
 };
@@ -34,10 +34,10 @@ pub(in crate::cli) struct Filters {
     #[arg(long, value_name = "MESSAGE-ID")]
     id: Option<String>,
     /// Only what was given up longer ago, such as `2h`
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = talk::duration)]
     older: Option<Duration>,
     /// Only what was given up since, such as `10m`
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = talk::duration)]
     newer: Option<Duration>,
 }
 
@@ -190,8 +190,4 @@ fn place(config: &Config, name: &str) -> anyhow::Result<Place> {
 
 fn names(config: &Config) -> String {
     config.pipelines.keys().cloned().collect::<Vec<_>>().join(", ")
-}
-
-fn duration(text: &str) -> anyhow::Result<Duration> {
-    config::duration(text).context("write a whole number and its unit: `30s`, `10m`, `2h` or `1d`")
 }

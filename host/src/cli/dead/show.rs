@@ -2,6 +2,7 @@
 
 use super::choose::{Filters, Of};
 use crate::{
+    admin::{letter_object, letter_with_payload},
     cli::{
         payload::{self, plain},
         talk,
@@ -9,7 +10,6 @@ use crate::{
     message::Trouble,
     source::dead::Letter,
 };
-use serde_json::Value;
 
 /// How much of a reason fits into a line.
 const REASON: usize = 200;
@@ -24,7 +24,7 @@ pub(super) async fn list(of: &Of, filters: &Filters, json: bool, limit: u64) -> 
             break;
         }
         left -= 1;
-        let said = if json { format!("{}\n", object(&letter)?) } else { line(&letter) };
+        let said = if json { format!("{}\n", letter_object(&letter)?) } else { line(&letter) };
         talk::print(said.as_bytes())?;
     }
     Ok(())
@@ -37,23 +37,10 @@ pub(super) async fn show(of: &Of, entry: &str, json: bool, payload: bool) -> any
         return talk::print(&letter.payload);
     }
     if json {
-        let mut object = object(&letter)?;
-        let (key, payload) = payload::for_json(&letter.payload);
-        if let Some(object) = object.as_object_mut() {
-            object.insert(key.to_owned(), payload.into());
-        }
+        let object = letter_with_payload(&letter, &letter.payload)?;
         return talk::print(format!("{object}\n").as_bytes());
     }
     talk::print(format!("{}\n{}", story(&letter), payload::for_people(&letter.payload)).as_bytes())
-}
-
-fn object(letter: &Letter) -> anyhow::Result<Value> {
-    let mut object = serde_json::to_value(letter)?;
-    if let Some(object) = object.as_object_mut() {
-        object.insert("died_ms".to_owned(), letter.died_ms().into());
-        object.insert("payload_bytes".to_owned(), letter.payload.len().into());
-    }
-    Ok(object)
 }
 
 fn line(letter: &Letter) -> String {

@@ -3,9 +3,11 @@
 use super::{
     super::{
         Admin, Listen, Redis, Tls,
+        document::Kind,
+        fault::Fault,
         fields::Fields,
         notation::{self, Address, redis_address},
-        read::Reading,
+        read::{Item, Reading},
     },
     Path, tls,
 };
@@ -43,16 +45,41 @@ fn redis(reading: &mut Reading<'_>, top: &Fields<'_>) -> Option<(Redis, Option<A
     Some((Redis::Url(url), Some(address)))
 }
 
-/// A path is taken from `data_dir`.
-pub(super) fn admin(reading: &mut Reading<'_>, top: &Fields<'_>, data_dir: Option<&Path>) -> Option<Admin> {
+/// The socket's path is taken from `data_dir`, that of the tokens from `directory`.
+pub(super) fn admin(
+    reading: &mut Reading<'_>,
+    top: &Fields<'_>,
+    directory: &Path,
+    data_dir: Option<&Path>,
+) -> Option<Admin> {
     let fields = top.table(reading, "admin");
-    let item = fields.item("listen");
+    let tokens = reading.optional_text(fields.item("tokens")).map(|path| path.map(|path| directory.join(path)));
+    let redact = redact(reading, fields.item("redact"));
+    let listen = listen(reading, fields.item("listen"), data_dir, matches!(tokens, Some(None)));
+    Some(Admin { listen: listen?, tokens: tokens?, redact: redact? })
+}
+
+fn listen(reading: &mut Reading<'_>, item: Item<'_>, data_dir: Option<&Path>, open: bool) -> Option<Option<Listen>> {
     let Some(written) = reading.optional_text(item)? else {
-        return Some(Admin { listen: None });
+        return Some(None);
     };
-    let listen = match reading.accept(item, notation::listen(&written))? {
-        Listen::Socket(path) => Listen::Socket(data_dir?.join(path)),
-        address @ Listen::Address(_) => address,
-    };
-    Some(Admin { listen: Some(listen) })
+    match reading.accept(item, notation::listen(&written))? {
+        Listen::Socket(path) => Some(Some(Listen::Socket(data_dir?.join(path)))),
+        Listen::Address(address) if open && !address.ip().is_loopback() => {
+            let fault = Fault::error(
+                "`listen` is an address that other machines could reach, and nothing there asks who they are",
+            );
+            let help = "set `tokens` too, or write an address of this machine alone such as \"127.0.0.1:9464\"";
+            reading.refuse(fault.at(&item.value.span).help(help))
+        }
+        address => Some(Some(address)),
+    }
+}
+
+/// No name at all shows everything.
+fn redact(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Vec<String>> {
+    if matches!(&item.value.kind, Kind::List(names) if names.is_empty()) {
+        return Some(Vec::new());
+    }
+    Some(reading.names(item, |_| Ok(()))?.into_iter().map(|name| name.to_lowercase()).collect())
 }

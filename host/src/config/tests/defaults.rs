@@ -19,7 +19,11 @@ fn a_file_that_says_nothing_has_the_defaults() {
         endpoints: BTreeMap::new(),
         databases: BTreeMap::new(),
         edge: edge(),
-        admin: Admin { listen: Some(Listen::Socket(PathBuf::from(".gristmill/admin.sock"))) },
+        admin: Admin {
+            listen: Some(Listen::Socket(PathBuf::from(".gristmill/admin.sock"))),
+            tokens: None,
+            redact: ["password", "token", "secret", "authorization", "cookie"].map(str::to_owned).to_vec(),
+        },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);

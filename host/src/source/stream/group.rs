@@ -176,7 +176,7 @@ async fn newest(shared: &Shared) -> Result<Option<Id>, RedisError> {
 }
 
 /// Whether there is no such group, or no such stream; also for a command that waited when it went.
-pub(super) fn is_gone(error: &RedisError) -> bool {
+pub(in crate::source) fn is_gone(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
         || ["no such key", "NOGROUP", "UNBLOCKED"].iter().any(|sign| error.to_string().contains(sign))
 }
@@ -187,7 +187,7 @@ pub(super) fn consumer(keys: &Keys, lane: &str) -> Option<String> {
 }
 
 /// The name under which `consumer` is registered; none when it is not a node's.
-pub(super) fn lane(keys: &Keys, consumer: &str) -> Option<String> {
+pub(in crate::source) fn lane(keys: &Keys, consumer: &str) -> Option<String> {
     let (node, name) = consumer.strip_prefix("gristmill:")?.split_once(':')?;
     (name.starts_with('c') && !node.is_empty()).then(|| keys.lane(node, name))
 }
