@@ -7,22 +7,22 @@ mod channel;
 mod edge;
 mod endpoint;
 mod loudness;
+mod pipeline;
 mod plugin;
 mod rate;
+mod source;
 
 pub(crate) use admin::*;
 pub(crate) use channel::*;
 pub(crate) use edge::*;
 pub(crate) use endpoint::*;
 pub use loudness::Loudness;
+pub(crate) use pipeline::*;
 pub(crate) use plugin::*;
 pub(crate) use rate::*;
+pub(crate) use source::*;
 
-use crate::{
-    message::{Message, Outcome, Trouble},
-    metrics::{COUNTERS, Settled},
-};
-use prometheus::IntCounter;
+use crate::metrics::COUNTERS;
 use std::{
     error::Error,
     fmt::Display,
@@ -77,7 +77,8 @@ pub(crate) fn lane_damaged(source: &str, lane: &str) {
 }
 
 /// Messages of a node that is gone, or that was too long silent, are ours now.
-pub(crate) fn lane_taken_over(source: &str, lane: &str, takeovers: u32) {
+pub(crate) fn lane_taken_over(story: &SourceStory, source: &str, lane: &str, takeovers: u32) {
+    story.took_over();
     warn!(source, lane, takeovers, "took over the messages in flight of a node that is gone");
 }
 
@@ -105,7 +106,8 @@ pub(crate) fn entry_gone(source: &str, id: &str) {
 }
 
 /// More messages waited in a list than its pipeline keeps, and so many of them were dropped.
-pub(crate) fn backlog_dropped(sampler: &Sampler, source: &str, dropped: u64) {
+pub(crate) fn backlog_dropped(story: &SourceStory, sampler: &Sampler, source: &str, dropped: u64) {
+    story.dropped(dropped);
     if let Some(before) = sampler.admit(dropped) {
         error!(source, dropped = dropped + before, "dropped messages: more were waiting than `backlog` keeps");
     }
@@ -146,24 +148,6 @@ pub(crate) fn jobs_put_back(feed: &str, jobs: u64) {
     warn!(feed, jobs, "put back jobs that a worker lost between taking and claiming them");
 }
 
-/// What a pipeline has said of its failures, and counted of all its messages.
-#[derive(Debug)]
-pub(crate) struct Story {
-    counted: Settled,
-    /// By filter.
-    dropped: Vec<(String, IntCounter)>,
-    retried: Sampler,
-    buried: Sampler,
-}
-
-impl Story {
-    /// Of the pipeline with this name and these filters.
-    pub(crate) fn of(pipeline: &str, filters: &[String]) -> Self {
-        let dropped = filters.iter().map(|filter| (filter.clone(), COUNTERS.dropped(pipeline, filter))).collect();
-        Self { counted: COUNTERS.settled(pipeline), dropped, retried: Sampler::default(), buried: Sampler::default() }
-    }
-}
-
 /// Lets one line in five seconds through, and counts the others: a failing endpoint must not flood the log.
 #[derive(Debug, Default)]
 pub(crate) struct Sampler(Mutex<Sampled>);
@@ -189,41 +173,6 @@ impl Sampler {
     }
 }
 
-/// A message has been through its pipeline.
-pub(crate) fn settled(story: &Story, pipeline: &str, message: &Message, outcome: &Outcome) {
-    let (id, attempt) = (short(&message.id), message.attempt);
-    match outcome {
-        Outcome::Done | Outcome::Finished { .. } => {
-            story.counted.done.inc();
-            debug!(pipeline, id, attempt, "done");
-        }
-        Outcome::Again { after, .. } => {
-            story.counted.put_back.inc();
-            debug!(pipeline, id, attempt, ?after, "put back untried");
-        }
-        Outcome::Retry { after, trouble, .. } => {
-            story.counted.retried.inc();
-            let Trouble { plugin, digest, reason, .. } = trouble;
-            match story.retried.admit(1) {
-                Some(more) => {
-                    warn!(pipeline, id, attempt, ?after, plugin, digest, reason, more, "to be tried again");
-                }
-                None => debug!(pipeline, id, attempt, ?after, plugin, digest, reason, "to be tried again"),
-            }
-        }
-        Outcome::Dead { trouble, .. } => {
-            story.counted.dead.inc();
-            let Trouble { plugin, digest, reason, .. } = trouble;
-            match story.buried.admit(1) {
-                Some(more) => {
-                    warn!(pipeline, id, attempt, plugin, digest, reason, more, "into the dead letters");
-                }
-                None => debug!(pipeline, id, attempt, plugin, digest, reason, "into the dead letters"),
-            }
-        }
-    }
-}
-
 /// An id as lines show it: some are chosen by producers, and may be of any length.
 fn short(id: &str) -> &str {
     id.get(..id.floor_char_boundary(LONGEST_ID)).unwrap_or_default()
@@ -231,14 +180,6 @@ fn short(id: &str) -> &str {
 
 /// Of an id that is shown, in bytes.
 const LONGEST_ID: usize = 200;
-
-/// A filter has decided that a message goes no further.
-pub(crate) fn dropped(story: &Story, pipeline: &str, plugin: &str, message: &Message, reason: Option<&str>) {
-    if let Some((_, counter)) = story.dropped.iter().find(|(filter, _)| filter == plugin) {
-        counter.inc();
-    }
-    debug!(pipeline, plugin, id = short(&message.id), reason, "dropped");
-}
 
 /// A plugin keeps more in memory than its `store` allows, so what was unused for longest went.
 pub(crate) fn store_evicted(sampler: &Sampler, plugin: &str, evicted: u64) {
@@ -311,11 +252,13 @@ pub(crate) fn ready(node: &str, pipelines: usize) {
 
 /// The configuration was read again and is in force.
 pub(crate) fn reloaded(pipelines: usize) {
+    COUNTERS.reloads("accepted").inc();
     info!(pipelines, "configuration reloaded");
 }
 
 /// The configuration was read again and cannot be used.
 pub(crate) fn reload_refused(reason: &dyn Display) {
+    COUNTERS.reloads("refused").inc();
     warn!("the changed configuration cannot be used, the old one stays in force\n{reason}");
 }
 

@@ -1,13 +1,24 @@
 //! What is counted, under which names, and how Prometheus reads it.
 //!
-//! Every counter stands here with its name and its labels. Labels come from the configuration and from fixed sets, never
-//! from a message, so that their number is bounded. Only `event` counts; what is measured elsewhere is added at a look.
+//! Every counter stands here, or in the room below, with its name and its labels. Labels come from the configuration and from
+//! fixed sets, never from a message, and their number is bounded (`labels`). Only `event` counts; what is measured elsewhere is
+//! added at a look. `METRICS.md` lists all of them, which a test compares.
 
+mod family;
+mod histogram;
+mod labels;
+mod process;
+mod source;
+mod stages;
+
+pub use family::Family;
+pub(crate) use source::{Came, Source, Waiting};
+pub(crate) use stages::Stages;
+
+use labels::Values;
 use prometheus::{
     Counter as Seconds, CounterVec as SecondsVec, Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
-    core::Collector,
-    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
+    TextEncoder, core::Collector,
 };
 use std::sync::LazyLock;
 
@@ -20,24 +31,27 @@ pub(crate) static COUNTERS: LazyLock<Counters> = LazyLock::new(Counters::new);
 /// See the module.
 pub(crate) struct Counters {
     registry: Registry,
+    pipelines: Values,
+    plugins: Values,
+    endpoints: Values,
     /// Messages by `pipeline` and `outcome`: done, put back, retried, dead.
     settled: IntCounterVec,
     /// Messages that a filter dropped on purpose, by `pipeline` and `plugin`.
     dropped: IntCounterVec,
     /// Calls ended by a limit, by `plugin` and `limit`.
-    pub(crate) limits: IntCounterVec,
+    limits: IntCounterVec,
     /// Messages of channels that there was no room for, by `pipeline` and what they waited for: first attempt, another attempt.
     overflowed: IntCounterVec,
     /// Time in which taking waited for the rate, by `pipeline`.
     rate_wait: SecondsVec,
     /// What plugins asked for and were not granted, by `plugin`.
-    pub(crate) denied: IntCounterVec,
+    denied: IntCounterVec,
     /// Versions that came up or did not, by `plugin` and `result`: loaded, swapped, refused.
-    pub(crate) versions: IntCounterVec,
+    versions: IntCounterVec,
     /// Lines of plugins left out of the log, by `plugin`.
-    pub(crate) lines_left_out: IntCounterVec,
+    lines_left_out: IntCounterVec,
     /// HTTP requests that took too long, by the `timeout` that they reached: connect, first_byte, whole.
-    pub(crate) request_timeouts: IntCounterVec,
+    request_timeouts: IntCounterVec,
     /// Clients that read channels of the edge.
     pub(crate) edge_subscribers: IntGauge,
     /// Those that have begun to, by `transport`: sse, stream, websocket, poll.
@@ -50,6 +64,8 @@ pub(crate) struct Counters {
     pub(crate) edge_left_out: IntCounter,
     /// Connections and requests refused, by `why`: no room, no right.
     pub(crate) edge_refused: IntCounterVec,
+    /// Configurations read again, by `result`: accepted, refused.
+    reloads: IntCounterVec,
 }
 
 /// What became of the messages of one pipeline; found once, then counted without a look-up.
@@ -86,17 +102,17 @@ impl Counters {
         };
         Self {
             settled: counter(
-                "gristmill_messages_settled_total",
+                "gristmill_pipeline_messages_total",
                 "Messages whose attempt has ended, by what became of them.",
                 &["pipeline", "outcome"],
             ),
             dropped: counter(
-                "gristmill_messages_dropped_total",
+                "gristmill_pipeline_dropped_messages_total",
                 "Messages that a filter dropped on purpose.",
                 &["pipeline", "plugin"],
             ),
             overflowed: counter(
-                "gristmill_channel_overflow_total",
+                "gristmill_channel_dropped_messages_total",
                 "Messages of channels that were dropped as more waited than `backlog` keeps.",
                 &["pipeline", "waited_for"],
             ),
@@ -106,7 +122,7 @@ impl Counters {
                 &["plugin", "limit"],
             ),
             rate_wait: seconds(
-                "gristmill_rate_wait_seconds_total",
+                "gristmill_pipeline_rate_wait_seconds_total",
                 "Time in which taking messages waited because of the pipeline's rate.",
                 &["pipeline"],
             ),
@@ -121,12 +137,12 @@ impl Counters {
                 &["plugin", "result"],
             ),
             lines_left_out: counter(
-                "gristmill_plugin_log_lines_suppressed_total",
+                "gristmill_plugin_suppressed_lines_total",
                 "Lines of a plugin left out of the log because it writes too much.",
                 &["plugin"],
             ),
             request_timeouts: counter(
-                "gristmill_http_timeouts_total",
+                "gristmill_endpoint_timeouts_total",
                 "HTTP requests that took too long, by the bound on their time that they reached.",
                 &["timeout"],
             ),
@@ -154,12 +170,21 @@ impl Counters {
                 "Connections and requests that the edge has refused.",
                 &["why"],
             ),
+            reloads: counter(
+                "gristmill_config_reloads_total",
+                "Configurations that were read again, by whether they came into force.",
+                &["result"],
+            ),
             registry,
+            pipelines: Values::default(),
+            plugins: Values::default(),
+            endpoints: Values::default(),
         }
     }
 
     /// The counters of the messages of `pipeline`, which are there from now on, if at zero.
     pub(crate) fn settled(&self, pipeline: &str) -> Settled {
+        let pipeline = self.pipelines.bounded(pipeline);
         let counter = |outcome| self.settled.with_label_values(&[pipeline, outcome]);
         Settled {
             done: counter("done"),
@@ -171,17 +196,48 @@ impl Counters {
 
     /// The counter of the seconds in which `pipeline` waited for its rate, which is there from now on.
     pub(crate) fn rate_wait(&self, pipeline: &str) -> Seconds {
-        self.rate_wait.with_label_values(&[pipeline])
+        self.rate_wait.with_label_values(&[self.pipelines.bounded(pipeline)])
     }
 
     /// The counters of what `pipeline` drops of a channel: what waited for its first attempt, and for another one.
     pub(crate) fn overflowed(&self, pipeline: &str) -> [IntCounter; 2] {
+        let pipeline = self.pipelines.bounded(pipeline);
         ["first attempt", "another attempt"].map(|what| self.overflowed.with_label_values(&[pipeline, what]))
     }
 
     /// The counter of what the filter `plugin` of `pipeline` drops.
     pub(crate) fn dropped(&self, pipeline: &str, plugin: &str) -> IntCounter {
-        self.dropped.with_label_values(&[pipeline, plugin])
+        self.dropped.with_label_values(&[self.pipelines.bounded(pipeline), self.plugins.bounded(plugin)])
+    }
+
+    /// That of the calls of `plugin` that `limit` has ended.
+    pub(crate) fn limits(&self, plugin: &str, limit: &'static str) -> IntCounter {
+        self.limits.with_label_values(&[self.plugins.bounded(plugin), limit])
+    }
+
+    /// That of what `plugin` was not granted.
+    pub(crate) fn denied(&self, plugin: &str) -> IntCounter {
+        self.denied.with_label_values(&[self.plugins.bounded(plugin)])
+    }
+
+    /// That of the versions of `plugin` with this result.
+    pub(crate) fn versions(&self, plugin: &str, result: &'static str) -> IntCounter {
+        self.versions.with_label_values(&[self.plugins.bounded(plugin), result])
+    }
+
+    /// That of the lines of `plugin` that were left out.
+    pub(crate) fn lines_left_out(&self, plugin: &str) -> IntCounter {
+        self.lines_left_out.with_label_values(&[self.plugins.bounded(plugin)])
+    }
+
+    /// That of the requests that have reached this bound on their time.
+    pub(crate) fn request_timeouts(&self, timeout: &'static str) -> IntCounter {
+        self.request_timeouts.with_label_values(&[timeout])
+    }
+
+    /// That of the configurations with this result.
+    pub(crate) fn reloads(&self, result: &'static str) -> IntCounter {
+        self.reloads.with_label_values(&[result])
     }
 }
 
@@ -197,8 +253,18 @@ pub fn settled(pipeline: &str) -> [(&'static str, u64); 4] {
 
 /// How many HTTP requests have reached the bound on their time with this name.
 #[cfg(test)]
-pub(crate) fn request_timeouts(timeout: &str) -> u64 {
-    COUNTERS.request_timeouts.with_label_values(&[timeout]).get()
+pub(crate) fn request_timeouts(timeout: &'static str) -> u64 {
+    COUNTERS.request_timeouts(timeout).get()
+}
+
+/// The name of a server as a label, unless there are too many already: what is sent where, plugins decide.
+pub fn endpoint(name: &str) -> Option<&str> {
+    COUNTERS.endpoints.own(name)
+}
+
+/// The same of a plugin.
+pub fn plugin(name: &str) -> Option<&str> {
+    COUNTERS.plugins.own(name)
 }
 
 /// For how many seconds `pipeline` has waited for its rate.
@@ -206,66 +272,11 @@ pub fn rate_wait(pipeline: &str) -> f64 {
     COUNTERS.rate_wait(pipeline).get()
 }
 
-/// One family of numbers that somebody else keeps, at the moment of a look.
-#[derive(Debug)]
-pub struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    samples: Vec<(Vec<(&'static str, String)>, f64)>,
-}
-
-impl Family {
-    /// Numbers that only grow; `name` ends in `_total`.
-    pub fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: MetricType::COUNTER, samples: Vec::new() }
-    }
-
-    /// Numbers that go up and down.
-    pub fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: MetricType::GAUGE, samples: Vec::new() }
-    }
-
-    /// The value under `labels`, each of which is a name and a value.
-    pub fn add(&mut self, labels: &[(&'static str, &str)], value: f64) {
-        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        self.samples.push((labels, value));
-    }
-
-    fn into_proto(self) -> MetricFamily {
-        let mut family = MetricFamily::default();
-        family.set_name(self.name.to_owned());
-        family.set_help(self.help.to_owned());
-        family.set_field_type(self.kind);
-        family.set_metric(self.samples.into_iter().map(|(labels, value)| sample(self.kind, labels, value)).collect());
-        family
-    }
-}
-
-fn sample(kind: MetricType, labels: Vec<(&'static str, String)>, value: f64) -> Metric {
-    let pair = |(name, value): (&str, String)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value);
-        pair
-    };
-    let mut metric = Metric::from_label(labels.into_iter().map(pair).collect());
-    if kind == MetricType::COUNTER {
-        let mut counter = Counter::default();
-        counter.set_value(value);
-        metric.set_counter(counter);
-    } else {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        metric.set_gauge(gauge);
-    }
-    metric
-}
-
 /// Everything that was counted, and `more`, in Prometheus' text format.
 pub fn exposition(more: Vec<Family>) -> Vec<u8> {
     let mut families = COUNTERS.registry.gather();
-    families.extend(more.into_iter().filter(|family| !family.samples.is_empty()).map(Family::into_proto));
+    let kept = source::families().into_iter().chain([stages::family()]).chain(process::families());
+    families.extend(more.into_iter().chain(kept).filter(|family| !family.is_empty()).map(Family::into_proto));
     families.sort_by(|one, other| one.name().cmp(other.name()));
     let mut text = Vec::new();
     TextEncoder::new().encode(&families, &mut text).expect("memory takes everything, and no family is empty");
@@ -284,7 +295,7 @@ mod tests {
         let none = Family::counter("gristmill_nothing_total", "Nothing.");
         let text = String::from_utf8(exposition(vec![family, none])).expect("text");
         assert!(
-            text.contains("gristmill_messages_settled_total{outcome=\"retried\",pipeline=\"metrics-test\"} 1\n"),
+            text.contains("gristmill_pipeline_messages_total{outcome=\"retried\",pipeline=\"metrics-test\"} 1\n"),
             "{text}"
         );
         assert!(text.contains("# TYPE gristmill_test_bytes gauge\n"), "{text}");

@@ -245,10 +245,18 @@ impl Line {
 
     /// Filters and publishes, and settles where commands go along; tells the result, where one is wanted and the filters left the message whole.
     async fn run(&self, delivery: &mut Delivery) -> Result<Option<Bytes>, Stop> {
+        let mut since = event::begun(&self.story, delivery.taken());
         let filtered = self.filter(delivery.message.clone()).await;
+        if !self.filters.is_empty() {
+            since = event::filtered(&self.story, since);
+        }
         let messages = filtered.map_err(|failed| Stop::Failed(failed, delivery.succeeded().to_vec()))?;
         let out = self.out(delivery.settles_in());
-        let published = publish::all(&self.publishers, &out, &messages, delivery).await?;
+        let published = publish::all(&self.publishers, &out, &messages, delivery).await;
+        if !messages.is_empty() {
+            event::published(&self.story, since);
+        }
+        let published = published?;
         if !published.along.is_empty() {
             along::settle(delivery, published).boxed().await?;
         }

@@ -107,7 +107,7 @@ fn only_the_newest_are_kept(keys: &str) -> Option<(Sink, Instant)> {
     let newest: BTreeSet<u64> = (281..301).collect();
     eventually(SOON, "the newest have come", || numbers(&mill.sink).is_superset(&newest).then_some(()));
     node.says(&["ERROR", "more messages wait for another attempt", "which=\"oldest\""]);
-    let counted = "gristmill_channel_overflow_total{pipeline=\"jobs\",waited_for=\"another attempt\"} 281\n";
+    let counted = "gristmill_channel_dropped_messages_total{pipeline=\"jobs\",waited_for=\"another attempt\"} 281\n";
     eventually(SOON, "all that went are counted", || get(&mill, "/metrics").contains(counted).then_some(()));
     assert_eq!(node.terminate(), 0);
     assert_eq!(numbers(&mill.sink), newest.into_iter().chain([0]).collect(), "the first had been sent once");

@@ -89,7 +89,7 @@ fn a_reply_that_does_not_begin_in_time_is_told_and_counted() {
     let letter = eventually(SOON, "it is dead", || Dead::of(&mill, "jobs").list().pop());
     assert!(letter.to_string().contains("no reply began within 200ms (`first_byte_timeout`)"), "{letter}");
     let metrics = get(&mill, "/metrics");
-    assert!(metrics.contains("gristmill_http_timeouts_total{timeout=\"first_byte\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("gristmill_endpoint_timeouts_total{timeout=\"first_byte\"} 2\n"), "{metrics}");
 }
 
 #[test]

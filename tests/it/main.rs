@@ -33,6 +33,7 @@ mod layout;
 mod limits;
 mod link;
 mod lookups;
+mod metrics;
 mod misbehave;
 mod native;
 mod once;

@@ -120,7 +120,7 @@ fn prometheus_can_read_what_is_counted() {
     mill.redis.push("jobs", jobs(0..50));
     assert_eq!(all_arrive(&mill.sink, 0..50), 0);
     let metrics = eventually(SOON, "all are counted", || {
-        let line = "gristmill_messages_settled_total{outcome=\"done\",pipeline=\"jobs\"} 50\n";
+        let line = "gristmill_pipeline_messages_total{outcome=\"done\",pipeline=\"jobs\"} 50\n";
         Some(get(&mill, "/metrics")).filter(|metrics| metrics.contains(line))
     });
     assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");

@@ -16,6 +16,7 @@ pub mod mill;
 pub mod node;
 pub mod peers;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod pusher;
 pub mod redis;

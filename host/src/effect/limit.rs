@@ -18,7 +18,7 @@ pub use parked::Most;
 pub use share::Share;
 
 use crate::{config, connection::Connector, request::Request};
-use endpoint::{Endpoint, View};
+use endpoint::{CLASSES, Endpoint, View};
 use name::Name;
 use share::Seat;
 use std::{
@@ -83,6 +83,12 @@ pub struct Shown {
     pub failures: u64,
     /// Messages that were put back untried because of it.
     pub put_back: u64,
+    /// Replies by the class of their status, and requests without one.
+    pub classes: [(&'static str, u64); CLASSES.len()],
+    /// Requests that had to wait for their turn.
+    pub waits: u64,
+    /// How long they did, together.
+    pub waited: Duration,
 }
 
 impl Limits {
@@ -197,6 +203,12 @@ impl Shown {
             requests: seen.requests,
             failures: seen.failures,
             put_back: seen.put_back,
+            classes: std::array::from_fn(|class| {
+                let count = seen.classes.get(class).copied().unwrap_or_default();
+                (CLASSES.get(class).copied().unwrap_or_default(), count)
+            }),
+            waits: seen.waits,
+            waited: seen.waited,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of channels, which keep nothing of what is published.
 
-use super::{Sampler, short};
+use super::{Sampler, SourceStory, short};
 use crate::{
     message::{Message, Trouble},
     metrics::COUNTERS,
@@ -16,13 +16,16 @@ pub(crate) struct ChannelStory {
     losses: Sampler,
     overflowed: IntCounter,
     overflowed_later: IntCounter,
+    /// What is counted of it as of all sources.
+    pub(crate) tally: SourceStory,
 }
 
 impl ChannelStory {
     /// Of this pipeline, which listens to channels of these names.
     pub(crate) fn of(pipeline: &str, source: String) -> Self {
         let [overflowed, overflowed_later] = COUNTERS.overflowed(pipeline);
-        Self { source, losses: Sampler::default(), overflowed, overflowed_later }
+        let tally = SourceStory::of(pipeline, &source);
+        Self { source, losses: Sampler::default(), overflowed, overflowed_later, tally }
     }
 }
 

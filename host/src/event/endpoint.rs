@@ -47,5 +47,5 @@ pub(crate) fn request_timed_out(timeout: Timeout) {
         Timeout::FirstByte => "first_byte",
         Timeout::Whole => "whole",
     };
-    COUNTERS.request_timeouts.with_label_values(&[name]).inc();
+    COUNTERS.request_timeouts(name).inc();
 }

@@ -10,20 +10,20 @@ use tracing::{debug, error, info, warn};
 
 /// A plugin is in force that was not there before.
 pub(crate) fn plugin_ready(plugin: &str, digest: &str, kind: impl Display, took: Duration) {
-    COUNTERS.versions.with_label_values(&[plugin, "loaded"]).inc();
+    COUNTERS.versions(plugin, "loaded").inc();
     info!(plugin, digest, %kind, ?took, "plugin ready");
 }
 
 /// A new version of a plugin took over; messages inside the old one finish there.
 pub(crate) fn plugin_swapped(plugin: &str, old: &str, new: &str, took: Duration) {
-    COUNTERS.versions.with_label_values(&[plugin, "swapped"]).inc();
+    COUNTERS.versions(plugin, "swapped").inc();
     info!(plugin, old, new, ?took, "plugin swapped");
 }
 
 /// A plugin did not come up, perhaps because it went beyond a limit; what was in force before still is.
 pub(crate) fn plugin_refused(plugin: &str, refusal: &dyn Display, limit: Option<Limit>, in_force: Option<&str>) {
     let limit = limit.map(Limit::name);
-    COUNTERS.versions.with_label_values(&[plugin, "refused"]).inc();
+    COUNTERS.versions(plugin, "refused").inc();
     match in_force {
         Some(digest) => warn!(plugin, limit, in_force = digest, "{refusal}; the version in force stays"),
         None => warn!(plugin, limit, "{refusal}"),
@@ -101,7 +101,7 @@ pub(crate) fn guest_line(plugin: &str, digest: &str, id: Option<&str>, loudness:
 pub(crate) fn guest_lines_suppressed(plugin: &str, digest: &str, id: Option<&str>, count: u64) {
     let limit = Limit::LogLines.name();
     let id = id.map(short);
-    COUNTERS.lines_left_out.with_label_values(&[plugin]).inc_by(count);
+    COUNTERS.lines_left_out(plugin).inc_by(count);
     warn!(plugin, digest, limit, id, count, "the plugin logs too much; lines left out");
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn limit_overrun(
     reason: &str,
 ) {
     let (name, id) = (limit.name(), short(&message.id));
-    COUNTERS.limits.with_label_values(&[plugin, name]).inc();
+    COUNTERS.limits(plugin, name).inc();
     match overruns.of(limit).and_then(|sampler| sampler.admit(1)) {
         Some(more) => warn!(plugin, digest, limit = name, id, reason, more, "the plugin went beyond a limit"),
         None => debug!(plugin, digest, limit = name, id, reason, "the plugin went beyond a limit"),
@@ -134,7 +134,7 @@ pub(crate) fn limit_overrun(
 
 /// A plugin wanted to look something up that the operator has not granted it, in the call for the message `id`.
 pub(crate) fn lookup_denied(plugin: &str, id: Option<&str>, why: &str) {
-    COUNTERS.denied.with_label_values(&[plugin]).inc();
+    COUNTERS.denied(plugin).inc();
     debug!(plugin, id = id.map(short), why, "a lookup was not granted");
 }
 
@@ -145,6 +145,6 @@ pub(crate) fn batch_broke(plugin: &str, digest: &str, messages: usize, reason: &
 
 /// A plugin asked for a request that the operator has not granted it.
 pub(crate) fn request_denied(plugin: &str, message: &Message, why: &str) {
-    COUNTERS.denied.with_label_values(&[plugin]).inc();
+    COUNTERS.denied(plugin).inc();
     debug!(plugin, id = short(&message.id), why, "a request was not granted");
 }

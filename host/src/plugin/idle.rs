@@ -73,6 +73,16 @@ impl<T: Send> Idle<T> {
         self.back.notify_one();
     }
 
+    /// How many live, idle or lent.
+    pub(super) fn alive(&self) -> usize {
+        self.stock().alive
+    }
+
+    /// Adds up what `of` says of those that are idle.
+    pub(super) fn sum(&self, of: impl Fn(&T) -> u64) -> u64 {
+        self.stock().kept.iter().map(of).sum()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.stock().kept.len()
     }

@@ -27,6 +27,8 @@ pub struct Usage {
     pub faults: u64,
     /// Calls in which it broke: a trap, a limit, an answer beyond one.
     pub broken: u64,
+    /// Of those, the ones in which no limit was reached.
+    pub traps: u64,
     /// Processor time of its calls; beyond the first calls of an instance an estimate from one in sixteen.
     pub cpu: Duration,
     /// Time in which calls waited for the host.
@@ -61,7 +63,10 @@ impl Usage {
         self.time(spent);
         match answer {
             Ok(answer) => self.bytes_out += bytes(answer) as u64,
-            Err(Fault::Broken { .. }) => self.broken += 1,
+            Err(Fault::Broken { limit, .. }) => {
+                self.broken += 1;
+                self.traps += u64::from(limit.is_none());
+            }
             Err(Fault::Retry { .. } | Fault::Reject { .. }) => self.faults += 1,
         }
     }
@@ -97,6 +102,7 @@ impl Usage {
         self.calls += more.calls;
         self.faults += more.faults;
         self.broken += more.broken;
+        self.traps += more.traps;
         self.cpu += more.cpu;
         self.suspended += more.suspended;
         self.bytes_in += more.bytes_in;

@@ -221,6 +221,22 @@ impl Version {
         }
     }
 
+    /// Instances that live, whether they are at a message or wait for one.
+    pub fn live_instances(&self) -> usize {
+        match &self.body {
+            Body::Plugin { idle, .. } => idle.alive(),
+            Body::Program(program) => program.idle_instances(),
+        }
+    }
+
+    /// The linear memory of the instances that wait for messages, in bytes.
+    pub fn idle_memory(&self) -> u64 {
+        match &self.body {
+            Body::Plugin { idle, .. } => idle.sum(|guest| guest.memory()),
+            Body::Program(_) => 0,
+        }
+    }
+
     /// When it came up.
     pub fn since(&self) -> SystemTime {
         self.since

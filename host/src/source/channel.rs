@@ -49,6 +49,8 @@ impl Channel {
         }
         let telling = intake::tell_dropped(Arc::clone(&intake));
         shutdown.track(shutdown.quiet().clone().run_until_cancelled_owned(telling));
+        let survey = intake::survey(Arc::clone(&intake));
+        shutdown.track(shutdown.quiet().clone().run_until_cancelled_owned(survey));
         shutdown.track_until_stop(intake::hand_out(Arc::clone(&intake)));
         shutdown.track_until_stop(intake::try_again(Arc::clone(&intake), shutdown.quiet().clone()));
         Self { intake }

@@ -13,7 +13,10 @@ use crate::{
     request::Failure,
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// A message on loan. Settling consumes it; dropped unsettled, it is tried again.
@@ -23,6 +26,7 @@ pub struct Delivery {
     /// What plugins see.
     pub message: Message,
     holder: Holder,
+    taken: Instant,
     settled: bool,
 }
 
@@ -47,12 +51,17 @@ enum Holder {
 }
 
 impl Delivery {
-    pub(super) fn new(message: Message, lane: Arc<Lane>, batch: Arc<Batch>, index: usize) -> Self {
-        Self { message, holder: Holder::Lane { lane, batch, index }, settled: false }
+    pub(super) fn new(message: Message, taken: Instant, lane: Arc<Lane>, batch: Arc<Batch>, index: usize) -> Self {
+        Self { message, holder: Holder::Lane { lane, batch, index }, taken, settled: false }
     }
 
-    pub(super) fn from_channel(message: Message, loan: Loan) -> Self {
-        Self { message, holder: Holder::Channel(loan), settled: false }
+    pub(super) fn from_channel(message: Message, taken: Instant, loan: Loan) -> Self {
+        Self { message, holder: Holder::Channel(loan), taken, settled: false }
+    }
+
+    /// When it was handed over to this process for this attempt.
+    pub fn taken(&self) -> Instant {
+        self.taken
     }
 
     /// What went wrong in earlier attempts, oldest first.

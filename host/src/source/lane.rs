@@ -20,6 +20,7 @@ pub(super) mod scripts;
 pub(super) mod settle;
 pub(super) mod settlement;
 pub(super) mod suspects;
+mod tally;
 pub(super) mod take;
 
 use super::{
@@ -28,7 +29,10 @@ use super::{
     queue::shared::Shared,
     stream::Group,
 };
-use crate::message::{Message, Outcome, Trouble};
+use crate::{
+    event::Came,
+    message::{Message, Outcome, Trouble},
+};
 use along::Along;
 use entry::{Batch, Entry};
 use envelope::Envelope;
@@ -38,7 +42,7 @@ use settlement::{Settlement, Step};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::Notify;
 
@@ -109,6 +113,8 @@ struct Done {
     parked: bool,
     /// What is carried out in the same step.
     along: Option<Box<Along>>,
+    /// When it had its outcome.
+    since: Instant,
 }
 
 impl Done {
@@ -165,14 +171,14 @@ impl Lane {
 
     /// Entry `index` of `batch` has an outcome; `parked` if it had been put aside.
     pub(super) fn settled(&self, batch: Arc<Batch>, index: usize, parked: bool) {
-        self.has_outcome(Done { batch, index, parked, along: None });
+        self.has_outcome(Done { batch, index, parked, along: None, since: Instant::now() });
     }
 
     fn has_outcome(&self, done: Done) {
         let mut finished = lock(&self.finished);
         if finished.lost {
             drop(finished);
-            return self.let_go(1, done.bytes());
+            return self.give_up(1, done.bytes());
         }
         finished.entries.push(done);
         drop(finished);
@@ -216,7 +222,7 @@ impl Lane {
         finished.notes.clear();
         let settled = std::mem::take(&mut finished.entries);
         drop(finished);
-        self.let_go(settled.len(), settled.iter().map(Done::bytes).sum());
+        self.give_up(settled.len(), settled.iter().map(Done::bytes).sum());
         self.work.notify_one();
         lost
     }
@@ -298,6 +304,8 @@ impl Lane {
         drop(state);
         self.shared.flow.release(permits - batch.entries.len());
         self.shared.flow.carry(batch.entries.iter().map(|entry| entry.payload.len()).sum());
+        self.count_taken(batch);
+        let taken = Instant::now();
         let mut deliveries = Vec::with_capacity(batch.entries.len());
         for (index, entry) in batch.entries.iter().enumerate() {
             let message = self.message(&origin, entry);
@@ -305,7 +313,7 @@ impl Lane {
                 self.shared.flawed(&message, outcome);
                 self.settled(Arc::clone(batch), index, false);
             } else {
-                deliveries.push(Delivery::new(message, Arc::clone(self), Arc::clone(batch), index));
+                deliveries.push(Delivery::new(message, taken, Arc::clone(self), Arc::clone(batch), index));
             }
         }
         deliveries
@@ -339,9 +347,12 @@ impl Lane {
         }
         self.write_down(&state.register, notes, &mut steps);
         let (messages, bytes) = (finished.len(), finished.iter().map(Done::bytes).sum());
+        let since = finished.iter().map(|done| done.since).collect();
+        let mut came = Came::default();
         let (along, finished): (Vec<_>, _) = finished.into_iter().partition(|done| done.along.is_some());
         for done in &finished {
             let Some(entry) = done.entry() else { continue };
+            came.to(entry.outcome());
             if done.parked {
                 steps.push(Step::Unpark { seq: entry.seq });
             } else if self.is_list() {
@@ -358,7 +369,8 @@ impl Lane {
         state.tail = state.tail.max(state.register.head);
         state.forget_passed();
         let after = state.register.to_string();
-        Work::Settle(Settlement { before, after, least: known.max(trim), trim, steps, last, messages, bytes })
+        let least = known.max(trim);
+        Work::Settle(Settlement { before, after, least, trim, steps, last, messages, bytes, came, since })
     }
 
     /// Tells the group that has them pending of entries that are settled.
@@ -366,16 +378,6 @@ impl Lane {
         if let Some(group) = self.group() {
             group.acknowledge(&self.shared.keys.list, entries, steps);
         }
-    }
-
-    /// `settlement` has been carried out, or the lane is lost.
-    pub(super) fn done(&self, settlement: &Settlement) {
-        self.let_go(settlement.messages, settlement.bytes);
-    }
-
-    fn let_go(&self, messages: usize, bytes: usize) {
-        self.shared.flow.put_down(bytes);
-        self.shared.flow.release(messages);
     }
 
     /// Whether its items lie one behind the other, so that it matters which is the oldest.

@@ -17,11 +17,18 @@ pub(super) struct Link {
     source: Arc<str>,
     redis: Mutex<Option<(MultiplexedConnection, Since)>>,
     health: Health,
+    /// Where it is counted how that goes.
+    tally: Option<Arc<event::SourceStory>>,
 }
 
 impl Link {
     pub(super) fn new(connector: Connector, source: Arc<str>) -> Self {
-        Self { connector, source, redis: Mutex::new(None), health: Health::default() }
+        Self { connector, source, redis: Mutex::new(None), health: Health::default(), tally: None }
+    }
+
+    /// The same, of a source whose trouble is counted.
+    pub(super) fn counted(self, tally: Arc<event::SourceStory>) -> Self {
+        Self { tally: Some(tally), ..self }
     }
 
     /// The connection, opened if there is none that leads to the right server.
@@ -42,6 +49,7 @@ impl Link {
     /// A command failed, here or on another connection to the same server: says so if that is news, and forgets a connection
     /// that is of no more use.
     pub(super) async fn failed(&self, error: &RedisError) {
+        self.tally.iter().for_each(|tally| event::redis_failed(tally));
         let advice = self.connector.advice(error, &self.source);
         if self.health.failed(&advice, Instant::now()) {
             event::redis_trouble(&self.source, self.connector.url(), error, &advice);
@@ -53,6 +61,7 @@ impl Link {
 
     /// Something has done its work: proof of health.
     pub(super) fn healthy(&self) {
+        self.tally.iter().for_each(|tally| event::redis_answered(tally));
         if self.health.is_troubled() && self.health.recovered(Instant::now()) {
             event::redis_back(&self.source);
         }

@@ -3,6 +3,7 @@
 pub(super) mod flow;
 pub(super) mod lead;
 pub(super) mod shared;
+mod survey;
 pub(super) mod turns;
 mod upkeep;
 
@@ -41,6 +42,7 @@ impl Queue {
         shutdown.track_until_stop(lease::move_due(Arc::clone(&shared)));
         shutdown.track_until_stop(lease::reap(Arc::clone(&shared)));
         shutdown.track_until_stop(upkeep::expire(Arc::clone(&shared)));
+        shutdown.track_until_stop(survey::run(Arc::clone(&shared)));
         Self { shared, keeper }
     }
 

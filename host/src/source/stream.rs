@@ -18,6 +18,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod trim;
+mod waiting;
 
 use super::{
     Opening,
@@ -39,6 +40,7 @@ use std::{collections::HashMap, sync::Arc};
 pub(super) use fuzz::fuzz;
 pub(super) use group::Group;
 pub(super) use pending::retire;
+pub(super) use waiting::waiting;
 
 /// Connections that read; two overlap client and server.
 const TAKERS: usize = 2;

@@ -85,7 +85,7 @@ fn a_handshake_that_is_not_answered_in_time_is_counted_and_made_again() {
     mill.redis.push("jobs", jobs(0..10));
     eventually(SOON, "it took too long", || {
         // The plugin's own time is 10 s.
-        get(&mill, "/metrics").contains("gristmill_http_timeouts_total{timeout=\"first_byte\"} 2\n").then_some(())
+        get(&mill, "/metrics").contains("gristmill_endpoint_timeouts_total{timeout=\"first_byte\"} 2\n").then_some(())
     });
     net.clear();
     eventually(SOON, "all have arrived", || (first_of_each(&numbers(&server)).len() == 10).then_some(()));

@@ -63,6 +63,32 @@ pub(super) struct Seen {
     pub(super) requests: u64,
     pub(super) failures: u64,
     pub(super) put_back: u64,
+    /// By the first digit of the status, from 1; the last are those without a reply.
+    pub(super) classes: [u64; CLASSES.len()],
+    /// Requests that had to wait for a place or a token, or were put back.
+    pub(super) waits: u64,
+    /// How long those waited here.
+    pub(super) waited: Duration,
+}
+
+/// What came of requests, as labels name it.
+pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+impl Seen {
+    fn replied(&mut self, reply: &Result<HttpReply, Failure>) {
+        let class = match reply {
+            Ok(reply) => usize::from(reply.status / 100).wrapping_sub(1),
+            Err(Failure::Unreachable(_) | Failure::TooLarge(_)) => CLASSES.len() - 1,
+            // It was not even asked.
+            Err(Failure::Denied(_) | Failure::Invalid(_)) => return,
+        };
+        self.classes.get_mut(class).into_iter().for_each(|count| *count += 1);
+    }
+
+    fn waited(&mut self, since: Instant) {
+        self.waits += 1;
+        self.waited += since.elapsed();
+    }
 }
 
 /// An endpoint at one moment.
@@ -162,6 +188,13 @@ impl Endpoint {
     }
 
     async fn pass_later(self: &Arc<Self>, away: Most, quiet: &CancellationToken) -> Result<Pass, Held> {
+        let since = Instant::now();
+        let pass = self.wait_for_pass(away, quiet).await;
+        self.state().seen.waited(since);
+        pass
+    }
+
+    async fn wait_for_pass(self: &Arc<Self>, away: Most, quiet: &CancellationToken) -> Result<Pass, Held> {
         loop {
             let now = Instant::now();
             let shut = self.shut(now);
@@ -191,6 +224,13 @@ impl Endpoint {
         if let Some(pass) = self.pass_at_once() {
             return Ok(pass);
         }
+        let since = Instant::now();
+        let pass = self.wait_for_turn().await;
+        self.state().seen.waited(since);
+        pass
+    }
+
+    async fn wait_for_turn(self: &Arc<Self>) -> Result<Pass, Held> {
         loop {
             let now = Instant::now();
             if let Some(until) = self.shut(now) {
@@ -259,6 +299,7 @@ impl Endpoint {
         let told = word::told(reply);
         let pause = reply.as_ref().ok().and_then(|reply| word::pause(reply, SystemTime::now()));
         let mut state = self.state();
+        state.seen.replied(reply);
         let under_way = state.under_way;
         let failed = matches!(told, Told::Failing(_));
         let (before, mut changed) = (state.breaker.circuit(), false);

@@ -113,3 +113,19 @@ async fn another_bound_on_requests_at_once_holds_at_once() {
     assert!(one_more().await.is_ok());
     assert_eq!((shown(&limits).limit, shown(&limits).in_flight), (1, 0));
 }
+
+#[tokio::test]
+async fn what_came_of_requests_is_counted_by_class_and_a_flood_of_hosts_is_not_shown() {
+    let limits = Limits::default();
+    let reply = |status| HttpReply { status, headers: Vec::new(), body: Bytes::new() };
+    for reply in [Ok(reply(204)), Ok(reply(200)), Ok(reply(503)), Err(Failure::Unreachable("gone".to_owned()))] {
+        answered(&limits, reply).await;
+    }
+    let seen = shown(&limits);
+    assert_eq!(seen.classes, [("1xx", 0), ("2xx", 2), ("3xx", 0), ("4xx", 0), ("5xx", 1), ("none", 1)]);
+    assert_eq!(seen.waits, 0);
+    for number in 0..2_000 {
+        drop(limits.pass(&format!("http://host-{number}.example/")).await);
+    }
+    assert_eq!(limits.shown().len(), SHOWN);
+}

@@ -73,6 +73,11 @@ impl Backlog {
         self.waiting.len()
     }
 
+    /// When the oldest was heard, in milliseconds since 1970.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.waiting.front().map(|(_, heard)| heard.received_ms)
+    }
+
     #[cfg(test)]
     pub(super) fn heard_in_all(&self) -> u64 {
         self.seq

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     config::{Channels, Take},
-    event,
+    event::{self, Came, Waiting},
     message::{Message, Outcome, Trouble},
     random,
-    source::{Delivery, Opening, Ordered, Start, pace::Pace},
+    source::{Delivery, Opening, Ordered, Start, lane::now_ms, pace::Pace},
 };
 use std::{
     fmt::{self, Debug},
@@ -183,13 +183,15 @@ impl Intake {
     fn begin(self: &Arc<Self>, permits: SemaphorePermit<'_>) {
         let taken = self.state().backlog.take(permits.num_permits());
         self.spend(permits, taken.len());
-        let batch: Vec<Delivery> = taken.into_iter().map(|(seq, heard)| self.delivery(seq, heard)).collect();
+        event::taken(&self.story.tally, taken.len(), 0);
+        let now = Instant::now().into_std();
+        let batch: Vec<Delivery> = taken.into_iter().map(|(seq, heard)| self.delivery(seq, heard, now)).collect();
         if !batch.is_empty() {
             (self.start)(batch);
         }
     }
 
-    fn delivery(self: &Arc<Self>, seq: u64, heard: Heard) -> Delivery {
+    fn delivery(self: &Arc<Self>, seq: u64, heard: Heard, now: std::time::Instant) -> Delivery {
         let message = Message {
             id: format!("{}-{seq}", self.origin).into(),
             source: heard.source,
@@ -203,7 +205,7 @@ impl Intake {
             Some(meaning) => meaning(message),
             None => message,
         };
-        Delivery::from_channel(message, Loan { intake: Arc::clone(self), seq, past: None })
+        Delivery::from_channel(message, now, Loan { intake: Arc::clone(self), seq, past: None })
     }
 
     /// Keeps a message until `after` is over, if there is room.
@@ -236,14 +238,27 @@ impl Intake {
         let due: Vec<Put> = std::iter::from_fn(|| state.later.pop(now)).take(permits.num_permits()).collect();
         drop(state);
         self.spend(permits, due.len());
+        event::taken(&self.story.tally, due.len(), due.len());
+        let begun = Instant::now().into_std();
         let loan = |seq, past| Loan { intake: Arc::clone(self), seq, past: Some(past) };
         let batch: Vec<_> = due
             .into_iter()
-            .map(|Put { seq, message, past }| Delivery::from_channel(message, loan(seq, past)))
+            .map(|Put { seq, message, past }| Delivery::from_channel(message, begun, loan(seq, past)))
             .collect();
         if !batch.is_empty() {
             (self.start)(batch);
         }
+    }
+
+    /// What waits now.
+    fn waiting(&self) -> Waiting {
+        let state = self.state();
+        let heard = state.backlog.oldest();
+        let (backlog, delayed) = (state.backlog.len() as u64, state.later.len() as u64);
+        drop(state);
+        let oldest = heard.map_or(0, |heard| now_ms().saturating_sub(heard));
+        let oldest = Some(Duration::from_millis(oldest));
+        Waiting { backlog: Some(backlog), oldest, delayed: Some(delayed), dead: None }
     }
 
     /// Nothing more is heard; what fails from now on is lost.
@@ -285,6 +300,14 @@ pub(super) async fn try_again(intake: Arc<Intake>, quiet: CancellationToken) {
     }
 }
 
+/// Tells every now and then what waits.
+pub(super) async fn survey(intake: Arc<Intake>) {
+    loop {
+        event::waits(&intake.story.tally, intake.waiting());
+        tokio::time::sleep(TELL).await;
+    }
+}
+
 /// Tells of dropped messages, not too often.
 pub(super) async fn tell_dropped(intake: Arc<Intake>) {
     loop {
@@ -305,6 +328,9 @@ impl Loan {
 
     pub(in crate::source) fn settle(&mut self, message: &Message, outcome: Outcome) {
         let intake = &self.intake;
+        let mut came = Came::default();
+        came.to(Some(&outcome));
+        event::settled_at_source(&intake.story.tally, &came, std::iter::empty());
         match outcome {
             Outcome::Done | Outcome::Finished { .. } => {}
             Outcome::Dead { trouble, .. } => event::channel_lost(&intake.story, message, &trouble),

@@ -18,7 +18,10 @@ use crate::{
 };
 use bytes::Bytes;
 use redis::RedisError;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot::Sender;
 
 /// Of commands, in one call of the script: Redis does nothing else meanwhile.
@@ -127,7 +130,7 @@ impl Lane {
     pub(in crate::source) fn settled_along(&self, batch: Arc<Batch>, index: usize, along: Along) {
         let Some(entry) = batch.entries.get(index) else { return };
         let parked = entry.settle(Outcome::Done);
-        self.has_outcome(Done { batch, index, parked, along: Some(Box::new(along)) });
+        self.has_outcome(Done { batch, index, parked, along: Some(Box::new(along)), since: Instant::now() });
     }
 
     /// How those are settled that take commands along; before anything else it is made sure that nothing can come in between.
@@ -137,7 +140,7 @@ impl Lane {
         }
         let head = register.head;
         done.into_iter()
-            .filter_map(|Done { batch, index, parked, along }| {
+            .filter_map(|Done { batch, index, parked, along, .. }| {
                 let entry = batch.entries.get(index)?;
                 let mut steps = Vec::new();
                 let place = (self.is_list() && !parked).then(|| entry.seq.checked_sub(head)).flatten();

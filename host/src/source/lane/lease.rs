@@ -35,10 +35,12 @@ async fn renew(shared: &Shared) -> Result<(), RedisError> {
     let lease = shared.lease.as_millis() as u64;
     let key = shared.keys.lease(&shared.node);
     scripts::RENEW
-        .run(&mut link, |renewal| {
+        .run::<()>(&mut link, |renewal| {
             renewal.key(&*key).arg(lease);
         })
-        .await
+        .await?;
+    event::lease_renewed(&shared.tally, shared.lease);
+    Ok(())
 }
 
 /// Gives the lease back, so that others need not wait for what this node left.
@@ -151,7 +153,7 @@ async fn take_over(shared: &Arc<Shared>, lane: String) {
     shared.resumes();
     match adopt(shared, &lane).await {
         Ok(Some((key, register))) => {
-            event::lane_taken_over(&shared.source, &lane, register.takeovers);
+            event::lane_taken_over(&shared.tally, &shared.source, &lane, register.takeovers);
             let content = content(&shared.keys, &key);
             let lane = Lane::new(Arc::clone(shared), key, content, register);
             let settled = shared.shutdown.track_until_stop(settle::run(Arc::clone(shared), Arc::clone(&lane)));

@@ -71,7 +71,7 @@ async fn carry_out(shared: &Shared, lane: &Lane, mut settlement: Settlement) -> 
         }
         Answer::Lost | Answer::Damaged => false,
     };
-    lane.done(&settlement);
+    lane.done(&settlement, held);
     held
 }
 

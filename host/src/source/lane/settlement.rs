@@ -1,7 +1,9 @@
 //! What one call of the settling script carries out for a lane.
 
 use super::{along::Last, entry::Entry};
+use crate::event::Came;
 use bytes::Bytes;
+use std::time::Instant;
 
 /// Settlements that have gathered.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub(in crate::source) struct Settlement {
     pub(in crate::source) messages: usize,
     /// How long they are together.
     pub(in crate::source) bytes: usize,
+    /// What becomes of those without commands.
+    pub(in crate::source) came: Came,
+    /// When each had its outcome.
+    pub(in crate::source) since: Vec<Instant>,
 }
 
 /// One thing to do beside the trim.

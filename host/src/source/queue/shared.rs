@@ -47,6 +47,8 @@ pub(in crate::source) struct Shared {
     pub(in crate::source) start: Start,
     ticket: u64,
     story: event::Story,
+    /// What is counted of it.
+    pub(in crate::source) tally: Arc<event::SourceStory>,
     pub(in crate::source) link: Link,
     /// Lanes that were taken over, and are being handed out.
     resuming: AtomicUsize,
@@ -72,6 +74,7 @@ impl Shared {
         let keys = which.dialect.keys(which.list);
         let config = &opening.config;
         let ticket = flow.turns.enter(which.rank);
+        let tally = Arc::new(event::SourceStory::of(&opening.pipeline, which.source));
         Arc::new(Self {
             pipeline: opening.pipeline.clone(),
             source: which.source.into(),
@@ -87,7 +90,8 @@ impl Shared {
             keep_dead: config.keep_dead.clone(),
             ordered: opening.ordered.is_some(),
             crashes: config.retry.crashes,
-            link: Link::new(opening.connector.at(which.list), which.source.into()),
+            link: Link::new(opening.connector.at(which.list), which.source.into()).counted(Arc::clone(&tally)),
+            tally,
             shutdown: opening.shutdown.clone(),
             pulse: opening.pulse.clone(),
             start: Arc::clone(&opening.start),

@@ -55,7 +55,7 @@ pub(in crate::source) async fn bound(shared: Arc<Shared>, backlog: Backlog) {
         let pause = match drop_surplus(&shared, backlog).await {
             Ok(dropped) => {
                 if dropped > 0 {
-                    event::backlog_dropped(&sampler, &shared.source, dropped);
+                    event::backlog_dropped(&shared.tally, &sampler, &shared.source, dropped);
                 }
                 backoff.reset();
                 BACKLOG

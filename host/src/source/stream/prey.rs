@@ -113,7 +113,9 @@ impl Prey {
     fn tell(&self, heir: &Rest, claimed: usize) {
         let source = &heir.member.shared.source;
         match self {
-            Self::Orphan { lane } => event::lane_taken_over(source, lane, heir.lane.register().takeovers),
+            Self::Orphan { lane } => {
+                event::lane_taken_over(&heir.member.shared.tally, source, lane, heir.lane.register().takeovers);
+            }
             Self::Idle { consumer, .. } => event::entries_claimed(source, consumer, claimed),
         }
     }
