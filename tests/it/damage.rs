@@ -107,7 +107,7 @@ fn a_server_that_takes_its_time_to_load_is_waited_for() {
     assert!(began.elapsed() > Duration::from_secs(2), "it was loading for a while");
     let back = Instant::now();
     progress(&mill, 500);
-    assert!(back.elapsed() < Duration::from_secs(5), "500 more after {:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(15), "500 more after {:?}", back.elapsed());
     node.says(&["loading its data"]);
     producer.push(&mill.redis, 100);
     producer.lost_nothing(&mill, &mill.redis, HELD);
@@ -143,7 +143,7 @@ fn a_long_backlog_costs_neither_memory_nor_a_slow_start() {
     let asked = Instant::now();
     let node = mill.node();
     eventually(SOON, "the first message arrives", || (mill.sink.count() > 0).then_some(()));
-    assert!(asked.elapsed() < Duration::from_secs(5), "started after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(15), "started after {:?}", asked.elapsed());
     progress(&mill, 20_000);
     assert!(resident_mib(&node) < 250, "{} MiB", resident_mib(&node));
     nothing_was_slow(&mill.redis);

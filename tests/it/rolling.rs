@@ -23,8 +23,8 @@ const PACE: Duration = Duration::from_millis(20);
 const TIMES: usize = 4;
 /// Between two changes.
 const BETWEEN: Duration = Duration::from_millis(500);
-/// What a change of nodes may cost a message on a busy machine.
-const LONGEST: Duration = Duration::from_secs(3);
+/// What a change of nodes may cost a message on a busy machine; a lease that had to end would cost more.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Those who send numbered messages of every kind all the time, and when each was sent.
 struct Producers {

@@ -37,7 +37,7 @@ fn an_idle_node_ends_quickly() {
     let mut node = mill.node();
     let asked = Instant::now();
     assert_eq!(node.terminate(), 0);
-    assert!(asked.elapsed() < Duration::from_secs(5), "took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(20), "took {:?}", asked.elapsed());
     nothing_is_left(&mill.redis);
 }
 
@@ -69,7 +69,7 @@ fn a_second_signal_ends_it_at_once_and_the_next_node_delivers() {
     eventually(SOON, "the node has noticed the first signal", || (node.log().len() > seen).then_some(()));
     assert_eq!(node.ended(), None);
     node.sigterm();
-    node.exit_code(Duration::from_secs(5));
+    node.exit_code(Duration::from_secs(30));
     mill.sink.answer(Answer::Status(200));
     let _next = mill.node();
     all_arrive(&mill.sink, 0..100);

@@ -93,7 +93,9 @@ impl Delivery {
     /// Tells when it is settled; nothing where its source keeps nothing.
     pub(super) fn watch(&self) -> Option<Watch> {
         match &self.holder {
-            Holder::Lane { batch, index, .. } => Some(Watch { batch: Arc::clone(batch), index: *index }),
+            Holder::Lane { lane, batch, index } => {
+                Some(Watch { lane: Arc::clone(lane), batch: Arc::clone(batch), index: *index })
+            }
             Holder::Channel(_) => None,
         }
     }
@@ -155,15 +157,16 @@ impl Delivery {
             ));
         }
         let (tell, told) = oneshot::channel();
+        let mut told = Told { answer: told, settled: &mut self.settled };
         if let Holder::Lane { lane, batch, index } = &self.holder {
             // From here on the lane sees to it, also where nobody waits.
-            self.settled = true;
+            *told.settled = true;
             lane.settled_along(Arc::clone(batch), *index, Along { commands, tell });
         }
-        match told.await {
+        match (&mut told.answer).await {
             Ok(Ok(())) => Settled::Done,
             Ok(Err(refusal)) => {
-                self.settled = false;
+                *told.settled = false;
                 Settled::Refused(refusal)
             }
             Err(_) => Settled::Lost,
@@ -181,15 +184,28 @@ impl Delivery {
         }
         match &mut self.holder {
             Holder::Lane { lane, batch, index } => {
-                if let Some(entry) = batch.entries.get(*index) {
-                    if matches!(outcome, Outcome::Again { .. }) {
-                        lane.untried();
-                    }
-                    let was_parked = entry.settle(outcome);
-                    lane.settled(Arc::clone(batch), *index, was_parked);
+                if matches!(outcome, Outcome::Again { .. }) {
+                    lane.untried();
                 }
+                lane.settle(Arc::clone(batch), *index, outcome);
             }
             Holder::Channel(loan) => loan.settle(&self.message, outcome),
+        }
+    }
+}
+
+/// Where a message that is settled along with commands hears what came of it.
+struct Told<'a> {
+    answer: oneshot::Receiver<Result<(), Refusal>>,
+    settled: &'a mut bool,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        // Nobody waits any more for what may just have come.
+        self.answer.close();
+        if let Ok(Err(_)) = self.answer.try_recv() {
+            *self.settled = false;
         }
     }
 }
@@ -197,13 +213,15 @@ impl Delivery {
 /// Looks after a message that somebody else settles.
 #[derive(Debug)]
 pub(super) struct Watch {
+    lane: Arc<Lane>,
     batch: Arc<Batch>,
     index: usize,
 }
 
 impl Watch {
+    /// Whether it is, and Redis knows of it: before that it comes again if this node ends.
     pub(super) fn is_settled(&self) -> bool {
-        self.batch.entries.get(self.index).is_none_or(Entry::is_settled)
+        self.batch.entries.get(self.index).is_none_or(Entry::is_settled) && self.lane.is_carried_out()
     }
 }
 

@@ -10,6 +10,7 @@
 pub(super) mod along;
 pub(super) mod entry;
 pub(super) mod envelope;
+mod finished;
 mod journal;
 mod keep;
 pub(super) mod lease;
@@ -33,10 +34,9 @@ use crate::{
     event::Came,
     message::{Message, Outcome, Trouble},
 };
-use along::Along;
 use entry::{Batch, Entry};
 use envelope::Envelope;
-use journal::{Note, Notes};
+use finished::{Done, Finished};
 use register::Register;
 use settlement::{Settlement, Step};
 use std::{
@@ -82,51 +82,6 @@ struct State {
     closed: bool,
 }
 
-/// Messages that have an outcome, since the last look.
-#[derive(Debug, Default)]
-struct Finished {
-    entries: Vec<Done>,
-    /// What the journal is to be told.
-    notes: Notes,
-    /// Another node has taken the lane over, or Redis has forgotten it.
-    lost: bool,
-}
-
-impl Finished {
-    /// What is settled next: all that has gathered, but no more with commands than one call of the script should carry.
-    fn take(&mut self) -> (Vec<Done>, Vec<Note>) {
-        let mut now = std::mem::take(&mut self.entries);
-        if now.iter().any(|done| done.along.is_some()) {
-            let mut room = along::Room::default();
-            (now, self.entries) = now.into_iter().partition(|done| room.holds(done));
-        }
-        (now, self.notes.take_due())
-    }
-}
-
-/// An entry with an outcome.
-#[derive(Debug)]
-struct Done {
-    batch: Arc<Batch>,
-    index: usize,
-    /// Whether it had been put aside.
-    parked: bool,
-    /// What is carried out in the same step.
-    along: Option<Box<Along>>,
-    /// When it had its outcome.
-    since: Instant,
-}
-
-impl Done {
-    fn entry(&self) -> Option<&Entry> {
-        self.batch.entries.get(self.index)
-    }
-
-    fn bytes(&self) -> usize {
-        self.entry().map_or(0, |entry| entry.payload.len())
-    }
-}
-
 /// What the settler finds.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -169,13 +124,18 @@ impl Lane {
         self.work.notify_one();
     }
 
-    /// Entry `index` of `batch` has an outcome; `parked` if it had been put aside.
-    pub(super) fn settled(&self, batch: Arc<Batch>, index: usize, parked: bool) {
-        self.has_outcome(Done { batch, index, parked, along: None, since: Instant::now() });
+    /// Entry `index` of `batch` has this outcome.
+    pub(super) fn settle(&self, batch: Arc<Batch>, index: usize, outcome: Outcome) {
+        self.has_outcome(Done { batch, index, parked: false, along: None, since: Instant::now() }, Some(outcome));
     }
 
-    fn has_outcome(&self, done: Done) {
+    /// `done` has this outcome, or has had one before.
+    fn has_outcome(&self, mut done: Done, outcome: Option<Outcome>) {
+        // Whoever sees that it is settled is to find it here.
         let mut finished = lock(&self.finished);
+        if let Some(outcome) = outcome {
+            done.parked = done.entry().is_some_and(|entry| entry.settle(outcome));
+        }
         if finished.lost {
             drop(finished);
             return self.give_up(1, done.bytes());
@@ -225,6 +185,11 @@ impl Lane {
         self.give_up(settled.len(), settled.iter().map(Done::bytes).sum());
         self.work.notify_one();
         lost
+    }
+
+    /// Whether Redis knows of everything that has an outcome.
+    pub(super) fn is_carried_out(&self) -> bool {
+        lock(&self.finished).is_carried_out()
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -311,7 +276,8 @@ impl Lane {
             let message = self.message(&origin, entry);
             if let Some(outcome) = entry.outcome() {
                 self.shared.flawed(&message, outcome);
-                self.settled(Arc::clone(batch), index, false);
+                let batch = Arc::clone(batch);
+                self.has_outcome(Done { batch, index, parked: false, along: None, since: Instant::now() }, None);
             } else {
                 deliveries.push(Delivery::new(message, taken, Arc::clone(self), Arc::clone(batch), index));
             }

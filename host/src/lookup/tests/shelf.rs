@@ -95,10 +95,10 @@ async fn a_server_that_is_silent_or_gone_is_unavailable_in_time_and_works_again_
     access.set(&mut access.patience(), "k", vec![1], None).await.unwrap();
     let mut redis = server.redis().await;
     // Nothing is answered for a while, then connections are cut.
-    let _: () = redis::cmd("CLIENT").arg("PAUSE").arg(1_000).arg("ALL").query_async(&mut redis).await.unwrap();
+    let _: () = redis::cmd("CLIENT").arg("PAUSE").arg(4_000).arg("ALL").query_async(&mut redis).await.unwrap();
     let start = Instant::now();
     assert!(matches!(access.get(&mut access.patience(), "k").await, Err(Failure::Unreachable(_))));
-    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(3_500), "{:?}", start.elapsed());
     let found = async {
         while access.get(&mut access.patience(), "k").await != Ok(Some(Bytes::from_static(&[1]))) {
             tokio::time::sleep(Duration::from_millis(20)).await;

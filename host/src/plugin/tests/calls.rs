@@ -125,7 +125,7 @@ async fn a_loop_ends_at_the_timeout() {
     let start = std::time::Instant::now();
     let overrun = beyond(&guests::filter("(loop (br 0)) (i32.const 1024)")).await;
     assert_eq!(overrun, (Limit::Time, "ran longer than its timeout of 50ms".to_owned()));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]

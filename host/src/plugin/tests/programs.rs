@@ -220,7 +220,7 @@ async fn a_program_has_the_limits_of_a_plugin() {
     let start = Instant::now();
     let endless = "(loop (br 0))";
     assert_eq!(broken(verdict(&program("", endless), Mode::Auto).await), "ran longer than its timeout of 50ms");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(20));
     let grow = "(if (i32.eq (memory.grow (i32.const 64)) (i32.const -1)) (then (unreachable)))";
     assert_eq!(broken(verdict(&program("", grow), Mode::Auto).await), "needed more than memory_mib = 2");
     let deep = broken(verdict(&program("", "(call $start)"), Mode::Auto).await);

@@ -248,5 +248,5 @@ async fn the_clock_thread_ends_with_the_plugins() {
     let bench = Bench::new();
     let start = std::time::Instant::now();
     drop(bench.plugins);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }

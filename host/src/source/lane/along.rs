@@ -128,9 +128,8 @@ impl Lane {
 
     /// Entry `index` of `batch` is done if `along` can be carried out.
     pub(in crate::source) fn settled_along(&self, batch: Arc<Batch>, index: usize, along: Along) {
-        let Some(entry) = batch.entries.get(index) else { return };
-        let parked = entry.settle(Outcome::Done);
-        self.has_outcome(Done { batch, index, parked, along: Some(Box::new(along)), since: Instant::now() });
+        let done = Done { batch, index, parked: false, along: Some(Box::new(along)), since: Instant::now() };
+        self.has_outcome(done, Some(Outcome::Done));
     }
 
     /// How those are settled that take commands along; before anything else it is made sure that nothing can come in between.
@@ -185,8 +184,7 @@ impl Lane {
         let Some(entry) = batch.entries.get(index) else { return };
         entry.reopen(self.is_list());
         if along.tell.send(Err(refusal)).is_err() {
-            let parked = entry.settle(Outcome::Again { after: Duration::ZERO, succeeded: Vec::new() });
-            self.settled(batch, index, parked);
+            self.settle(batch, index, Outcome::Again { after: Duration::ZERO, succeeded: Vec::new() });
         }
     }
 

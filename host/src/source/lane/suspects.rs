@@ -13,6 +13,7 @@ use crate::{
 };
 use redis::RedisError;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How often it is looked whether some have ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -21,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(5);
 const BEHIND: Duration = Duration::from_millis(1);
 /// The same for those under a grave suspicion.
 const APART: Duration = Duration::from_millis(50);
+
+/// Whoever tries a message alone holds this: what comes from other lanes and sources would end with this process, too.
+static ALONE: Semaphore = Semaphore::const_new(1);
 
 /// How many are tried at once that are tried for the `tried`th time.
 fn group(tried: u32) -> usize {
@@ -83,6 +87,7 @@ impl Trial {
             let room = self.room(shared, tried).await;
             let next = std::iter::from_fn(|| deliveries.next_if(|delivery| delivery.tried() == tried));
             let some: Vec<Delivery> = next.take(room).collect();
+            let alone = if group(tried) == 1 { alone(shared).await } else { None };
             if !count(shared, &some).await {
                 some.into_iter().chain(deliveries).for_each(|delivery| delivery.settle(untried()));
                 return;
@@ -90,6 +95,9 @@ impl Trial {
             self.tried = tried;
             self.running.extend(some.iter().filter_map(Delivery::watch));
             (shared.start)(some);
+            if alone.is_some() {
+                self.room(shared, tried).await;
+            }
         }
     }
 
@@ -109,6 +117,12 @@ impl Trial {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// Waits until nothing else is tried alone, or it is time to take nothing more.
+async fn alone(shared: &Shared) -> Option<SemaphorePermit<'static>> {
+    // It is never closed.
+    shared.shutdown.quiet().run_until_cancelled(ALONE.acquire()).await?.ok()
 }
 
 /// Gives the messages back untried; the ends of nodes that they have seen stay counted.

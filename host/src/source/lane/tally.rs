@@ -1,6 +1,6 @@
 //! What is counted of the messages of a lane, and given back when they leave it.
 
-use super::{Lane, entry::Batch, settlement::Settlement};
+use super::{Lane, entry::Batch, lock, settlement::Settlement};
 use crate::event;
 
 impl Lane {
@@ -12,6 +12,7 @@ impl Lane {
 
     /// `settlement` has been carried out if the lane is still `held`, else it is lost.
     pub(super) fn done(&self, settlement: &Settlement, held: bool) {
+        lock(&self.finished).leaving = false;
         let Settlement { messages, bytes, came, since, .. } = settlement;
         if !held {
             return self.give_up(*messages, *bytes);

@@ -1,11 +1,15 @@
 //! One node at a time takes where the order matters.
 
 use super::*;
-use crate::source::Waiting;
+use crate::source::{Opening, Waiting};
 use std::collections::BTreeSet;
 
 /// A node that keeps an order, and the payloads of what it was told to wait for.
 fn ordered(server: &Server, name: &str) -> (Node, Arc<Mutex<Vec<String>>>) {
+    leased(server, name, Duration::from_secs(1))
+}
+
+fn leased(server: &Server, name: &str, lease: Duration) -> (Node, Arc<Mutex<Vec<String>>>) {
     let waiting = Arc::new(Mutex::new(Vec::new()));
     let (lost, told) = (Arc::clone(&waiting), Arc::clone(&waiting));
     let ordered = Ordered {
@@ -16,7 +20,8 @@ fn ordered(server: &Server, name: &str) -> (Node, Arc<Mutex<Vec<String>>>) {
         }),
         gone: Arc::new(|_| {}),
     };
-    (Node::open(server, name, &pipeline(8), Some(ordered)), waiting)
+    let opening = opening(server.connector(), name, &pipeline(8));
+    (Node::opened(Opening { lease, ordered: Some(ordered), ..opening }), waiting)
 }
 
 async fn takes_nothing(node: &mut Node) {
@@ -27,14 +32,15 @@ async fn takes_nothing(node: &mut Node) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_others_stand_by_until_the_first_ends() {
     let server = Server::start().await;
-    let (mut first, _) = ordered(&server, "a");
+    let lease = Duration::from_secs(20);
+    let (mut first, _) = leased(&server, "a", lease);
     server.push((0..4).map(|n| n.to_string())).await;
     for n in 0..4 {
         let delivery = first.next().await;
         assert_eq!(delivery.message.payload, n.to_string());
         delivery.settle(Outcome::Done);
     }
-    let (mut second, _) = ordered(&server, "b");
+    let (mut second, _) = leased(&server, "b", lease);
     server.push(["x".to_owned()]).await;
     first.next().await.settle(Outcome::Done);
     takes_nothing(&mut second).await;
@@ -42,7 +48,7 @@ async fn the_others_stand_by_until_the_first_ends() {
     first.end().await;
     server.push(["y".to_owned()]).await;
     second.next().await.settle(Outcome::Done);
-    assert!(ended.elapsed() < Duration::from_millis(900), "it need not wait for a lease to end");
+    assert!(ended.elapsed() < lease * 3 / 4, "it need not wait for a lease to end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,9 @@ use tokio::{
     sync::mpsc::{Receiver, channel},
 };
 
+/// What nothing takes, however busy the machine is.
+const LONG: Duration = Duration::from_secs(60);
+
 pub(in crate::source) struct Server {
     embedded: Embedded,
     dir: TempDir,
@@ -193,7 +196,7 @@ impl Node {
     }
 
     pub(in crate::source) async fn next(&mut self) -> Delivery {
-        tokio::time::timeout(Duration::from_secs(20), self.taken.recv()).await.expect("a message in time").unwrap()
+        tokio::time::timeout(LONG, self.taken.recv()).await.expect("a message in time").unwrap()
     }
 
     /// Whether nothing comes for so long.
@@ -287,7 +290,7 @@ pub(in crate::source) fn trouble(attempt: u32, reason: &str) -> Trouble {
 pub(in crate::source) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let started = Instant::now();
     while !holds().await {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what} did not come true");
+        assert!(started.elapsed() < LONG, "{what} did not come true");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

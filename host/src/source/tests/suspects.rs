@@ -1,8 +1,9 @@
 //! Messages that were in flight when nodes ended.
 
 use super::*;
+use bytes::Bytes;
 
-/// Lets nodes die with everything that they are given, except what `settles`; returns how many messages each was given.
+/// Lets a node die with `count` messages that it was given.
 async fn die_with_all(server: &Server, name: &str, count: usize) {
     let mut node = Node::start(server, name, 64);
     for _ in 0..count {
@@ -11,50 +12,58 @@ async fn die_with_all(server: &Server, name: &str, count: usize) {
     drop(node.die().await);
 }
 
+/// Lets a node settle what it is given until that is `poison`; whatever else it was given ends with it.
+async fn die_by(poison: &str, mut node: Node, delivered: &mut HashSet<Bytes>) {
+    loop {
+        let delivery = node.next().await;
+        if delivery.message.payload == poison {
+            std::mem::forget(delivery);
+            break;
+        }
+        delivered.insert(delivery.message.payload.clone());
+        delivery.settle(Outcome::Done);
+    }
+    while let Ok(other) = node.taken.try_recv() {
+        std::mem::forget(other);
+    }
+    drop(node.die().await);
+}
+
+async fn dead(server: &Server) -> usize {
+    server.ask(&["XLEN", &Keys::new(LIST).dead()]).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_ends_every_node_is_quarantined_alone() {
     let server = Server::start().await;
     server.push((0..40).map(|n| n.to_string())).await;
-    // First with all others, then among sixteen, then alone.
+    // Twice with all others, then among sixteen, then alone.
     die_with_all(&server, "a", 40).await;
     die_with_all(&server, "b", 40).await;
     let poison = "0";
-    let mut ends = 0;
     let mut delivered = HashSet::new();
-    'node: for name in ["c", "d", "e"] {
-        let mut node = Node::start(&server, name, 64);
-        while delivered.len() < 39 || ends < 2 {
-            let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_secs(5), node.taken.recv()).await else {
-                break;
-            };
-            if delivery.message.payload == poison {
-                // Whatever else it was given ends with the node.
-                std::mem::forget(delivery);
-                while let Ok(other) = node.taken.try_recv() {
-                    std::mem::forget(other);
-                }
-                drop(node.die().await);
-                ends += 1;
-                continue 'node;
-            }
+    for name in ["c", "d"] {
+        die_by(poison, Node::start(&server, name, 64), &mut delivered).await;
+    }
+    let mut heir = Node::start(&server, "e", 64);
+    eventually("the poison is buried, and nothing else is left", || {
+        // What was settled just before a node ended comes again.
+        while let Ok(delivery) = heir.taken.try_recv() {
+            assert_ne!(delivery.message.payload, poison, "it ends no third one");
             delivered.insert(delivery.message.payload.clone());
             delivery.settle(Outcome::Done);
         }
-        eventually("the poison is buried", || async {
-            server.ask::<usize>(&["XLEN", &Keys::new(LIST).dead()]).await == 1
-        })
-        .await;
-        node.end().await;
-        break;
-    }
-    assert_eq!(ends, 2, "once among sixteen, once alone");
+        let (server, all) = (&server, delivered.len() == 39);
+        async move { all && dead(server).await == 1 && server.in_lanes().await == 0 }
+    })
+    .await;
+    heir.end().await;
     let place = Place::of("test", &pipeline(64)).unwrap();
     let letters = DeadLetters::open(&server.connector(), vec![place]).await.unwrap();
     let letter = letters.walk(Filter::default()).await.unwrap().next().await.unwrap().expect("a letter");
     assert_eq!(letter.payload, poison.as_bytes());
     assert!(letter.reason().starts_with("quarantined: a node ended 4 times"), "{}", letter.reason());
-    assert_eq!(delivered.len(), 39, "all others go free");
-    eventually("empty lanes", || async { server.in_lanes().await == 0 }).await;
+    assert_eq!(dead(&server).await, 1, "it alone");
     assert_eq!(server.ask::<usize>(&["EXISTS", &Keys::new(LIST).tried()]).await, 0, "nothing is remembered of them");
 }
 

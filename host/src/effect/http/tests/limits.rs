@@ -6,7 +6,7 @@ use std::time::Instant;
 #[tokio::test]
 async fn the_shorter_of_both_timeouts_ends_an_exchange() {
     let silent = Server::start(|mut peer| async move { peer.hung_up().await }).await;
-    for (wish, limit) in [(Some(100), 5_000), (Some(5_000), 100), (None, 100)] {
+    for (wish, limit) in [(Some(100), 60_000), (Some(60_000), 100), (None, 100)] {
         let started = Instant::now();
         let allowance = Allowance::new(&config::Plugin {
             http_timeout: Duration::from_millis(limit),
@@ -15,7 +15,7 @@ async fn the_shorter_of_both_timeouts_ends_an_exchange() {
         let request = HttpRequest { timeout: wish.map(Duration::from_millis), ..post(&silent.url("/x"), "y") };
         let failure = carry_out(&Effects::new().unwrap(), &allowance, request).await.unwrap_err();
         assert_eq!(failure, Failure::Unreachable(format!("POST {}: no complete reply within 100ms", silent.url("/x"))));
-        assert!(started.elapsed() < Duration::from_secs(2));
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
 }
 

@@ -109,9 +109,7 @@ async fn a_server_that_gives_no_sign_of_life_is_given_up() {
     })
     .await;
     let plugin = Plugin::new();
-    let began = std::time::Instant::now();
     refused(plugin.send(asking(&server.url(), "x")).await, "unreachable", "no sign of life");
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -107,12 +107,11 @@ async fn a_server_that_does_not_answer_a_handshake_is_given_up_when_it_should_ha
     .await;
     let endpoint = Endpoint { first_byte_timeout: Some(SHORT), ..Endpoint::default() };
     let plugin = plugin("", endpoint.clone());
-    let (before, began) = (request_timeouts("first_byte"), std::time::Instant::now());
+    let before = request_timeouts("first_byte");
     let late = "no reply began within 100ms (`first_byte_timeout`)";
     refused(plugin.send(text(&server.url(), "x")).await, "unreachable", late);
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}: the plugin's own time is 5 s", began.elapsed());
     assert!(request_timeouts("first_byte") > before);
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         if *gone.lock().unwrap() == 1 {
             break;
         }

@@ -108,7 +108,7 @@ async fn ending_during_a_burst_takes_no_longer_than_what_has_been_heard() {
     let asked = Instant::now();
     assert!(opening.shutdown.end(Duration::from_secs(30)).await);
     source.close().await;
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     burst.end(Duration::ZERO).await;
 }
 
@@ -126,7 +126,7 @@ async fn what_is_unfinished_when_the_grace_is_over_is_counted_in_one_line() {
     let asked = Instant::now();
     assert!(!node.inner.shutdown.end(Duration::from_millis(100)).await);
     node.inner.source.close().await;
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     let lines = log.lines("ended before these messages were processed");
     assert_eq!((lines.len(), log.sum("lost=")), (1, 7), "{lines:?}");
 }
