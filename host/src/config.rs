@@ -26,7 +26,9 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use edge::{Channel, EDGE, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, Part, Slow, Template};
+pub use edge::{
+    Channel, EDGE, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, Part, PushStream, Slow, Template,
+};
 pub use effective::effective;
 pub use endpoints::{Breaker, Compress, Endpoint, Proxy, ProxyLogin};
 pub use expand::{Environment, process_environment};

@@ -14,6 +14,7 @@ mod message;
 mod outlet;
 mod poll;
 mod publish;
+mod push_stream;
 mod settings;
 mod shard;
 mod subscriber;
@@ -62,10 +63,18 @@ struct Shared {
     limits: Arc<Limits>,
     settings: ArcSwap<Settings>,
     told: event::EdgeStory,
+    started: Instant,
     /// Cancelled when nobody is accepted any more.
     quiet: CancellationToken,
     /// Cancelled when everybody has left, or should have.
     stopped: CancellationToken,
+}
+
+impl Shared {
+    /// For how many seconds clients have been served.
+    fn uptime(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
 }
 
 /// Why there is no edge.
@@ -100,6 +109,7 @@ impl Edge {
             limits: Arc::default(),
             settings: ArcSwap::from_pointee(settings),
             told: event::EdgeStory::default(),
+            started: Instant::now(),
             quiet: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });

@@ -32,8 +32,19 @@ pub struct Edge {
     pub slow: Slow,
     /// When clients come back that were sent away.
     pub reconnect: Duration,
+    /// Whether and how the dialect of push stream is spoken.
+    pub push_stream: Option<PushStream>,
     /// By pattern; the longest that matches holds.
     pub channels: Vec<(Pattern, Channel)>,
+}
+
+/// The dialect of nginx's push stream module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushStream {
+    /// How a message is put into words.
+    pub template: String,
+    /// Whether anyone may publish.
+    pub open: bool,
 }
 
 /// How much clients may have.

@@ -1,7 +1,7 @@
 //! Who on this shard listens to a channel, and how messages are written to all of them at once.
 
 use super::{
-    message::{Form, Message},
+    message::{Form, Message, Voice},
     subscriber::Subscriber,
 };
 use bytes::Bytes;
@@ -77,15 +77,15 @@ impl Audience {
 
 /// Messages as each transport writes them, made when the first subscriber wants them so.
 pub(super) struct Written<'a> {
-    epoch: &'a str,
+    voice: Voice<'a>,
     messages: Vec<&'a Message>,
     forms: Vec<(Form, Bytes)>,
 }
 
 impl<'a> Written<'a> {
     /// Of messages in their order.
-    pub(super) fn new(epoch: &'a str, messages: impl IntoIterator<Item = &'a Message>) -> Self {
-        Self { epoch, messages: messages.into_iter().collect(), forms: Vec::new() }
+    pub(super) fn new(voice: Voice<'a>, messages: impl IntoIterator<Item = &'a Message>) -> Self {
+        Self { voice, messages: messages.into_iter().collect(), forms: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -95,8 +95,8 @@ impl<'a> Written<'a> {
     /// Writes what comes behind `since` to `subscriber`. True if there was something.
     pub(super) fn write(&mut self, subscriber: &Subscriber, since: u64) -> bool {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else { return false };
-        let last = last.sequence;
-        if since >= last {
+        let last = *last;
+        if since >= last.sequence {
             return false;
         }
         if since < first.sequence {
@@ -104,7 +104,7 @@ impl<'a> Written<'a> {
             subscriber.send(&frames, last);
         } else {
             let behind = self.messages.iter().filter(|message| message.sequence > since);
-            subscriber.send(&written(self.epoch, subscriber.form(), behind.copied()), last);
+            subscriber.send(&written(self.voice, subscriber.form(), behind.copied()), last);
         }
         true
     }
@@ -113,15 +113,15 @@ impl<'a> Written<'a> {
         if let Some((_, bytes)) = self.forms.iter().find(|(known, _)| *known == form) {
             return bytes.clone();
         }
-        let bytes = written(self.epoch, form, self.messages.iter().copied());
+        let bytes = written(self.voice, form, self.messages.iter().copied());
         self.forms.push((form, bytes.clone()));
         bytes
     }
 }
 
 /// Messages behind each other.
-pub(super) fn written<'a>(epoch: &str, form: Form, messages: impl Iterator<Item = &'a Message>) -> Bytes {
+pub(super) fn written<'a>(voice: Voice<'_>, form: Form, messages: impl Iterator<Item = &'a Message>) -> Bytes {
     let mut out = Vec::new();
-    messages.for_each(|message| form.write(&mut out, epoch, message));
+    messages.for_each(|message| form.write(&mut out, voice, message));
     out.into()
 }

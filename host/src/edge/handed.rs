@@ -3,7 +3,11 @@
 //! Between two requests the head of the next one is read here, before hyper sees anything of it. If that one reads channels, hyper is told
 //! that the client is gone, and the connection is taken back.
 
-use super::{head::Head, publish, shard::Shard};
+use super::{
+    head::{Dialects, Head},
+    publish,
+    shard::Shard,
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -25,11 +29,12 @@ const LEAST: usize = 8_192;
 /// Serves requests, the first of which begins with `begun`. Returns the connection, and what has been read of it, when a request comes that reads channels.
 pub(super) async fn serve(shard: &Rc<Shard>, stream: TcpStream, begun: Vec<u8>) -> Option<(TcpStream, Vec<u8>)> {
     let between = Rc::new(Cell::new(false));
-    let (longest, patience) = {
+    let (longest, patience, dialects) = {
         let settings = shard.settings();
-        (settings.edge.limits.head_bytes.max(LEAST), settings.edge.timeouts.head)
+        (settings.edge.limits.head_bytes.max(LEAST), settings.edge.timeouts.head, settings.dialects())
     };
-    let io = TokioIo::new(Handed { stream, begun, between: Rc::clone(&between), longest, taken: false });
+    let between_requests = Rc::clone(&between);
+    let io = TokioIo::new(Handed { stream, begun, between: between_requests, longest, dialects, taken: false });
     let service = service_fn(|request| {
         let between = Rc::clone(&between);
         Box::pin(async move {
@@ -52,6 +57,7 @@ struct Handed {
     /// Whether what comes next is the head of a request.
     between: Rc<Cell<bool>>,
     longest: usize,
+    dialects: Dialects,
     /// Whether the next request reads channels.
     taken: bool,
 }
@@ -62,7 +68,7 @@ impl Handed {
         while self.between.get() {
             match Head::parse(&self.begun) {
                 Ok(None) if self.begun.len() < self.longest => {}
-                Ok(Some(head)) if !matches!(head.subscription(), Ok(None)) => {
+                Ok(Some(head)) if !matches!(head.subscription(self.dialects), Ok(None)) => {
                     self.taken = true;
                     return Poll::Ready(Ok(()));
                 }

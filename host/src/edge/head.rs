@@ -1,6 +1,9 @@
 //! The head of a request, and what it asks for.
 
-use super::hub::{Start, check_name};
+use super::{
+    hub::{Start, check_name},
+    push_stream::{self, Mode, Polled},
+};
 use std::sync::Arc;
 
 /// Headers that a request may have.
@@ -27,6 +30,14 @@ pub(super) struct Subscription {
     pub(super) transport: Transport,
     pub(super) channels: Vec<Arc<str>>,
     pub(super) start: Start,
+    /// For one that gets an answer in the dialect of push stream.
+    pub(super) polled: Option<Polled>,
+}
+
+/// Which dialects are spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dialects {
+    pub(super) push_stream: bool,
 }
 
 /// How it wants to read them.
@@ -40,6 +51,8 @@ pub(super) enum Transport {
     WebSocket,
     /// One answer as soon as there is something.
     Poll,
+    /// In the dialect of push stream.
+    PushStream(Mode),
 }
 
 impl Transport {
@@ -50,6 +63,7 @@ impl Transport {
             Self::Lines => "stream",
             Self::WebSocket => "websocket",
             Self::Poll => "poll",
+            Self::PushStream(mode) => mode.word(),
         }
     }
 }
@@ -123,12 +137,24 @@ impl Head {
     }
 
     /// The channels it wants to read, and how; nothing where it wants something else.
-    pub(super) fn subscription(&self) -> Result<Option<Subscription>, Bad> {
+    pub(super) fn subscription(&self, dialects: Dialects) -> Result<Option<Subscription>, Bad> {
+        if dialects.push_stream && push_stream::speaks(&self.path) {
+            return push_stream::subscription(self);
+        }
         let Some((transport, names)) = transport(&self.path) else { return Ok(None) };
         // What a page asks before it may ask is answered elsewhere.
         if self.method == "OPTIONS" {
             return Ok(None);
         }
+        self.check_reads()?;
+        if transport == Transport::WebSocket {
+            self.check_upgrade()?;
+        }
+        Ok(Some(Subscription { transport, channels: channels(names)?, start: self.start()?, polled: None }))
+    }
+
+    /// What every request that reads channels must be.
+    pub(super) fn check_reads(&self) -> Result<(), Bad> {
         if self.method != "GET" {
             return Err(Bad {
                 status: 405,
@@ -140,10 +166,7 @@ impl Head {
         {
             return Err(bad("a request to read channels has no body"));
         }
-        if transport == Transport::WebSocket {
-            self.check_upgrade()?;
-        }
-        Ok(Some(Subscription { transport, channels: channels(names)?, start: self.start()? }))
+        Ok(())
     }
 
     fn start(&self) -> Result<Start, Bad> {
@@ -159,7 +182,7 @@ impl Head {
     }
 
     /// Source: RFC 6455, section 4.2.1.
-    fn check_upgrade(&self) -> Result<(), Bad> {
+    pub(super) fn check_upgrade(&self) -> Result<(), Bad> {
         if !self.lists("upgrade", "websocket") || !self.lists("connection", "upgrade") {
             return Err(Bad { status: 426, why: "a WebSocket is opened here" });
         }
@@ -210,7 +233,7 @@ pub(super) fn channels(path: &str) -> Result<Vec<Arc<str>>, Bad> {
 }
 
 /// Without percent signs; nothing where that is not UTF-8.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, behind)) = rest.split_first() {
@@ -238,7 +261,7 @@ mod tests {
     }
 
     fn subscription(first: &str) -> Result<Option<Subscription>, Bad> {
-        head(&format!("{first} HTTP/1.1\r\nhost: h\r\n\r\n")).subscription()
+        head(&format!("{first} HTTP/1.1\r\nhost: h\r\n\r\n")).subscription(Dialects::default())
     }
 
     #[test]
@@ -290,7 +313,7 @@ mod tests {
     fn where_to_begin_is_said_in_a_header_or_an_argument() {
         let start = |first: &str, more: &str| {
             let text = format!("GET {first} HTTP/1.1\r\n{more}\r\n");
-            head(&text).subscription().map(|wanted| wanted.expect("reads").start)
+            head(&text).subscription(Dialects::default()).map(|wanted| wanted.expect("reads").start)
         };
         assert_eq!(start("/sse/a", ""), Ok(Start::Now));
         assert_eq!(start("/sse/a", "Last-Event-ID: e-1\r\n"), Ok(Start::After("e-1".to_owned())));
@@ -307,6 +330,6 @@ mod tests {
         assert_eq!(subscription("POST /sse/a").expect_err("wrong").status, 405);
         assert_eq!(subscription("GET /ws/a").expect_err("wrong").status, 426);
         let body = head("GET /poll/a HTTP/1.1\r\ncontent-length: 3\r\n\r\n");
-        assert_eq!(body.subscription().expect_err("wrong").status, 400);
+        assert_eq!(body.subscription(Dialects::default()).expect_err("wrong").status, 400);
     }
 }

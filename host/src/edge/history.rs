@@ -1,6 +1,9 @@
 //! What is kept of one channel: bounded by count, bytes and age, and honest about what is missing.
 
-use super::message::Message;
+use super::{
+    message::Message,
+    push_stream::{Begins, Since},
+};
 use crate::config::HistoryBounds;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -67,6 +70,21 @@ impl History {
         self.messages.range(first..)
     }
 
+    /// How many messages it holds.
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// What comes behind the place that `since` names, if that can be told.
+    pub(super) fn behind(&self, since: &Since) -> impl Iterator<Item = &Arc<Message>> {
+        let begins = |(place, message): (usize, &Arc<Message>)| match since.begins(message)? {
+            Begins::With => Some(place),
+            Begins::Behind => Some(place + 1),
+        };
+        let first = self.messages.iter().enumerate().find_map(begins).unwrap_or(self.messages.len());
+        self.messages.range(first..)
+    }
+
     /// The last `count` messages.
     pub(super) fn last(&self, count: usize) -> impl Iterator<Item = &Arc<Message>> {
         self.messages.range(self.messages.len().saturating_sub(count)..)
@@ -81,6 +99,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::message::Stamp;
     use bytes::Bytes;
     use std::time::Duration;
 
@@ -88,7 +107,7 @@ mod tests {
 
     fn message(sequence: u64, at: Instant) -> Arc<Message> {
         let data = Bytes::from_static(b"0123456789");
-        Arc::new(Message { sequence, channel: "c".into(), event: None, data, at })
+        Arc::new(Message { sequence, channel: "c".into(), event: None, data, at, stamp: Stamp::default(), more: None })
     }
 
     fn sequences<'a>(messages: impl Iterator<Item = &'a Arc<Message>>) -> Vec<u64> {

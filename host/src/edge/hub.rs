@@ -3,18 +3,16 @@
 //! One lock is held for about half a microsecond for each message, so that a subscriber of several channels can tell by one
 //! number what it has seen of all of them.
 
+mod state;
+
 use super::{
-    history::History,
-    message::{self, Message},
+    message::{self, Message, More},
+    push_stream::Since,
 };
-use crate::{
-    command::Pattern,
-    config::{self, HistoryBounds},
-    random,
-};
+use crate::{config, random};
 use bytes::Bytes;
+use state::{Bounds, Channel, State};
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,8 +24,6 @@ const UNDER_WAY: u32 = 64 << 10;
 const OTHERS: usize = 16;
 /// Of a channel's name, in bytes.
 pub(super) const LONGEST_NAME: usize = 200;
-/// Histories whose age one sweep looks at.
-const SWEPT: usize = 1_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -49,38 +45,6 @@ pub(super) enum Order {
     Stop,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Of the message published last.
-    sequence: u64,
-    channels: HashMap<Arc<str>, Channel>,
-    /// Which channel has the message with this sequence as its oldest.
-    oldest: BTreeMap<u64, Arc<str>>,
-    /// What all histories hold.
-    bytes: usize,
-    /// The sequence up to which messages may be missing from channels that are not here.
-    forgotten: u64,
-    /// Where the next sweep begins.
-    sweep: u64,
-    bounds: Bounds,
-}
-
-#[derive(Debug)]
-struct Bounds {
-    channels: usize,
-    bytes: usize,
-    usual: config::Channel,
-    by_pattern: Vec<(Pattern, config::Channel)>,
-}
-
-#[derive(Debug)]
-struct Channel {
-    history: History,
-    bounds: HistoryBounds,
-    /// Subscribers on each shard.
-    listeners: Vec<u32>,
-}
-
 /// Where a new subscriber begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Start {
@@ -90,6 +54,28 @@ pub(super) enum Start {
     After(String),
     /// With so many messages of each channel that are kept.
     Last(usize),
+    /// As clients of push stream say it.
+    PushStream(Since),
+}
+
+/// A message that is to be published.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) event: Option<Box<str>>,
+    /// Text.
+    pub(super) data: Bytes,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// How many there are of everything, of one channel or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Figures {
+    pub(super) channels: usize,
+    /// Messages since the channel is there.
+    pub(super) published: u64,
+    /// Messages that are kept.
+    pub(super) stored: usize,
+    pub(super) subscribers: u64,
 }
 
 /// What a new subscriber has to know.
@@ -112,6 +98,9 @@ pub(super) enum Refused {
     /// No channel has such a name.
     #[error("a channel's name has 1 to {LONGEST_NAME} bytes and no control characters")]
     Name,
+    /// Too much is under way.
+    #[error("more is published than clients can be sent")]
+    Busy,
     /// The node ends.
     #[error("the node ends")]
     Ended,
@@ -122,18 +111,9 @@ impl Hub {
     pub(super) fn new(shards: usize, settings: &config::Edge) -> (Self, Vec<mpsc::Receiver<Order>>) {
         let room = UNDER_WAY as usize + OTHERS;
         let (senders, receivers) = (0..shards).map(|_| mpsc::channel(room)).unzip();
-        let state = State {
-            sequence: 0,
-            channels: HashMap::new(),
-            oldest: BTreeMap::new(),
-            bytes: 0,
-            forgotten: 0,
-            sweep: 0,
-            bounds: Bounds::of(settings),
-        };
         let hub = Self {
             epoch: random::unique(),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(Bounds::of(settings))),
             shards: senders,
             room: Arc::new(Semaphore::new(UNDER_WAY as usize)),
         };
@@ -157,17 +137,52 @@ impl Hub {
 
     /// Publishes text to a channel, and returns the message's id. Waits while too much is under way.
     pub(super) async fn publish(&self, channel: &str, event: Option<&str>, data: Bytes) -> Result<String, Refused> {
+        self.publish_draft(channel, Draft { event: event.map(Into::into), data, more: None }).await
+    }
+
+    /// Publishes as `publish` does.
+    pub(super) async fn publish_draft(&self, channel: &str, draft: Draft) -> Result<String, Refused> {
         check_name(channel)?;
-        let kib = u32::try_from(data.len() / 1_024 + 1).unwrap_or(UNDER_WAY).min(UNDER_WAY);
-        let permit = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| Refused::Ended)?;
-        let sequence = self.lock().publish(channel, event, data, Arc::new(permit), &self.shards)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(kib(&draft));
+        let permit = room.await.map_err(|_| Refused::Ended)?;
+        let sequence = self.lock().publish(channel, draft, Arc::new(permit), &self.shards)?;
         Ok(message::id(&self.epoch, sequence))
+    }
+
+    /// Publishes now or not at all.
+    pub(super) fn try_publish(&self, channel: &str, draft: Draft) -> Result<(), Refused> {
+        check_name(channel)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kib(&draft));
+        let permit = room.map_err(|_| Refused::Busy)?;
+        self.lock().publish(channel, draft, Arc::new(permit), &self.shards).map(drop)
+    }
+
+    /// Of one channel; nothing where there is none of this name.
+    pub(super) fn figures(&self, channel: &str) -> Option<Figures> {
+        self.lock().channels.get(channel).map(Channel::figures)
+    }
+
+    /// Of all channels together, and of each, by name.
+    pub(super) fn all(&self) -> (Figures, Vec<(Arc<str>, Figures)>) {
+        let state = self.lock();
+        let each = state.channels.iter().map(|(name, channel)| (Arc::clone(name), channel.figures()));
+        let mut each: Vec<_> = each.collect();
+        let published = state.sequence;
+        drop(state);
+        each.sort();
+        let mut all = Figures { published, channels: each.len(), ..Figures::default() };
+        for (_, figures) in &each {
+            all.stored += figures.stored;
+            all.subscribers += figures.subscribers;
+        }
+        (all, each)
     }
 
     /// From now on the shard is told what is published to `channels`, until it leaves each.
     pub(super) fn join(&self, shard: usize, channels: &[Arc<str>], start: &Start) -> Result<Joined, Refused> {
         let after = match start {
             Start::After(id) => message::sequence(&self.epoch, id),
+            Start::PushStream(since) => since.id().and_then(|id| message::sequence(&self.epoch, id)),
             Start::Now | Start::Last(_) => None,
         };
         self.lock().join(shard, channels, start, after, self.shards.len())
@@ -175,13 +190,7 @@ impl Hub {
 
     /// One subscriber of the shard does not listen any more.
     pub(super) fn leave(&self, shard: usize, channel: &str) {
-        let mut state = self.lock();
-        if let Some(channel) = state.channels.get_mut(channel)
-            && let Some(listeners) = channel.listeners.get_mut(shard)
-        {
-            *listeners = listeners.saturating_sub(1);
-        }
-        state.forget_if_idle(channel);
+        self.lock().leave(shard, channel);
     }
 
     /// Lets go what has become too old; looks at some histories each time.
@@ -209,176 +218,15 @@ impl Hub {
     }
 }
 
+/// How much room it takes while it is under way.
+fn kib(draft: &Draft) -> u32 {
+    u32::try_from(draft.data.len() / 1_024 + 1).unwrap_or(UNDER_WAY).min(UNDER_WAY)
+}
+
 /// Names stand in URLs, answers and logs.
 pub(super) fn check_name(name: &str) -> Result<(), Refused> {
     let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(Refused::Name) }
-}
-
-impl Bounds {
-    fn of(settings: &config::Edge) -> Self {
-        let mut by_pattern = settings.channels.clone();
-        by_pattern.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.as_str().len()));
-        Self {
-            channels: settings.limits.channels,
-            bytes: settings.limits.history_bytes,
-            usual: config::Channel::default(),
-            by_pattern,
-        }
-    }
-
-    fn of_channel(&self, name: &str) -> &config::Channel {
-        let found = self.by_pattern.iter().find(|(pattern, _)| pattern.matches(name.as_bytes()));
-        found.map_or(&self.usual, |(_, channel)| channel)
-    }
-}
-
-impl State {
-    fn configure(&mut self, bounds: Bounds) {
-        self.bounds = bounds;
-        let now = Instant::now();
-        for name in self.channels.keys().cloned().collect::<Vec<_>>() {
-            let bounds = self.bounds.of_channel(&name).history;
-            self.change(&name, |channel| {
-                channel.bounds = bounds;
-                channel.history.shrink(&bounds, now);
-            });
-        }
-        self.shrink();
-    }
-
-    fn publish(
-        &mut self,
-        name: &str,
-        event: Option<&str>,
-        data: Bytes,
-        permit: Arc<OwnedSemaphorePermit>,
-        shards: &[mpsc::Sender<Order>],
-    ) -> Result<u64, Refused> {
-        let name = self.channel(name, shards.len())?;
-        let at = Instant::now();
-        self.sequence += 1;
-        let sequence = self.sequence;
-        let message =
-            Arc::new(Message { sequence, channel: Arc::clone(&name), event: event.map(Into::into), data, at });
-        if let Some(channel) = self.channels.get(&name) {
-            for (_, shard) in channel.listeners.iter().zip(shards).filter(|(listeners, _)| **listeners > 0) {
-                // There is room: permits are fewer. Only a shard that has ended does not take it.
-                drop(shard.try_send(Order::Deliver(Arc::clone(&message), Arc::clone(&permit))));
-            }
-        }
-        self.change(&name, |channel| {
-            let bounds = channel.bounds;
-            channel.history.push(&message, &bounds, at);
-        });
-        self.shrink();
-        self.forget_if_idle(&name);
-        Ok(sequence)
-    }
-
-    fn join(
-        &mut self,
-        shard: usize,
-        names: &[Arc<str>],
-        start: &Start,
-        after: Option<u64>,
-        shards: usize,
-    ) -> Result<Joined, Refused> {
-        let now = Instant::now();
-        let fresh = names.iter().filter(|name| !self.channels.contains_key(*name)).count();
-        if self.channels.len() + fresh > self.bounds.channels {
-            return Err(Refused::Full);
-        }
-        let (mut missed, mut whole) = (Vec::new(), true);
-        for name in names {
-            let name = self.channel(name, shards)?;
-            self.change(&name, |channel| {
-                let bounds = channel.bounds;
-                channel.history.shrink(&bounds, now);
-                if let Some(listeners) = channel.listeners.get_mut(shard) {
-                    *listeners += 1;
-                }
-                match start {
-                    Start::Now => {}
-                    Start::After(_) => {
-                        whole &= after.is_some_and(|after| channel.history.is_whole_since(after));
-                        missed.extend(channel.history.after(after.unwrap_or(0)).cloned());
-                    }
-                    Start::Last(count) => missed.extend(channel.history.last(*count).cloned()),
-                }
-            });
-        }
-        missed.sort_by_key(|message| message.sequence);
-        let recovered = matches!(start, Start::After(_)).then_some(whole);
-        Ok(Joined { sequence: self.sequence, missed, recovered })
-    }
-
-    /// The channel is there from now on.
-    fn channel(&mut self, name: &str, shards: usize) -> Result<Arc<str>, Refused> {
-        if let Some((name, _)) = self.channels.get_key_value(name) {
-            return Ok(Arc::clone(name));
-        }
-        check_name(name)?;
-        if self.channels.len() >= self.bounds.channels {
-            return Err(Refused::Full);
-        }
-        let bounds = self.bounds.of_channel(name).history;
-        let channel = Channel { history: History::since(self.forgotten), bounds, listeners: vec![0; shards] };
-        let name: Arc<str> = name.into();
-        self.channels.insert(Arc::clone(&name), channel);
-        Ok(name)
-    }
-
-    /// Changes a channel, and with it what is known of all histories together.
-    fn change(&mut self, name: &Arc<str>, change: impl FnOnce(&mut Channel)) {
-        let Some(channel) = self.channels.get_mut(name) else { return };
-        let before = (channel.history.oldest(), channel.history.bytes());
-        change(channel);
-        let after = (channel.history.oldest(), channel.history.bytes());
-        self.bytes = self.bytes + after.1 - before.1;
-        if before.0 != after.0 {
-            if let Some(oldest) = before.0 {
-                self.oldest.remove(&oldest);
-            }
-            if let Some(oldest) = after.0 {
-                self.oldest.insert(oldest, Arc::clone(name));
-            }
-        }
-    }
-
-    /// Lets go the oldest of all while histories together hold too much.
-    fn shrink(&mut self) {
-        while self.bytes > self.bounds.bytes {
-            let Some(name) = self.oldest.values().next().cloned() else { return };
-            self.change(&name, |channel| channel.history.forget_oldest());
-            self.forget_if_idle(&name);
-        }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        let behind = self.oldest.range(self.sweep + 1..).take(SWEPT);
-        let names: Vec<(u64, Arc<str>)> = behind.map(|(sequence, name)| (*sequence, Arc::clone(name))).collect();
-        self.sweep = if names.len() < SWEPT { 0 } else { names.last().map_or(0, |(sequence, _)| *sequence) };
-        for (_, name) in names {
-            self.change(&name, |channel| {
-                let bounds = channel.bounds;
-                channel.history.shrink(&bounds, now);
-            });
-            self.forget_if_idle(&name);
-        }
-    }
-
-    /// A channel that nobody listens to and of which nothing is kept needs no place.
-    fn forget_if_idle(&mut self, name: &str) {
-        let idle = |channel: &Channel| {
-            channel.history.oldest().is_none() && channel.listeners.iter().all(|listeners| *listeners == 0)
-        };
-        if self.channels.get(name).is_some_and(idle)
-            && let Some(channel) = self.channels.remove(name)
-        {
-            self.forgotten = self.forgotten.max(channel.history.lost());
-        }
-    }
 }
 
 #[cfg(test)]

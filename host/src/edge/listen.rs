@@ -2,18 +2,21 @@
 //! goes to hyper.
 
 use super::{
-    access::Origin,
+    access::{Origin, Rights},
+    audience::written,
     handed,
     head::{Bad, Head, Subscription, Transport},
     hub::{Joined, Refused},
     limits::Place,
-    message::{Form, Notice},
+    message::{Form, Notice, Voice},
     poll::Poll,
+    push_stream::{self, Mode},
     shard::Shard,
     subscriber::Subscriber,
     websocket,
 };
 use crate::event;
+use bytes::Bytes;
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -62,7 +65,8 @@ pub(super) async fn greet(shard: &Rc<Shard>, mut stream: TcpStream, place: Place
                 return None;
             }
         };
-        match head.subscription() {
+        let dialects = shard.settings().dialects();
+        match head.subscription(dialects) {
             Ok(Some(wanted)) => {
                 let rest = begun.split_off(head.length.min(begun.len()));
                 return subscribe(shard, stream, place, &head, wanted, &rest);
@@ -118,11 +122,11 @@ fn subscribe(
     rest: &[u8],
 ) -> Option<Rc<Subscriber>> {
     let admitted = admit(shard, head, &wanted);
-    let (origin, until) = match admitted {
+    let (origin, rights) = match admitted {
         Ok(admitted) => admitted,
         Err((status, why)) => {
             event::edge_refused(&shard.shared().told, &why);
-            refuse(&stream, status, &why);
+            turn_down(&stream, head, wanted.transport, status, &why);
             return None;
         }
     };
@@ -130,16 +134,18 @@ fn subscribe(
         Ok(joined) => joined,
         Err(refused) => {
             let status = if refused == Refused::Name { 400 } else { 503 };
-            refuse(&stream, status, &refused.to_string());
+            turn_down(&stream, head, wanted.transport, status, &refused.to_string());
             return None;
         }
     };
     let form = form(&wanted);
-    let poll = (wanted.transport == Transport::Poll).then(|| {
+    let may_speak = may_speak(shard, &wanted, &rights);
+    let poll = (wanted.transport == Transport::Poll || wanted.polled.is_some()).then(|| {
         let Joined { sequence: since, recovered, .. } = joined;
-        Box::new(Poll { origin: origin.clone(), stays: head.stays && rest.is_empty(), recovered, since })
+        let (origin, stays) = (origin.clone(), head.stays && rest.is_empty());
+        Box::new(Poll { origin, stays, recovered, since, polled: wanted.polled })
     });
-    let subscriber = Subscriber::new(shard, stream, place, form, until, poll);
+    let subscriber = Subscriber::new(shard, stream, place, form, rights.until, may_speak, poll);
     let seat = |channel: &Arc<str>| {
         let audience = shard.audience(channel);
         let seat = audience.enter(Rc::clone(&subscriber), joined.sequence);
@@ -149,14 +155,22 @@ fn subscribe(
     shard.watch(&subscriber);
     event::edge_subscribed(wanted.transport.word());
     begin(shard, &subscriber, head, &origin, &joined);
-    if form == Form::Frames && !rest.is_empty() {
+    if form.is_websocket() && !rest.is_empty() {
         subscriber.hear(shard, rest);
     }
     Some(subscriber)
 }
 
-/// How the page may read, and until when; or the status and the reason why it may not.
-fn admit(shard: &Shard, head: &Head, wanted: &Subscription) -> Result<(Origin, Option<u64>), (u16, String)> {
+/// Whether what the client says over its WebSocket is published.
+fn may_speak(shard: &Shard, wanted: &Subscription, rights: &Rights) -> bool {
+    let settings = shard.settings();
+    let Some(dialect) = settings.edge.push_stream.as_ref() else { return false };
+    wanted.transport == Transport::PushStream(Mode::WebSocket)
+        && (dialect.open || wanted.channels.iter().all(|channel| rights.may_publish(channel)))
+}
+
+/// How the page may read, and what the client may; or the status and the reason why it may not.
+fn admit(shard: &Shard, head: &Head, wanted: &Subscription) -> Result<(Origin, Rights), (u16, String)> {
     let settings = shard.settings();
     let Some(origin) = settings.access.origin(head) else {
         return Err((403, "pages of this origin may not connect".to_owned()));
@@ -165,7 +179,7 @@ fn admit(shard: &Shard, head: &Head, wanted: &Subscription) -> Result<(Origin, O
     let hub = &shard.shared().hub;
     let closed = wanted.channels.iter().find(|channel| !rights.may_read(channel) && !hub.is_open(channel));
     match (closed, rights.until) {
-        (None, until) => Ok((origin, until)),
+        (None, _) => Ok((origin, rights)),
         (Some(_), None) => Err((401, "this channel is read with a token that names it".to_owned())),
         (Some(_), Some(_)) => Err((403, "the token does not name this channel".to_owned())),
     }
@@ -178,44 +192,45 @@ fn form(wanted: &Subscription) -> Form {
         Transport::Lines => Form::Lines,
         Transport::WebSocket => Form::Frames,
         Transport::Poll => Form::Answer,
+        Transport::PushStream(mode) => mode.form(wanted.polled.as_ref()),
     }
 }
 
 /// What the client gets first: the answer's head, whether it has recovered, and what it has missed.
 fn begin(shard: &Shard, subscriber: &Subscriber, head: &Head, origin: &Origin, joined: &Joined) {
-    let form = subscriber.form();
-    let mut out = Vec::new();
-    if form == Form::Answer {
-        for message in &joined.missed {
-            form.write(&mut out, shard.epoch(), message);
-        }
-        if !out.is_empty() || joined.recovered == Some(false) {
-            subscriber.send(&out.into(), joined.sequence);
+    let (form, settings) = (subscriber.form(), shard.settings());
+    let voice = settings.voice(shard.epoch());
+    if let Some(poll) = subscriber.poll_of() {
+        match joined.missed.last() {
+            Some(last) => subscriber.send(&missed(form, voice, joined), last),
+            None if joined.recovered == Some(false) || poll.is_at_once() => {
+                subscriber.reply(poll.nothing(shard.epoch()));
+            }
+            None => {}
         }
         return;
     }
+    let mut out = Vec::new();
     out.extend(answer_head(form, head, origin).as_bytes());
     if matches!(form, Form::Events | Form::NamedEvents) {
-        out.extend(format!("retry: {}\n", shard.settings().edge.reconnect.as_millis()).as_bytes());
+        out.extend(format!("retry: {}\n", settings.edge.reconnect.as_millis()).as_bytes());
     }
     // Where something follows, that tells where the client stands.
     let stands = joined.missed.is_empty().then_some(joined.sequence);
     form.notice(&mut out, shard.epoch(), stands, Notice::Subscribed { recovered: joined.recovered });
-    for message in &joined.missed {
-        form.write(&mut out, shard.epoch(), message);
-    }
+    out.extend(missed(form, voice, joined));
     subscriber.begin(out.into());
+}
+
+fn missed(form: Form, voice: Voice<'_>, joined: &Joined) -> Bytes {
+    written(voice, form, joined.missed.iter().map(|message| &**message))
 }
 
 /// `X-Accel-Buffering` tells a proxy that is nginx to hand on what comes.
 fn answer_head(form: Form, head: &Head, origin: &Origin) -> String {
     let kind = match form {
-        Form::Frames => {
-            let accept = websocket::accept(head.header("sec-websocket-key").unwrap_or_default());
-            return format!(
-                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
-            );
-        }
+        Form::Frames => return websocket::switching(head.header("sec-websocket-key").unwrap_or_default()),
+        Form::PushStream(kind) => return push_stream::begin(kind, head, origin),
         Form::Events | Form::NamedEvents => "text/event-stream",
         Form::Lines | Form::Answer => "application/x-ndjson",
     };
@@ -223,6 +238,14 @@ fn answer_head(form: Form, head: &Head, origin: &Origin) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\nconnection: close\r\n{origin}\r\n"
     )
+}
+
+/// Refuses one whose head is good, where its dialect has a way of its own.
+fn turn_down(stream: &TcpStream, head: &Head, transport: Transport, status: u16, why: &str) {
+    match transport {
+        Transport::PushStream(Mode::WebSocket) => end_with(stream, &push_stream::turned_down(head, status, why)),
+        _ => refuse(stream, status, why),
+    }
 }
 
 /// Answers with a line that says why, and ends the connection.
@@ -239,7 +262,11 @@ pub(super) fn refuse(stream: &TcpStream, status: u16, why: &str) {
     let answer = format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n{more}connection: close\r\n\r\n{why}\n"
     );
-    // A socket on which nothing was written yet takes so little, and whoever is gone needs no answer.
-    drop(stream.try_write(answer.as_bytes()));
+    end_with(stream, answer.as_bytes());
+}
+
+/// A socket on which nothing was written yet takes so little, and whoever is gone needs no answer.
+fn end_with(stream: &TcpStream, answer: &[u8]) {
+    drop(stream.try_write(answer));
     rustix::net::shutdown(stream, rustix::net::Shutdown::Write).unwrap_or_default();
 }

@@ -1,5 +1,6 @@
 //! What subscribers get: one message, its place in the order of all, and how each transport writes it.
 
+use super::push_stream::{self, Kind, Template};
 use bytes::Bytes;
 use std::{io::Write, sync::Arc, time::Instant};
 
@@ -14,12 +15,49 @@ pub(super) struct Message {
     pub(super) data: Bytes,
     /// When it was published.
     pub(super) at: Instant,
+    pub(super) stamp: Stamp,
+    /// What few messages have.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// When it was published, and its places as the dialect of push stream counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Since 1970.
+    pub(super) second: u64,
+    /// Among all of that second, from 1.
+    pub(super) tag: u32,
+    /// Among those of its channel, from 1.
+    pub(super) number: u64,
+}
+
+/// What a publisher may say of a message, and few do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct More {
+    /// The publisher's own id of it.
+    pub(super) key: Option<Box<str>>,
+}
+
+/// What is needed to write in every form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Voice<'a> {
+    pub(super) epoch: &'a str,
+    /// Of the dialect of push stream.
+    pub(super) template: &'a Template,
 }
 
 impl Message {
+    /// The publisher's own id of it.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.more.as_ref()?.key.as_deref()
+    }
+
     /// What it takes in memory, about.
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.channel.len() + self.event.as_ref().map_or(0, |event| event.len()) + self.data.len()
+        let more =
+            self.more.as_ref().map_or(0, |more| size_of::<More>() + more.key.as_ref().map_or(0, |key| key.len()));
+        let event = self.event.as_ref().map_or(0, |event| event.len());
+        size_of::<Self>() + self.channel.len() + event + more + self.data.len()
     }
 }
 
@@ -36,6 +74,8 @@ pub(super) enum Form {
     Frames,
     /// Objects in one answer, after which the client asks again.
     Answer,
+    /// As the dialect of push stream has it.
+    PushStream(Kind),
 }
 
 /// Something the node itself has to say to a subscriber.
@@ -100,8 +140,14 @@ pub(super) fn sequence(epoch: &str, id: &str) -> Option<u64> {
 }
 
 impl Form {
+    /// Whether the client can send frames, and is asked for signs of life.
+    pub(super) fn is_websocket(self) -> bool {
+        matches!(self, Self::Frames | Self::PushStream(Kind::Frame))
+    }
+
     /// Writes `message` as this transport sends it.
-    pub(super) fn write(self, out: &mut Vec<u8>, epoch: &str, message: &Message) {
+    pub(super) fn write(self, out: &mut Vec<u8>, voice: Voice<'_>, message: &Message) {
+        let epoch = voice.epoch;
         match self {
             Self::Events => {
                 event_head(out, Some((epoch, message.sequence)), message.event.as_deref());
@@ -121,6 +167,9 @@ impl Form {
             Self::Answer => {
                 write_object(out, epoch, message);
                 out.push(b',');
+            }
+            Self::PushStream(kind) => {
+                push_stream::write(kind, out, voice.template, &id(epoch, message.sequence), message)
             }
         }
     }
@@ -150,6 +199,17 @@ impl Form {
                 line(out);
                 out.push(b'\n');
             }
+            Self::PushStream(Kind::Frame) => {
+                if let Notice::Bye { why, .. } = notice {
+                    close_frame(out, why);
+                }
+            }
+            // Its clients know no notices; they know a pause, and pass over comments.
+            Self::PushStream(Kind::Event) => match notice {
+                Notice::Bye { retry_ms, .. } => put(out, format_args!("retry: {retry_ms}\n\n")),
+                Notice::Gap => out.extend(b": gap\n"),
+                Notice::Subscribed { .. } => {}
+            },
             Self::Frames => match notice {
                 Notice::Bye { why: why @ Bye::Protocol(_), .. } => close_frame(out, why),
                 Notice::Bye { why, .. } => {
@@ -158,17 +218,18 @@ impl Form {
                 }
                 Notice::Subscribed { .. } | Notice::Gap => frame(out, line),
             },
-            Self::Answer => {}
+            Self::Answer | Self::PushStream(Kind::Text | Kind::Item) => {}
         }
     }
 
     /// What keeps a silent connection alive.
-    pub(super) fn ping(self) -> &'static [u8] {
+    pub(super) fn ping(self, voice: Voice<'_>) -> Bytes {
         match self {
-            Self::Events | Self::NamedEvents => b":\n\n",
-            Self::Lines => b"\n",
-            Self::Frames => &[0x89, 0],
-            Self::Answer => b"",
+            Self::Events | Self::NamedEvents => Bytes::from_static(b":\n\n"),
+            Self::Lines => Bytes::from_static(b"\n"),
+            Self::Frames => Bytes::from_static(&[0x89, 0]),
+            Self::Answer => Bytes::new(),
+            Self::PushStream(kind) => push_stream::ping(kind, voice.template).into(),
         }
     }
 }
@@ -255,12 +316,14 @@ mod tests {
 
     fn message(event: Option<&str>, data: &'static str) -> Message {
         let data = Bytes::from_static(data.as_bytes());
-        Message { sequence: 7, channel: "news".into(), event: event.map(Into::into), data, at: Instant::now() }
+        let (event, at, stamp) = (event.map(Into::into), Instant::now(), Stamp::default());
+        Message { sequence: 7, channel: "news".into(), event, data, at, stamp, more: None }
     }
 
     fn written(form: Form, message: &Message) -> String {
         let mut out = Vec::new();
-        form.write(&mut out, "e", message);
+        let template = Template::default();
+        form.write(&mut out, Voice { epoch: "e", template: &template }, message);
         String::from_utf8_lossy(&out).into_owned()
     }
 

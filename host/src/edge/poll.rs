@@ -1,6 +1,10 @@
 //! Long polling: a subscriber that gets one answer, as soon as there is something to tell or when it has waited long enough.
 
-use super::{access::Origin, message};
+use super::{
+    access::{self, Origin},
+    message::{self, Message},
+    push_stream::Polled,
+};
 use bytes::Bytes;
 
 /// What an answer needs to know.
@@ -13,11 +17,34 @@ pub(super) struct Poll {
     pub(super) recovered: Option<bool>,
     /// Where it stands if nothing comes.
     pub(super) since: u64,
+    /// How it is answered in the dialect of push stream.
+    pub(super) polled: Option<Polled>,
 }
 
 impl Poll {
+    /// Whether it is answered at once, whatever there is.
+    pub(super) fn is_at_once(&self) -> bool {
+        self.polled.as_ref().is_some_and(Polled::is_at_once)
+    }
+
+    /// The answer with messages that are written already, of which this is the last.
+    pub(super) fn messages(&self, epoch: &str, written: &[u8], last: &Message) -> Bytes {
+        match &self.polled {
+            Some(polled) => polled.answer(written, last.stamp, &self.origin, self.stays),
+            None => self.answer(epoch, last.sequence, written),
+        }
+    }
+
+    /// The answer where nothing has come.
+    pub(super) fn nothing(&self, epoch: &str) -> Bytes {
+        match &self.polled {
+            Some(polled) => polled.nothing(access::now(), &self.origin, self.stays),
+            None => self.answer(epoch, self.since, b""),
+        }
+    }
+
     /// The answer with `objects`, each with a comma behind it, after which the client stands at `sequence`.
-    pub(super) fn answer(&self, epoch: &str, sequence: u64, objects: &[u8]) -> Bytes {
+    fn answer(&self, epoch: &str, sequence: u64, objects: &[u8]) -> Bytes {
         let objects = objects.strip_suffix(b",").unwrap_or(objects);
         let recovered = self.recovered.map_or(String::new(), |all| format!("\"recovered\":{all},"));
         let begin = format!("{{\"id\":\"{}\",{recovered}\"messages\":[", message::id(epoch, sequence));
@@ -51,7 +78,7 @@ mod tests {
 
     #[test]
     fn an_answer_says_where_the_client_stands() {
-        let mut poll = Poll { origin: Origin::Own, stays: true, recovered: None, since: 3 };
+        let mut poll = Poll { origin: Origin::Own, stays: true, recovered: None, since: 3, polled: None };
         let body = |poll: &Poll, objects| {
             let answer = poll.answer("e", 4, objects);
             let text = String::from_utf8_lossy(&answer).into_owned();

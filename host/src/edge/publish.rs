@@ -4,6 +4,7 @@ use super::{
     access::{Origin, Rights},
     head::{Bad, Head, argument, channels},
     hub::Refused,
+    push_stream,
     shard::Shard,
 };
 use crate::event;
@@ -27,6 +28,14 @@ pub(super) async fn answer(shard: &Rc<Shard>, request: Request<Incoming>) -> Res
     let Some(origin) = shard.settings().access.origin(&head) else {
         return refused(&Not(StatusCode::FORBIDDEN, "pages of this origin may not connect".to_owned()));
     };
+    if shard.settings().dialects().push_stream && push_stream::speaks(&head.path) {
+        let mut response = push_stream::publish::answer(shard, &parts, &head, body).await;
+        if parts.method == Method::OPTIONS {
+            offer(response.headers_mut());
+        }
+        allow(response.headers_mut(), &origin);
+        return response;
+    }
     let mut response = match (&parts.method, parts.uri.path().strip_prefix("/publish/")) {
         (&Method::OPTIONS, _) => preflight(),
         (&Method::POST, Some(channel)) => match publish(shard, &parts, &head, channel, body).await {
@@ -94,14 +103,22 @@ pub(super) fn is_event(name: &str) -> bool {
 fn preflight() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
+    offer(response.headers_mut());
+    response
+}
+
+/// What a page may send.
+fn offer(headers: &mut HeaderMap) {
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, last-event-id, if-modified-since, if-none-match, event-id, event-type",
+        ),
         (header::ACCESS_CONTROL_MAX_AGE, "7200"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
-    response
 }
 
 fn allow(headers: &mut HeaderMap, origin: &Origin) {

@@ -228,7 +228,8 @@ impl Shard {
         for channel in channels {
             let Some(audience) = self.audiences.borrow().get(channel).cloned() else { continue };
             let of_channel = batch.iter().filter(|message| message.channel == *channel);
-            let mut written = Written::new(self.epoch(), of_channel.map(|message| &**message));
+            let settings = self.settings().clone();
+            let mut written = Written::new(settings.voice(self.epoch()), of_channel.map(|message| &**message));
             let mut first = 0;
             while first < audience.width() {
                 count += written.len() * audience.write(first..first + IN_A_ROW, &mut written, &mut several);
@@ -251,8 +252,10 @@ impl Shard {
             |message: &&Arc<Message>| subscriber.since(&message.channel).is_some_and(|since| since < message.sequence);
         let fresh: Vec<&Arc<Message>> = batch.iter().filter(fresh).collect();
         if let Some(last) = fresh.last() {
-            let bytes = written(self.epoch(), subscriber.form(), fresh.iter().map(|message| &***message));
-            subscriber.send(&bytes, last.sequence);
+            let settings = self.settings();
+            let messages = fresh.iter().map(|message| &***message);
+            let bytes = written(settings.voice(self.epoch()), subscriber.form(), messages);
+            subscriber.send(&bytes, last);
         }
         fresh.len()
     }

@@ -4,8 +4,9 @@
 use super::{
     audience::Audience,
     backlog::Backlog,
+    hub::{Draft, Refused},
     limits::Place,
-    message::{Bye, Form, Notice},
+    message::{Bye, Form, Message, Notice},
     poll::Poll,
     shard::Shard,
     websocket::{self, Heard, Reader},
@@ -42,6 +43,8 @@ pub(super) struct Subscriber {
     waker: RefCell<Option<Waker>>,
     seats: RefCell<Box<[Seat]>>,
     several: Cell<bool>,
+    /// Whether what it says is published to its channels.
+    may_speak: bool,
     reader: RefCell<Reader>,
     /// For one that gets an answer.
     poll: Option<Box<Poll>>,
@@ -80,6 +83,7 @@ impl Subscriber {
         place: Place,
         form: Form,
         until: Option<u64>,
+        may_speak: bool,
         poll: Option<Box<Poll>>,
     ) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
@@ -96,6 +100,7 @@ impl Subscriber {
             waker: RefCell::default(),
             seats: RefCell::default(),
             several: Cell::new(false),
+            may_speak,
             reader: RefCell::default(),
             poll,
             place,
@@ -104,6 +109,11 @@ impl Subscriber {
 
     pub(super) fn form(&self) -> Form {
         self.form
+    }
+
+    /// How it is answered, where it gets one answer.
+    pub(super) fn poll_of(&self) -> Option<&Poll> {
+        self.poll.as_deref()
     }
 
     /// Where it listens.
@@ -138,16 +148,14 @@ impl Subscriber {
         self.phase.get() == Phase::Open
     }
 
-    /// Writes what everybody with this form gets; `last` is the sequence of the last message in it.
-    pub(super) fn send(&self, frames: &Bytes, last: u64) {
+    /// Writes what everybody with this form gets; `last` is the last message in it.
+    pub(super) fn send(&self, frames: &Bytes, last: &Message) {
         if !self.is_open() {
             return;
         }
         let Some(shard) = self.shard.upgrade() else { return };
         if let Some(poll) = &self.poll {
-            self.phase.set(Phase::Answered);
-            self.begin(poll.answer(shard.epoch(), last, frames));
-            return self.wake();
+            return self.reply(poll.messages(shard.epoch(), frames, last));
         }
         let mut waiting = self.backlog.borrow_mut();
         let Some(backlog) = waiting.as_mut() else {
@@ -169,6 +177,13 @@ impl Subscriber {
             }
         }
         backlog.push(frames.clone());
+    }
+
+    /// Writes the one answer that it gets.
+    pub(super) fn reply(&self, answer: Bytes) {
+        self.phase.set(Phase::Answered);
+        self.begin(answer);
+        self.wake();
     }
 
     /// Writes at once, or begins a backlog with what is left.
@@ -265,10 +280,7 @@ impl Subscriber {
             return None;
         }
         if let Some(poll) = &self.poll {
-            let shard = self.shard.upgrade()?;
-            self.phase.set(Phase::Answered);
-            self.begin(poll.answer(shard.epoch(), poll.since, &Bytes::new()));
-            self.wake();
+            self.reply(poll.nothing(self.shard.upgrade()?.epoch()));
             return None;
         }
         if let Some(asked) = self.asked.get() {
@@ -283,9 +295,10 @@ impl Subscriber {
             return Some((asked + pong - now).min(self.left(clock)));
         }
         if self.backlog.borrow().is_none() {
-            self.begin(Bytes::from_static(self.form.ping()));
+            let shard = self.shard.upgrade()?;
+            self.begin(self.form.ping(shard.settings().voice(shard.epoch())));
         }
-        let wait = if self.form == Form::Frames {
+        let wait = if self.form.is_websocket() {
             self.asked.set(Some(now));
             pong.min(ping)
         } else {
@@ -353,7 +366,7 @@ impl Subscriber {
             Ok(length) => {
                 self.heard.set(shard.second());
                 let read = scratch.get(..length).unwrap_or_default();
-                if self.form == Form::Frames && self.is_open() {
+                if self.form.is_websocket() && self.is_open() {
                     self.hear(shard, read);
                 }
                 true
@@ -370,11 +383,25 @@ impl Subscriber {
             Heard::Pong => {}
             Heard::Ping(payload) => self.answer(&payload),
             Heard::Close(code) => self.bye(Bye::Protocol(code)),
+            Heard::Text(text) if self.may_speak => self.say(shard, text),
             Heard::Text(_) | Heard::Binary(_) => self.bye(Bye::Protocol(websocket::UNSUPPORTED)),
         });
         self.reader.replace(reader);
         if let Err(code) = read {
             self.bye(Bye::Protocol(code));
+        }
+    }
+
+    /// Publishes what the client says to every channel that it reads.
+    fn say(&self, shard: &Shard, text: Vec<u8>) {
+        let data = Bytes::from(text);
+        for (audience, _) in self.seats.borrow().iter() {
+            let draft = Draft { data: data.clone(), ..Draft::default() };
+            match shard.shared().hub.try_publish(&audience.channel, draft) {
+                Ok(()) => {}
+                Err(Refused::Busy) => return self.bye(Bye::Protocol(websocket::TRY_LATER)),
+                Err(_) => return self.bye(Bye::Protocol(websocket::GOING)),
+            }
         }
     }
 

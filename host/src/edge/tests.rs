@@ -17,6 +17,7 @@ use tokio::{
 mod access;
 mod bounds;
 mod ends;
+mod push_stream;
 mod transports;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -19,6 +19,10 @@ const LONGEST_CONTROL: u64 = 125;
 const PROTOCOL_ERROR: u16 = 1002;
 /// The code for a client that speaks where nobody listens.
 pub(super) const UNSUPPORTED: u16 = 1003;
+/// The code for a client that speaks when nobody can listen.
+pub(super) const TRY_LATER: u16 = 1013;
+/// The code where the other side goes.
+pub(super) const GOING: u16 = 1001;
 const NOT_UTF8: u16 = 1007;
 const TOO_LONG: u16 = 1009;
 
@@ -27,6 +31,14 @@ pub(super) fn accept(key: &str) -> String {
     let mut hash = Sha1::from(key);
     hash.update(MAGIC);
     STANDARD.encode(hash.digest().bytes())
+}
+
+/// The head that begins a WebSocket.
+pub(super) fn switching(key: &str) -> String {
+    let accept = accept(key);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+    )
 }
 
 /// Writes a whole, unmasked frame.

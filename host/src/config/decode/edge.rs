@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Channel, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, Rate, Scope, Slow,
+        Channel, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, PushStream, Rate, Scope, Slow,
         document::Entry,
         fields::Fields,
         notation,
@@ -36,6 +36,7 @@ pub(in crate::config) fn edge(
     let coalesce = reading.duration(fields.item("coalesce"), "0ms");
     let slow = reading.one_of(fields.item("slow"), &[("close", Slow::Close), ("drop", Slow::Drop)]);
     let reconnect = reading.duration(fields.item("reconnect"), "100ms");
+    let push_stream = push_stream(reading, &fields);
     let channels: Option<Vec<_>> = channels.into_iter().map(ChannelDraft::finish).collect();
     Some(Edge {
         listen: listen?,
@@ -49,6 +50,7 @@ pub(in crate::config) fn edge(
         coalesce: coalesce?,
         slow: slow?,
         reconnect: reconnect?,
+        push_stream: push_stream?,
         channels: channels?.into_iter().map(|(name, channel)| (Pattern::new(name), channel)).collect(),
     })
 }
@@ -100,6 +102,15 @@ fn origins(reading: &mut Reading<'_>, item: Item<'_>) -> Option<Vec<String>> {
         let text = reading.text(item)?;
         reading.accept(item, notation::origin(&text))
     })
+}
+
+fn push_stream(reading: &mut Reading<'_>, edge: &Fields<'_>) -> Option<Option<PushStream>> {
+    let fields = edge.table(reading, "push_stream");
+    let enabled = reading.truth(fields.item("enabled"));
+    let template = reading.some_text(fields.item("template"));
+    let open = reading.one_of(fields.item("publish"), &[("token", false), ("anyone", true)]);
+    let (enabled, dialect) = (enabled?, PushStream { template: template?, open: open? });
+    Some(enabled.then_some(dialect))
 }
 
 fn limits(reading: &mut Reading<'_>, edge: &Fields<'_>) -> Option<EdgeLimits> {

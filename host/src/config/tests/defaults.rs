@@ -60,6 +60,7 @@ fn edge() -> Edge {
         coalesce: Duration::from_millis(5),
         slow: Slow::Close,
         reconnect: Duration::from_secs(2),
+        push_stream: None,
         channels: Vec::new(),
     }
 }

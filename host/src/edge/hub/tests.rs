@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Slow;
+use crate::{command::Pattern, config::HistoryBounds};
 
 fn settings() -> config::Edge {
     config::Edge { slow: Slow::Close, ..config::Edge::default() }

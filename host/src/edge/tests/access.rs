@@ -114,7 +114,7 @@ async fn pages_of_other_hosts_need_leave() {
     client.say("OPTIONS /publish/open HTTP/1.1\r\nhost: h\r\norigin: https://app.example.com\r\n\r\n").await;
     let told = client.until("\r\n\r\n").await;
     assert!(
-        told.starts_with("HTTP/1.1 204 ") && told.contains("access-control-allow-methods: GET, POST\r\n"),
+        told.starts_with("HTTP/1.1 204 ") && told.contains("access-control-allow-methods: GET, POST, PUT\r\n"),
         "{told}"
     );
     let told = answer(&edge, &post("open", "origin: https://evil.example.com\r\n", "x")).await;
