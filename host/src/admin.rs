@@ -1,6 +1,7 @@
 //! How a running node is looked at and steered from outside: HTTP at a unix socket or a port.
 
 mod access;
+mod dashboard;
 mod handed;
 mod health;
 mod letters;
@@ -13,6 +14,7 @@ mod query;
 mod reply;
 mod route;
 mod status;
+mod tap;
 
 pub use access::{NoTokens, Tokens};
 pub use handed::Handed;
@@ -26,6 +28,7 @@ use crate::{
     config::{self, Listen, Rate},
     connection::Connector,
     effect::Effects,
+    pipeline::tap::Taps,
     plugin::Plugins,
     shutdown::Shutdown,
     source::dead::Place,
@@ -50,6 +53,7 @@ pub struct Window {
     desk: Desk,
     access: Access,
     probe: health::Probe,
+    taps: Taps,
     /// What whoever starts and ends pipelines has said last.
     view: RwLock<View>,
 }
@@ -68,6 +72,8 @@ pub struct Frame<'a> {
     pub shutdown: &'a Shutdown,
     /// Where orders are left for it.
     pub desk: Desk,
+    /// Where messages can be seen.
+    pub taps: Taps,
     /// Who may do what.
     pub tokens: Option<Tokens>,
     /// What is hidden from those who only read.
@@ -145,7 +151,7 @@ impl Shown {
 impl Window {
     /// Looks into a node that starts now.
     pub fn new(frame: Frame<'_>) -> Arc<Self> {
-        let Frame { node, plugins, effects, connector, shutdown, desk, tokens, redact } = frame;
+        let Frame { node, plugins, effects, connector, shutdown, desk, taps, tokens, redact } = frame;
         Arc::new(Self {
             node: node.to_owned(),
             started: SystemTime::now(),
@@ -156,6 +162,7 @@ impl Window {
             desk,
             access: Access::new(tokens),
             probe: health::Probe::default(),
+            taps,
             view: RwLock::new(View { pipelines: Vec::new(), redact: redact.into() }),
         })
     }
@@ -177,6 +184,11 @@ impl Window {
 
     fn pipelines(&self) -> Vec<Shown> {
         self.view.read().unwrap_or_else(PoisonError::into_inner).pipelines.clone()
+    }
+
+    fn has(&self, pipeline: &str) -> bool {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.pipelines.iter().any(|shown| shown.name == pipeline)
     }
 
     fn redact(&self) -> Arc<[String]> {

@@ -5,9 +5,11 @@ mod check;
 mod compile;
 mod componentize;
 mod config;
+mod dashboard;
 mod dead;
 mod figures;
 mod inspect;
+mod manual;
 mod new;
 mod payload;
 mod plugins;
@@ -15,6 +17,7 @@ mod run;
 mod status;
 mod steer;
 mod talk;
+mod tap;
 mod trial;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +52,10 @@ enum Verb {
     Drain(steer::Node),
     /// Show the plugins of a running node, and what has become of their versions
     Plugins(plugins::Options),
+    /// Show samples of messages as they pass through a running node, without what is redacted
+    Tap(tap::Options),
+    /// Print the address of a running node's dashboard, for a browser
+    Dashboard(dashboard::Options),
     /// Make a plugin of the core module that a compiler without components has made, such as one for C
     Componentize(componentize::Arguments),
     /// Show what one plugin does with messages from standard input, with neither Redis nor network
@@ -63,6 +70,10 @@ enum Verb {
     /// Look at messages that could not be delivered, try them again, or drop them
     #[command(subcommand)]
     Dead(Box<dead::Verb>),
+    /// Print a script that lets a shell complete verbs and options
+    Completions(manual::Completions),
+    /// Print the manual page, or write one for each verb
+    Man(manual::Man),
     /// Compile the component on stdin for a node, which calls this itself
     #[command(hide = true)]
     Compile(compile::Limits),
@@ -86,6 +97,10 @@ pub fn main() -> ExitCode {
         Verb::Reload(wanted) => steer::reload(&wanted),
         Verb::Drain(wanted) => steer::drain(&wanted),
         Verb::Plugins(options) => plugins::run(&options),
+        Verb::Tap(options) => tap::run(&options),
+        Verb::Dashboard(options) => dashboard::run(&options),
+        Verb::Completions(wanted) => manual::completions(&wanted),
+        Verb::Man(wanted) => manual::man(&wanted),
         Verb::Componentize(arguments) => componentize::run(&arguments),
         Verb::Try(asked) => trial::run(&asked),
         Verb::Inspect(asked) => inspect::run(&asked),

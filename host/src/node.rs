@@ -12,7 +12,7 @@ use crate::{
     effect::{self, Allowance, Effects},
     event,
     lookup::Lookups,
-    pipeline::{Parts, Pipeline, Way},
+    pipeline::{Parts, Pipeline, Way, tap::Taps},
     plugin::{self, Kind, Plugins, Refusal, Wanted},
     pulse::Pulse,
     random,
@@ -77,6 +77,7 @@ pub struct Node {
     running: BTreeMap<String, Running>,
     /// Pipelines that are to take nothing, and since when.
     paused: BTreeMap<String, SystemTime>,
+    taps: Taps,
     shutdown: Shutdown,
     pulse: Pulse,
     #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
@@ -116,6 +117,7 @@ impl Node {
         plugins.commit(prepared);
         let id = node_id();
         let effects = Effects::new()?.with_redis(connector.clone());
+        let taps = Taps::default();
         let window = Window::new(Frame {
             node: &id,
             plugins: Arc::clone(&plugins),
@@ -123,6 +125,7 @@ impl Node {
             connector: connector.clone(),
             shutdown: &shutdown,
             desk: front.desk,
+            taps: taps.clone(),
             tokens,
             redact: &config.admin.redact,
         });
@@ -137,6 +140,7 @@ impl Node {
             connector,
             running: BTreeMap::new(),
             paused: BTreeMap::new(),
+            taps,
             shutdown,
             pulse: Pulse::default(),
             embedded,
@@ -284,6 +288,7 @@ impl Node {
                 connector: self.connector.clone(),
                 shutdown: &self.shutdown,
                 pulse: &self.pulse,
+                taps: self.taps.clone(),
             });
             self.running.insert(name.clone(), Running { pipeline, config: config.clone(), publishers });
         }

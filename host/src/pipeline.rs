@@ -5,6 +5,7 @@ mod lines;
 mod order;
 mod publish;
 mod retry;
+pub mod tap;
 
 use crate::{
     config::{self, Retry},
@@ -27,6 +28,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use order::Order;
 use publish::{Publisher, Stop, Target, along};
 use std::{sync::Arc, time::Duration};
+use tap::{Glimpse, Stage, Taps};
 use tokio_util::sync::CancellationToken;
 
 /// A running pipeline.
@@ -58,6 +60,8 @@ pub struct Parts<'a> {
     pub shutdown: &'a Shutdown,
     /// Where the node's life is felt.
     pub pulse: &'a Pulse,
+    /// Where messages can be seen.
+    pub taps: Taps,
 }
 
 /// A way out of a pipeline.
@@ -95,6 +99,7 @@ impl Pipeline {
             journal: parts.config.journal,
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             story: event::Story::of(parts.name, &parts.config.filters),
+            taps: parts.taps,
         });
         let tasks = shutdown.clone();
         let ordered = line.order.is_some().then(|| ordered(&line, &tasks));
@@ -174,6 +179,7 @@ struct Line {
     /// Whether the source wants to know what the filters made of the payload.
     result: bool,
     story: event::Story,
+    taps: Taps,
 }
 
 /// A fault, and the plugin that had it.
@@ -238,6 +244,7 @@ impl Line {
             }
         };
         event::settled(&self.story, &self.name, &delivery.message, &outcome);
+        self.taps.settled(&self.name, &delivery.message, &outcome);
         let next = self.order.as_ref().and_then(|order| order.finished(&delivery.message, &outcome));
         delivery.settle(outcome);
         next
@@ -246,6 +253,7 @@ impl Line {
     /// Filters and publishes, and settles where commands go along; tells the result, where one is wanted and the filters left the message whole.
     async fn run(&self, delivery: &mut Delivery) -> Result<Option<Bytes>, Stop> {
         let mut since = event::begun(&self.story, delivery.taken());
+        self.taps.show(&self.name, Stage::Taken, &delivery.message, Glimpse::default());
         let filtered = self.filter(delivery.message.clone()).await;
         if !self.filters.is_empty() {
             since = event::filtered(&self.story, since);
@@ -293,11 +301,15 @@ impl Line {
                         );
                     }
                     Verdict::Drop(reason) => {
-                        event::dropped(&self.story, &self.name, version.name(), &message, reason.as_deref())
+                        event::dropped(&self.story, &self.name, version.name(), &message, reason.as_deref());
+                        let glimpse = Glimpse { plugin: Some(version.name()), reason: reason.as_deref() };
+                        self.taps.show(&self.name, Stage::Dropped, &message, glimpse);
                     }
                 }
             }
             messages = passed;
+            let glimpse = Glimpse { plugin: Some(version.name()), reason: None };
+            messages.iter().for_each(|message| self.taps.show(&self.name, Stage::Filtered, message, glimpse));
         }
         Ok(messages)
     }

@@ -2,15 +2,21 @@
 
 mod access;
 mod caller;
+mod dashboard;
 mod letters;
 mod schema;
 mod steer;
+mod tap;
 
 use crate::jobs::{SOON, all_arrive, jobs, pipeline};
-use caller::{Caller, FULL, READ};
+use caller::{Answer, Caller, FULL, READ};
 use gristmill_tests::{Mill, eventually, guest_bytes, replace_file};
 use schema::Contract;
 use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpStream,
+};
 
 /// A node that answers at a port to those with a token, with the pipeline `jobs`, whose dead letters come at once.
 fn mill(keys: &str) -> Mill {
@@ -31,11 +37,13 @@ fn whatever_is_asked_is_answered_as_the_openapi_file_says() {
     mill.redis.push("jobs", jobs(0..20));
     assert_eq!(all_arrive(&mill.sink, 0..20), 0);
     mill.sink.answer(gristmill_tests::Answer::Status(400));
+    let tap = caller.open("GET", "/api/tap?stage=dead", "");
     mill.redis.push("jobs", jobs(20..24));
     let letters = eventually(SOON, "the dead letters", || {
         let letters = caller.get("/api/dead").json();
         (letters["letters"].as_array().unwrap().len() == 4).then_some(letters)
     });
+    contract.check("GET", "/api/tap", &first_line(tap));
     let entry = |index: usize| letters["letters"][index]["entry"].as_str().unwrap().to_owned();
     let seen = node.log().len();
     replace_file(&mill.plugin_file("stamp"), &guest_bytes("splitter"));
@@ -53,6 +61,7 @@ fn whatever_is_asked_is_answered_as_the_openapi_file_says() {
         ("GET", "/api/plugins", "/api/plugins", "", 200),
         ("GET", "/api/endpoints", "/api/endpoints", "", 200),
         ("GET", "/api/nodes", "/api/nodes", "", 200),
+        ("GET", "/api/whoami", "/api/whoami", "", 200),
         ("GET", "/api/dead", "/api/dead?pipeline=jobs&limit=2&newer=1h", "", 200),
         ("GET", "/api/dead", "/api/dead?limit=0", "", 400),
         ("GET", "/api/dead", "/api/dead?pipeline=none", "", 404),
@@ -78,6 +87,14 @@ fn whatever_is_asked_is_answered_as_the_openapi_file_says() {
     }
     contract.is_exhausted();
     assert_eq!(node.exit_code(SOON), 0);
+}
+
+/// The head of an answer that does not end, and the first line that says something.
+fn first_line(stream: TcpStream) -> Answer {
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let body = lines.find(|line| line.starts_with('{')).unwrap();
+    Answer { status: 200, head: head.join("\r\n").to_lowercase(), body }
 }
 
 #[test]

@@ -134,7 +134,9 @@ fn it_can_only_be_read_and_says_what_there_is() {
     let mill = mill();
     let mut node = mill.node();
     assert!(get(&mill, "/health/live").ends_with("\r\n\r\nlive\n"));
-    assert!(get(&mill, "/").starts_with("HTTP/1.1 404"));
+    let page = get(&mill, "/");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("content-security-policy: default-src 'none'"), "{page}");
+    assert!(get(&mill, "/nowhere").starts_with("HTTP/1.1 404"));
     let posted = ask(&mill, "POST /status HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     assert!(posted.starts_with("HTTP/1.1 405") && posted.contains("allow: GET, HEAD"), "{posted}");
     a_head_without_an_end_is_cut_off(&mill);

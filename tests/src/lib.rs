@@ -5,6 +5,7 @@
 
 mod background;
 pub mod bench;
+pub mod browser;
 pub mod built;
 pub mod cluster;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod sentinel;
 pub mod sink;
 pub mod socket;
 
+pub use browser::Browser;
 pub use clock::Clock;
 pub use cluster::Cluster;
 pub use dead::Dead;

@@ -32,6 +32,17 @@ pub(super) enum Role {
     Full,
 }
 
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Look => "look",
+            Self::Read => "read",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Where somebody comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {

@@ -3,6 +3,7 @@
 use super::{
     Refused, Wanted, Window,
     access::{Denied, Role, Way},
+    dashboard,
     health::Health,
     letters::Asked,
     metrics, nodes, query,
@@ -53,6 +54,10 @@ enum What {
     Drop,
     Reload,
     Drain,
+    Tap,
+    Whoami,
+    Page,
+    File,
 }
 
 const fn route(method: Method, path: &'static str, role: Role, what: What) -> Route {
@@ -60,7 +65,9 @@ const fn route(method: Method, path: &'static str, role: Role, what: What) -> Ro
 }
 
 /// All of them.
-pub(super) static ROUTES: [Route; 17] = [
+pub(super) static ROUTES: [Route; 21] = [
+    route(Method::GET, "/", Role::Nobody, What::Page),
+    route(Method::GET, "/dashboard/{file}", Role::Nobody, What::File),
     route(Method::GET, "/health/live", Role::Nobody, What::Live),
     route(Method::GET, "/health/ready", Role::Nobody, What::Ready),
     route(Method::GET, "/openapi.json", Role::Nobody, What::OpenApi),
@@ -76,6 +83,8 @@ pub(super) static ROUTES: [Route; 17] = [
     route(Method::GET, "/api/dead/{entry}", Role::Read, What::Letter),
     route(Method::DELETE, "/api/dead/{entry}", Role::Full, What::Drop),
     route(Method::POST, "/api/dead/{entry}/replay", Role::Full, What::Replay),
+    route(Method::GET, "/api/tap", Role::Read, What::Tap),
+    route(Method::GET, "/api/whoami", Role::Nobody, What::Whoami),
     route(Method::POST, "/api/reload", Role::Full, What::Reload),
     route(Method::POST, "/api/drain", Role::Full, What::Drain),
 ];
@@ -150,8 +159,16 @@ impl Asked<'_> {
             What::Resume => obey(window, Wanted::Resume(part)).await,
             What::Reload => obey(window, Wanted::Reload).await,
             What::Drain => drain(window),
+            What::Tap => self.tap()?,
+            What::Whoami => json(StatusCode::OK, &value!({ "role": self.role.name(), "asks": window.access.asks() })),
+            What::Page => file("")?,
+            What::File => file(&part)?,
         })
     }
+}
+
+fn file(name: &str) -> Result<Reply, Problem> {
+    dashboard::file(name).ok_or_else(|| problem(StatusCode::NOT_FOUND, "the dashboard has no such file"))
 }
 
 async fn ready(window: &Window) -> Reply {
@@ -257,15 +274,10 @@ mod tests {
 
     #[test]
     fn the_openapi_file_says_what_there_is_and_who_may() {
-        let role = |role| match role {
-            Role::Nobody => "nobody",
-            Role::Look => "look",
-            Role::Read => "read",
-            Role::Full => "full",
-        };
         let operation =
-            |route: &Route| ((route.path.to_owned(), route.method.to_string()), role(route.role).to_owned());
-        assert_eq!(described(), ROUTES.iter().map(operation).collect::<Operations>());
+            |route: &Route| ((route.path.to_owned(), route.method.to_string()), route.role.name().to_owned());
+        let api = ROUTES.iter().filter(|route| !matches!(route.what, What::Page | What::File));
+        assert_eq!(described(), api.map(operation).collect::<Operations>());
     }
 
     #[test]

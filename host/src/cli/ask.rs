@@ -119,6 +119,18 @@ impl Client {
         Ok((response.status(), response.into_body()))
     }
 
+    /// The address of the node's dashboard, for a browser, with the token.
+    pub(super) fn page(&self) -> anyhow::Result<String> {
+        match (&self.listen, &self.token) {
+            (Listen::Socket(path), _) => bail!(
+                "browsers cannot open a socket such as `{}`; write `listen = \"127.0.0.1:9464\"` and `tokens = \"admin.tokens\"` into [admin]",
+                path.display()
+            ),
+            (Listen::Address(address), None) => Ok(format!("http://{address}/")),
+            (Listen::Address(address), Some(token)) => Ok(format!("http://{address}/#token={token}")),
+        }
+    }
+
     /// What is wrong, in the node's own words.
     pub(super) fn judge(&self, status: StatusCode, body: &[u8]) -> anyhow::Result<()> {
         if status.is_success() {

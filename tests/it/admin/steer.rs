@@ -97,6 +97,39 @@ fn a_node_that_is_told_to_drain_finishes_and_ends() {
 }
 
 #[test]
+fn the_dashboard_has_an_address_at_a_port_and_none_at_a_socket() {
+    let mill = mill("");
+    let address = Caller::of(&mill).address().to_owned();
+    let told = mill.run(&["dashboard"]);
+    assert_eq!(told.stdout, format!("http://{address}/#token={FULL}\n"), "{}", told.stderr);
+    let socket = mill.run_bare(&["dashboard", "--at", "admin.sock"]);
+    assert!(socket.code == 1 && socket.stderr.contains("browsers cannot open a socket"), "{}", socket.stderr);
+}
+
+#[test]
+fn shells_and_man_are_told_of_all_verbs() {
+    let mill = mill("");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = mill.run_bare(&["completions", shell]).stdout;
+        assert!(["pause", "tap", "--watch"].iter().all(|word| script.contains(word)), "{shell}: {script}");
+    }
+    let bash = mill.run_bare(&["completions", "bash"]).stdout;
+    std::fs::write(mill.dir().join("completions"), bash).unwrap();
+    let script = "source ./completions && COMP_WORDS=(gristmill res) COMP_CWORD=1 && _gristmill gristmill res gristmill && echo \"${COMPREPLY[@]}\"";
+    let bash = gristmill_tests::process::finish(
+        std::process::Command::new("bash").args(["-c", script]).current_dir(mill.dir()),
+        SOON,
+    );
+    assert_eq!(bash.stdout, "resume\n", "{}", bash.stderr);
+    assert!(mill.run_bare(&["man"]).stdout.contains(".TH gristmill 1"));
+    assert_eq!(mill.run_bare(&["man", "."]).code, 0);
+    for page in ["gristmill.1", "gristmill-status.1", "gristmill-dead-replay.1"] {
+        assert!(mill.dir().join(page).exists(), "{page}");
+    }
+    assert_eq!(mill.run_bare(&["man", "/nowhere"]).code, 1);
+}
+
+#[test]
 fn a_page_comes_again_and_again_while_somebody_watches() {
     let mill = mill("");
     let _node = mill.node();
