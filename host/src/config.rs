@@ -25,6 +25,7 @@ mod secret;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use edge::{
     Channel, EDGE, Edge, EdgeLimits, EdgeTarget, EdgeTimeouts, HistoryBounds, Part, PushStream, Slow, Template,
@@ -45,6 +46,7 @@ pub use rate::{Rate, Scope};
 pub use reference::DEFAULT;
 pub use reserved::Reserved;
 pub use secrets::Secrets;
+pub use told::{Collector, LogFormat, Traces};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,6 +96,10 @@ pub struct Config {
     pub edge: Edge,
     /// Where the node can be looked at.
     pub admin: Admin,
+    /// How its log is written.
+    pub log: LogFormat,
+    /// Where traces of messages go.
+    pub traces: Traces,
     /// How the node ends.
     pub shutdown: Shutdown,
 }

@@ -11,6 +11,7 @@ mod pipeline;
 mod plugin;
 mod rate;
 mod source;
+mod trace;
 
 pub(crate) use admin::*;
 pub(crate) use channel::*;
@@ -21,6 +22,7 @@ pub(crate) use pipeline::*;
 pub(crate) use plugin::*;
 pub(crate) use rate::*;
 pub(crate) use source::*;
+pub(crate) use trace::*;
 
 use crate::metrics::COUNTERS;
 use std::{

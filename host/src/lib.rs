@@ -15,6 +15,7 @@ pub mod supervisor;
 pub mod slot;
 pub mod command;
 pub mod config;
+pub mod trace;
 pub mod connection;
 pub mod source;
 pub mod lookup;

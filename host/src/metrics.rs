@@ -64,6 +64,8 @@ pub(crate) struct Counters {
     pub(crate) edge_left_out: IntCounter,
     /// Connections and requests refused, by `why`: no room, no right.
     pub(crate) edge_refused: IntCounterVec,
+    /// Spans of traces, by `result`: sent, dropped, refused.
+    spans: IntCounterVec,
     /// Configurations read again, by `result`: accepted, refused.
     reloads: IntCounterVec,
 }
@@ -170,6 +172,11 @@ impl Counters {
                 "Connections and requests that the edge has refused.",
                 &["why"],
             ),
+            spans: counter(
+                "gristmill_trace_spans_total",
+                "Spans of traces, by whether the collector took them.",
+                &["result"],
+            ),
             reloads: counter(
                 "gristmill_config_reloads_total",
                 "Configurations that were read again, by whether they came into force.",
@@ -233,6 +240,11 @@ impl Counters {
     /// That of the requests that have reached this bound on their time.
     pub(crate) fn request_timeouts(&self, timeout: &'static str) -> IntCounter {
         self.request_timeouts.with_label_values(&[timeout])
+    }
+
+    /// That of the spans with this result.
+    pub(crate) fn spans(&self, result: &'static str) -> IntCounter {
+        self.spans.with_label_values(&[result])
     }
 
     /// That of the configurations with this result.

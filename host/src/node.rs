@@ -1,6 +1,7 @@
 //! A node: a configuration made to run. The only module that knows all the others.
 
 mod faults;
+mod traces;
 
 pub use faults::{check_databases, edge_settings, endpoints, explain, tokens};
 
@@ -26,6 +27,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use traces::Traces;
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,7 @@ pub struct Node {
     /// Pipelines that are to take nothing, and since when.
     paused: BTreeMap<String, SystemTime>,
     taps: Taps,
+    traces: Traces,
     shutdown: Shutdown,
     pulse: Pulse,
     #[expect(dead_code, reason = "held for its drop, which ends the server after everything else")]
@@ -141,6 +144,7 @@ impl Node {
             running: BTreeMap::new(),
             paused: BTreeMap::new(),
             taps,
+            traces: Traces::default(),
             shutdown,
             pulse: Pulse::default(),
             embedded,
@@ -148,6 +152,7 @@ impl Node {
         node.effects.reserve(Reserved::of(&node.config));
         node.shutdown.track_until_stop(node.effects.clone().tend());
         node.effects.configure(&endpoints);
+        node.traces = Traces::start(&node.config.traces, &node.id, &node.effects, &node.shutdown);
         node.start_pipelines();
         node.open_window(front.handed);
         event::ready(&node.id, node.running.len());
@@ -175,11 +180,22 @@ impl Node {
         self.lookups.configure(&loaded.config.databases);
         self.plugins.commit(prepared);
         let Config {
-            redis, sentinel_user, sentinel_password, tls, plugins_dir, data_dir, lease, compile, admin, ..
+            redis,
+            sentinel_user,
+            sentinel_password,
+            tls,
+            plugins_dir,
+            data_dir,
+            lease,
+            compile,
+            admin,
+            log,
+            traces,
+            ..
         } = self.config.clone();
         let admin = config::Admin { listen: admin.listen, ..loaded.config.admin.clone() };
         let access = Config { redis, sentinel_user, sentinel_password, tls, admin, ..loaded.config.clone() };
-        self.config = Config { plugins_dir, data_dir, lease, compile, ..access };
+        self.config = Config { plugins_dir, data_dir, lease, compile, log, traces, ..access };
         self.effects.reserve(Reserved::of(&self.config));
         self.effects.configure(&endpoints);
         self.window.admits(tokens, &self.config.admin.redact);
@@ -252,6 +268,7 @@ impl Node {
         if let Some(edge) = &self.edge {
             edge.end(grace).await;
         }
+        self.traces.finish().await;
         self.effects.finish().await;
         self.shutdown.end(Duration::ZERO).await;
         ended.into_iter().all(|finished| finished)
@@ -286,6 +303,7 @@ impl Node {
                 node: &self.id,
                 lease: self.config.lease,
                 connector: self.connector.clone(),
+                tracer: self.traces.tracer(),
                 shutdown: &self.shutdown,
                 pulse: &self.pulse,
                 taps: self.taps.clone(),
@@ -377,6 +395,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("lease", old.lease != new.lease),
         ("compile", old.compile != new.compile),
+        ("log", old.log != new.log),
+        ("traces", old.traces != new.traces),
         ("edge.listen", old.edge.listen.is_some() && old.edge.listen != new.edge.listen),
         ("edge.threads", old.edge.threads != new.edge.threads),
         ("admin", old.admin.listen != new.admin.listen),

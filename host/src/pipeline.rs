@@ -22,6 +22,7 @@ use crate::{
     request::Settling,
     shutdown::Shutdown,
     source::{Delivery, Opening, Ordered, Source},
+    trace::{Trace, Tracer},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -56,6 +57,8 @@ pub struct Parts<'a> {
     pub lease: Duration,
     /// Where Redis is.
     pub connector: Connector,
+    /// Where messages are traced.
+    pub tracer: Option<Arc<Tracer>>,
     /// The node's; the pipeline ends with it.
     pub shutdown: &'a Shutdown,
     /// Where the node's life is felt.
@@ -100,6 +103,7 @@ impl Pipeline {
             result: matches!(&parts.config.from, config::From::Thoonk(thoonk) if thoonk.result),
             story: event::Story::of(parts.name, &parts.config.filters),
             taps: parts.taps,
+            tracer: parts.tracer,
         });
         let tasks = shutdown.clone();
         let ordered = line.order.is_some().then(|| ordered(&line, &tasks));
@@ -180,6 +184,7 @@ struct Line {
     result: bool,
     story: event::Story,
     taps: Taps,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// A fault, and the plugin that had it.
@@ -231,7 +236,9 @@ impl Line {
 
     /// Returns the message that stood in line behind this one.
     async fn take(&self, mut delivery: Delivery) -> Option<Delivery> {
-        let outcome = match self.run(&mut delivery).await {
+        let tracer = self.tracer.as_deref();
+        let trace = tracer.and_then(|tracer| tracer.begin(&delivery.message, delivery.taken()));
+        let outcome = match self.run(&mut delivery, trace.as_deref()).await {
             Ok(None) => Outcome::Done,
             Ok(Some(result)) => Outcome::Finished { result },
             Err(Stop::Lost) => {
@@ -245,21 +252,24 @@ impl Line {
         };
         event::settled(&self.story, &self.name, &delivery.message, &outcome);
         self.taps.settled(&self.name, &delivery.message, &outcome);
+        if let (Some(tracer), Some(trace)) = (tracer, trace) {
+            tracer.end(*trace, &self.name, &delivery.message, &outcome);
+        }
         let next = self.order.as_ref().and_then(|order| order.finished(&delivery.message, &outcome));
         delivery.settle(outcome);
         next
     }
 
     /// Filters and publishes, and settles where commands go along; tells the result, where one is wanted and the filters left the message whole.
-    async fn run(&self, delivery: &mut Delivery) -> Result<Option<Bytes>, Stop> {
+    async fn run(&self, delivery: &mut Delivery, trace: Option<&Trace>) -> Result<Option<Bytes>, Stop> {
         let mut since = event::begun(&self.story, delivery.taken());
         self.taps.show(&self.name, Stage::Taken, &delivery.message, Glimpse::default());
-        let filtered = self.filter(delivery.message.clone()).await;
+        let filtered = self.filter(delivery.message.clone(), trace).await;
         if !self.filters.is_empty() {
             since = event::filtered(&self.story, since);
         }
         let messages = filtered.map_err(|failed| Stop::Failed(failed, delivery.succeeded().to_vec()))?;
-        let out = self.out(delivery.settles_in());
+        let out = self.out(delivery.settles_in(), trace);
         let published = publish::all(&self.publishers, &out, &messages, delivery).await;
         if !messages.is_empty() {
             event::published(&self.story, since);
@@ -278,18 +288,20 @@ impl Line {
         }
     }
 
-    fn out(&self, settling: Settling) -> publish::Out<'_> {
-        publish::Out { effects: &self.effects, share: &self.share, quiet: &self.quiet, journal: self.journal, settling }
+    fn out<'a>(&'a self, settling: Settling, trace: Option<&'a Trace>) -> publish::Out<'a> {
+        let Self { effects, share, quiet, journal, .. } = self;
+        publish::Out { effects, share, quiet, journal: *journal, settling, trace }
     }
 
     /// What the filters make of `message`: none, one, or many.
-    async fn filter(&self, message: Message) -> Result<Vec<Message>, Failed> {
+    async fn filter(&self, message: Message, trace: Option<&Trace>) -> Result<Vec<Message>, Failed> {
         let mut messages = vec![message];
         for slot in &self.filters {
             let version = slot.current();
             let mut passed = Vec::with_capacity(messages.len());
             for message in messages {
-                let verdict = ask(&version, &message).await.map_err(|fault| Failed::new(&version, &message, fault))?;
+                let verdict =
+                    ask(&version, &message, trace).await.map_err(|fault| Failed::new(&version, &message, fault))?;
                 match verdict {
                     Verdict::Pass => passed.push(message),
                     Verdict::Replace(change) => passed.push(message.changed(change)),
@@ -323,8 +335,25 @@ fn result(messages: &[Message], id: &str) -> Option<Bytes> {
     }
 }
 
-async fn ask(version: &Arc<Version>, message: &Message) -> Result<Verdict, Fault> {
-    version.lend().await?.filter(message).await
+async fn ask(version: &Arc<Version>, message: &Message, trace: Option<&Trace>) -> Result<Verdict, Fault> {
+    let span = trace.map(Trace::child);
+    let verdict = version.lend().await?.filter(message).await;
+    if let Some(span) = span {
+        span.filtered(version.name(), version.digest(), came(&verdict), verdict.is_err());
+    }
+    verdict
+}
+
+fn came(verdict: &Result<Verdict, Fault>) -> &'static str {
+    match verdict {
+        Ok(Verdict::Pass) => "pass",
+        Ok(Verdict::Replace(_)) => "replace",
+        Ok(Verdict::Split(_)) => "split",
+        Ok(Verdict::Drop(_)) => "drop",
+        Err(Fault::Retry { .. }) => "retry",
+        Err(Fault::Reject { .. }) => "reject",
+        Err(Fault::Broken { .. }) => "broken",
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod built;
 pub mod cluster;
 pub mod clock;
+pub mod collector;
 pub mod database;
 pub mod dead;
 pub mod disk;

@@ -3,7 +3,8 @@
 use super::talk;
 use crate::{
     admin::{Handed, Order, Orders, Refused, Wanted, desk},
-    config, event,
+    config::{self, Config, LogFormat},
+    event,
     node::{Error, Front, Node},
     plugin::watch::{Changes, Watcher},
     shutdown::Shutdown,
@@ -23,8 +24,8 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     // Before there is a second thread.
     let handed = Handed::take();
-    let plugins_dir = talk::load(path)?.config.plugins_dir;
-    log_to_stderr()?;
+    let Config { plugins_dir, log, .. } = talk::load(path)?.config;
+    log_to_stderr(log)?;
     raise_descriptor_limit();
     let watch = Watch::new(&plugins_dir, path);
     // Read once more: a change from now on is noticed, and one made before the watch began is in here.
@@ -182,13 +183,17 @@ fn raise_descriptor_limit() {
 const QUIET: &str = "wasmtime_wasi=warn";
 
 /// `GRISTMILL_LOG` sets what is logged: a level, or `target=level,…`.
-fn log_to_stderr() -> anyhow::Result<()> {
+fn log_to_stderr(format: LogFormat) -> anyhow::Result<()> {
     let wanted = std::env::var("GRISTMILL_LOG").unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(format!("{QUIET},{wanted}"))
         .with_context(|| format!("GRISTMILL_LOG=`{wanted}` is no log filter"))?;
     let terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
     // What cannot be logged is lost: to say so on a full disk would end the thread that says it.
-    log.with_target(false).log_internal_errors(false).init();
+    let log = log.with_target(false).log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).with_ansi(false).init(),
+    }
     Ok(())
 }

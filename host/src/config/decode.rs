@@ -11,6 +11,7 @@ mod plugin;
 mod rate;
 mod server;
 mod tls;
+mod told;
 
 pub(super) use database::DatabaseDraft;
 pub(super) use edge::{channel_settings, edge};
@@ -38,6 +39,7 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
     let lease = reading.duration(top.item("lease"), "1s");
     let compile = compile(reading, &top);
     let admin = server::admin(reading, &top, directory, data_dir.as_deref());
+    let (log, traces) = (told::log(reading, &top), told::traces(reading, &top));
     let shutdown = shutdown(reading, &top);
     let pipelines: Vec<_> = named_tables(reading, &top, "pipeline")
         .into_iter()
@@ -80,6 +82,8 @@ pub(super) fn config(reading: &mut Reading<'_>, root: &[Entry], directory: &Path
         databases: databases.into_iter().map(DatabaseDraft::finish).collect::<Option<_>>()?,
         edge: edge?,
         admin: admin?,
+        log: log?,
+        traces: traces?,
         shutdown: shutdown?,
     })
 }

@@ -1,5 +1,6 @@
 //! What a pipeline takes from, and in which order, as types.
 
+use crate::message::Message;
 use std::{fmt, time::Duration};
 
 /// What a pipeline takes from.
@@ -162,6 +163,30 @@ pub enum OrderBy {
     Header(String),
     /// The value at this JSON pointer (RFC 6901) in the payload.
     Json(String),
+}
+
+impl OrderBy {
+    /// What `message` says there, as one key of all; a value of JSON as it is written.
+    pub fn key(&self, message: &Message) -> Option<String> {
+        match self {
+            Self::Topic => Some(message.topic.to_string()),
+            Self::Header(name) => message.header(name).map(str::to_owned),
+            Self::Json(pointer) => json(pointer, message).map(|value| value.to_string()),
+        }
+    }
+
+    /// The same, a text of JSON without its quotes.
+    pub fn value(&self, message: &Message) -> Option<String> {
+        match self {
+            Self::Topic | Self::Header(_) => self.key(message),
+            Self::Json(pointer) => json(pointer, message)?.as_str().map(str::to_owned),
+        }
+    }
+}
+
+fn json(pointer: &str, message: &Message) -> Option<serde_json::Value> {
+    let mut document: serde_json::Value = serde_json::from_slice(&message.payload).ok()?;
+    document.pointer_mut(pointer).map(serde_json::Value::take)
 }
 
 /// How messages of one key are kept in order.

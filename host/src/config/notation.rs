@@ -7,6 +7,7 @@ mod grants;
 mod listen;
 mod proxy;
 mod template;
+mod told;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ pub(super) use grants::{dir_grant, guest_dir, http_grant, redis_grant, secret_na
 pub(super) use listen::{any_address, channel_pattern, listen, origin};
 pub(super) use proxy::proxy;
 pub(super) use template::template;
+pub(super) use told::{collector, traceparent};
 
 use super::OrderBy;
 use std::time::Duration;

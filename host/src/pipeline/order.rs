@@ -110,14 +110,7 @@ impl Order {
     }
 
     fn key(&self, message: &Message) -> Option<String> {
-        match &self.by {
-            OrderBy::Topic => Some(message.topic.to_string()),
-            OrderBy::Header(name) => message.header(name).map(str::to_owned),
-            OrderBy::Json(pointer) => {
-                let document: serde_json::Value = serde_json::from_slice(&message.payload).ok()?;
-                document.pointer(pointer).map(ToString::to_string)
-            }
-        }
+        self.by.key(message)
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines<Delivery>> {

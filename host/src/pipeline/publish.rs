@@ -3,6 +3,7 @@
 pub(super) mod along;
 mod batch;
 mod gather;
+mod traced;
 
 use super::Failed;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     plugin::{Slot, Version},
     request::{Reply, Request, Settling},
     source::Delivery,
+    trace::Trace,
 };
 use along::Along;
 use futures_util::{FutureExt, future::join_all};
@@ -76,6 +78,8 @@ pub(super) struct Out<'a> {
     pub(super) journal: bool,
     /// Whether and where commands can be carried out with the settling of the message.
     pub(super) settling: Settling,
+    /// Of the message, where it is part of one.
+    pub(super) trace: Option<&'a Trace>,
 }
 
 /// What has come of publishing a message.
@@ -170,11 +174,11 @@ impl Publisher {
         mut requests: Vec<Request>,
         admitted: &mut Admitted,
     ) -> Vec<Reply> {
-        let (effects, settling) = (out.effects, out.settling);
+        let settling = out.settling;
         let first = format!("{}/{}", message.id, self.name);
         if round == 1 && requests.len() == 1 {
             let pass = admitted.take_pass();
-            let only = requests.pop().map(|only| effects.carry_out(&self.allowance, &first, settling, only, pass));
+            let only = requests.pop().map(|only| self.send(out, &first, settling, only, pass));
             return match only {
                 Some(only) => vec![only.await],
                 None => Vec::new(),
@@ -184,7 +188,7 @@ impl Publisher {
         join_all(numbered.map(|(index, request)| {
             let key = format!("{first}/{round}.{index}");
             let pass = request.url().and_then(|_| admitted.take_pass());
-            effects.carry_out(&self.allowance, &key, settling, request, pass)
+            self.send(out, &key, settling, request, pass)
         }))
         .await
     }

@@ -24,6 +24,13 @@ fn a_file_that_says_nothing_has_the_defaults() {
             tokens: None,
             redact: ["password", "token", "secret", "authorization", "cookie"].map(str::to_owned).to_vec(),
         },
+        log: LogFormat::Text,
+        traces: Traces {
+            collector: None,
+            sample: 1.0,
+            service: "gristmill".to_owned(),
+            traceparent: vec![OrderBy::Header("traceparent".to_owned())],
+        },
         shutdown: Shutdown { grace: Duration::from_secs(30) },
     };
     assert_eq!(loaded.config, expected);

@@ -76,8 +76,11 @@ impl Publisher {
     /// Each by itself, side by side.
     async fn singly(&self, out: &Out<'_>, batch: &mut Batch<'_>) {
         let version = batch.version;
+        // That of whoever sees to the batch, which is not that of the others.
+        let trace = out.trace.filter(|_| batch.open.len() == 1);
         join_all(batch.open.drain(..).map(|member| async move {
-            let outcome = self.rounds(version, &Out { settling: member.settling, ..*out }, &member.message).await;
+            let out = Out { settling: member.settling, trace, ..*out };
+            let outcome = self.rounds(version, &out, &member.message).await;
             tell(version, member, outcome);
         }))
         .await;
@@ -123,7 +126,7 @@ impl Publisher {
             let pass = what.url().and_then(|_| admitted.take_pass());
             async move {
                 let settling = batch.settling(&carries);
-                let what = out.effects.carry_out(&self.allowance, &key, settling, what, pass).await;
+                let what = self.send(out, &key, settling, what, pass).await;
                 let first = carries.first().and_then(|place| batch.open.get(*place));
                 if let (Some(why), Some(first)) = (what.denied(), first) {
                     event::request_denied(&self.name, &first.message, why);
