@@ -10,6 +10,7 @@ mod dead;
 mod figures;
 mod inspect;
 mod manual;
+mod near;
 mod new;
 mod payload;
 mod plugins;

@@ -369,7 +369,8 @@ fn what_is_no_plugin_is_inspected_with_the_reason_and_what_to_do() {
         ("text", "is not WebAssembly"),
         ("empty", "it is a component but no plugin: "),
         ("core", "it is a core WebAssembly module, not a component, and no WASI program either"),
-        ("none", "does not exist"),
+        ("none", "there is no file `plugins/none.wasm`; "),
+        ("tex", "did you mean `plugins/text.wasm`?"),
     ] {
         let finished = mill.run_bare(&["inspect", &format!("plugins/{name}.wasm")]);
         assert_eq!((finished.code, finished.stderr.lines().count()), (1, 1), "{}", finished.stderr);

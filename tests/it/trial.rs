@@ -291,7 +291,7 @@ fn what_is_no_plugin_is_told_in_one_sentence() {
     replace_file(&mill.plugin_file("core"), b"\0asm\x01\0\0\0");
     let finished = mill.feed(&["try", "plugins/text.wasm"], "");
     assert_eq!((finished.code, finished.stderr.lines().count()), (1, 1), "{}", finished.stderr);
-    assert!(finished.stderr.contains("its file does not exist"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("there is no file `plugins/text.wasm`; "), "{}", finished.stderr);
     replace_file(&mill.plugin_file("text"), b"no wasm");
     assert!(mill.feed(&["try", "plugins/text.wasm"], "").stderr.contains("is not WebAssembly"));
 }

@@ -1,6 +1,6 @@
 //! `gristmill inspect`: what a plugin is, what it was made with, what it asks for, and what it costs to start.
 
-use super::{figures, payload::plain, talk, trial::settings::Settings};
+use super::{figures, near, payload::plain, talk, trial::settings::Settings};
 use crate::{
     config::{self, Mode},
     plugin::{Anatomy, Cause, Nature, Need, Needs, Plugins, Started, Tool, Version, Wasi},
@@ -58,6 +58,7 @@ pub(super) fn run(asked: &Inspect) -> anyhow::Result<()> {
 
 async fn find(asked: &Inspect) -> anyhow::Result<Findings<'_>> {
     let file = asked.file.as_path();
+    near::exists(file)?;
     let mut setting = asked.settings.of(file)?;
     if asked.settings.config().is_none() {
         (setting.plugin.timeout, setting.plugin.memory_mib) = GENEROUS;

@@ -3,6 +3,7 @@
 mod name;
 mod project;
 mod sdk;
+mod taken;
 
 use super::talk;
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use clap::{Args, ValueEnum};
 use name::Name;
 use project::{Kind, Project};
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -41,10 +43,21 @@ pub(super) enum Language {
     TypeScript,
 }
 
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "Rust",
+            Self::Python => "Python",
+            Self::JavaScript => "JavaScript",
+            Self::TypeScript => "TypeScript",
+        })
+    }
+}
+
 /// Makes the directory, and says how to go on.
 pub(super) fn run(asked: &New) -> anyhow::Result<()> {
     let dir = &asked.name;
-    let name = Name::of(dir)?;
+    let name = Name::of(dir, asked.lang)?;
     let kind = if asked.publisher { Kind::Publisher } else { Kind::Filter };
     let project = Project::new(&name, kind, asked.lang)?;
     free(dir)?;

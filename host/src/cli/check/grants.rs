@@ -17,8 +17,21 @@ pub(super) fn of(version: &Version) -> Vec<String> {
     if version.kind() == Kind::Filter && settings.secrets.names().next().is_some() {
         lines.push("warning: a filter sends nothing, so its `secrets` go nowhere".to_owned());
     }
+    lines.extend(mute(version.name(), version.kind(), settings));
     lines.extend(batch(version));
     lines
+}
+
+/// What is said of a publisher that may send nothing anywhere.
+fn mute(name: &str, kind: Kind, settings: &Plugin) -> Option<String> {
+    let Plugin { allow_http, allow_redis, allow_dirs, .. } = settings;
+    let writes = allow_dirs.values().any(|grant| grant.access == DirAccess::Write);
+    let nowhere = allow_http.is_empty() && allow_redis.is_empty() && !writes;
+    (kind == Kind::Publisher && nowhere).then(|| {
+        format!(
+            "warning: every request it makes will be refused; grant it hosts by `allow_http`, commands of Redis by `allow_redis`, or files by `allow_dirs` in [plugin.{name}]"
+        )
+    })
 }
 
 /// What is said of batches: how they are made, or that what is set about them is idle.
@@ -71,4 +84,30 @@ fn needed(needs: &Needs) -> Option<String> {
 
 fn idle(means: &Means) -> String {
     format!("warning: does not need {means}; take it out of `{}`", means.key().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// Whether a plugin of this kind is warned of with these lines in its table.
+    fn warned(kind: Kind, table: &str) -> bool {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("[pipeline.p]\nfrom.list = \"q\"\npublish = [\"out\"]\n[plugin.out]\n{table}\n");
+        std::fs::write(file.path(), text).unwrap();
+        let loaded = config::load(file.path(), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+        mute("out", kind, loaded.config.plugins.get("out").unwrap()).is_some_and(|line| line.contains("[plugin.out]"))
+    }
+
+    #[test]
+    fn a_publisher_that_may_send_nothing_is_warned_of() {
+        for table in ["", "allow_http = []", "allow_store = \"memory\"", "allow_dirs = { \"a\" = \"/tmp:ro\" }"] {
+            assert!(warned(Kind::Publisher, table), "{table}");
+            assert!(!warned(Kind::Filter, table), "a filter sends nothing: {table}");
+        }
+        for table in ["allow_http = [\"h\"]", "allow_redis = [\"cache:*\"]", "allow_dirs = { \"a\" = \"spool\" }"] {
+            assert!(!warned(Kind::Publisher, table), "{table}");
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     cli::{ConfigFile, talk},
-    config::Config,
+    config::{self, Config},
     node,
-    source::dead::{DeadLetters, Filter, Letter, Place, Walk},
+    source::dead::{self, DeadLetters, Filter, Letter, Place, Walk},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -79,9 +79,21 @@ impl Of {
             None => places(&config)?,
         };
         let connector = node::connector(&config)?;
-        let letters = DeadLetters::open(&connector, places).await?;
+        let letters = DeadLetters::open(&connector, places).await.map_err(|error| self.explained(&config, error))?;
         let (pipeline, source) = (self.pipeline.clone(), self.source.clone());
         Ok(Open { letters, config, filter: Filter { pipeline, source, ..Filter::default() } })
+    }
+
+    /// `error`, with what to do where the server is one that lives with its node.
+    fn explained(&self, config: &Config, error: dead::Error) -> anyhow::Error {
+        let embedded = matches!(config.redis, config::Redis::Embedded { .. });
+        match error {
+            dead::Error::Redis(_) if embedded => anyhow::Error::from(error).context(format!(
+                "the embedded Redis runs only while its node does; start it with `gristmill run --config {}`",
+                self.file.path.display()
+            )),
+            error => error.into(),
+        }
     }
 }
 
@@ -190,4 +202,22 @@ fn place(config: &Config, name: &str) -> anyhow::Result<Place> {
 
 fn names(config: &Config) -> String {
     config.pipelines.keys().cloned().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_looks_into_an_embedded_redis_without_a_node_is_told_to_start_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("gristmill.toml");
+        let config = "redis = \"embedded\"\n[pipeline.p]\nfrom = { list = \"q\" }\npublish = [\"out\"]\n";
+        std::fs::write(&path, config).unwrap();
+        let of = Of { file: ConfigFile { path: path.clone() }, pipeline: None, source: None };
+        let Err(error) = of.open().await else { panic!("there is no server") };
+        let expected = format!("start it with `gristmill run --config {}`", path.display());
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        assert!(matches!(error.downcast_ref(), Some(dead::Error::Redis(_))), "the exit code rests on it: {error:#}");
+    }
 }

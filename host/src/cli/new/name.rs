@@ -1,75 +1,11 @@
 //! The name of a new plugin, in the forms that it is written in.
 
+use super::{Language, taken};
 use anyhow::{Context, bail};
 use std::path::Path;
 
 /// Longer ones are a nuisance in metrics and logs.
 const LONGEST: usize = 64;
-/// Words that no Rust crate can be called by, or that a project needs for something else.
-const TAKEN: [&str; 61] = [
-    "abstract",
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "gristmill_sdk",
-    "gristmill_sdk_macros",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "priv",
-    "proc_macro",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "serde",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-    "build",
-    "deps",
-];
-
 /// A name that can be that of a crate, a module, a file and a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -80,8 +16,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// That of the directory `dir`.
-    pub(super) fn of(dir: &Path) -> anyhow::Result<Self> {
+    /// That of the directory `dir`, for a plugin in this language.
+    pub(super) fn of(dir: &Path, language: Language) -> anyhow::Result<Self> {
         let name = dir.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("`{}` names no directory to make", dir.display()))?;
         let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_');
@@ -95,8 +31,8 @@ impl Name {
         if name.len() > LONGEST {
             bail!("`{name}` has {} characters; {LONGEST} are enough", name.len());
         }
-        if TAKEN.contains(&&*ident) {
-            bail!("`{name}` means something else to Rust; add a word, as in `my-{name}`");
+        if taken::by(language).contains(&&*ident) {
+            bail!("`{name}` means something else to {language}; add a word, as in `my-{name}`");
         }
         Ok(Self { plain: ident.replace('_', "-"), ident })
     }
@@ -112,7 +48,11 @@ mod tests {
     use super::*;
 
     fn name(text: &str) -> Result<Name, String> {
-        Name::of(Path::new(text)).map_err(|error| error.to_string())
+        name_in(text, Language::Rust)
+    }
+
+    fn name_in(text: &str, language: Language) -> Result<Name, String> {
+        Name::of(Path::new(text), language).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -132,5 +72,26 @@ mod tests {
         }
         assert!(name(&"a".repeat(65)).unwrap_err().contains("64 are enough"));
         assert!(name("match").unwrap_err().ends_with("as in `my-match`"));
+    }
+
+    #[test]
+    fn each_language_has_words_of_its_own() {
+        use Language::{JavaScript, Python, Rust, TypeScript};
+        for (word, refused) in [
+            ("match", &[Rust][..]),
+            ("serde", &[Rust]),
+            ("class", &[Python]),
+            ("json", &[Python]),
+            ("async", &[Rust, Python]),
+            ("typescript", &[TypeScript]),
+            ("test", &[Rust, Python, JavaScript, TypeScript]),
+            ("orders", &[]),
+        ] {
+            for language in [Rust, Python, JavaScript, TypeScript] {
+                let refusal = name_in(word, language).err();
+                let expected = format!("`{word}` means something else to {language}; add a word, as in `my-{word}`");
+                assert_eq!(refusal, refused.contains(&language).then_some(expected), "{language}");
+            }
+        }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn written(kind: Kind, language: Language) -> Project {
-        Project::new(&Name::of(Path::new("my-plugin")).unwrap(), kind, language).unwrap()
+        Project::new(&Name::of(Path::new("my-plugin"), language).unwrap(), kind, language).unwrap()
     }
 
     fn all() -> Vec<Project> {

@@ -1,5 +1,6 @@
 //! How a plugin is built before it is tried.
 
+use crate::cli::near;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use std::{
@@ -41,7 +42,7 @@ impl Build {
     /// Builds, and returns the plugin's file; dropping the future ends the build.
     pub(super) async fn run(&self) -> anyhow::Result<PathBuf> {
         match self {
-            Self::Nothing(file) => Ok(file.clone()),
+            Self::Nothing(file) => near::exists(file).map(|()| file.clone()),
             Self::Cargo(dir) => cargo(dir).await,
             Self::Shell(command, file) => {
                 let mut shell = Command::new("sh");
@@ -50,6 +51,7 @@ impl Build {
                 if !status.success() {
                     bail!("`{command}` failed ({status}); what it said stands above");
                 }
+                near::exists(file).with_context(|| format!("`{command}` has not made the plugin"))?;
                 Ok(file.clone())
             }
         }
@@ -129,7 +131,11 @@ no json
             build.run().await.unwrap_err().to_string(),
             "`exit 3` failed (exit status: 3); what it said stands above"
         );
-        let build = Build::of(Path::new("p.wasm"), Some("true"));
-        assert_eq!(build.run().await.unwrap(), Path::new("p.wasm"));
+        let file = tempfile::NamedTempFile::with_suffix(".wasm").unwrap();
+        let build = Build::of(file.path(), Some("true"));
+        assert_eq!(build.run().await.unwrap(), file.path());
+        let build = Build::of(Path::new("no/p.wasm"), Some("true"));
+        let said = format!("{:#}", build.run().await.unwrap_err());
+        assert!(said.starts_with("`true` has not made the plugin: there is no file `no/p.wasm`"), "{said}");
     }
 }
