@@ -7,14 +7,16 @@ use crate::{
 use gristmill_tests::{Answer, Cluster, Mill, Redis, Sentinels, eventually, eventually::pause};
 use std::time::{Duration, Instant};
 
-/// Pushes jobs that the replica has too.
-fn push_safely(producer: &Producer, master: &Redis, more: u64) {
+/// Pushes jobs that the replica has too, and waits until some of them have come in, which may be before it has them all.
+fn push_safely(mill: &Mill<Sentinels>, producer: &Producer, more: u64) {
+    let (before, master) = (mill.sink.count(), mill.redis.master());
     producer.push(master, more);
     let mut connection = master.connect();
     // The promise of `WAIT` is for what its own connection has written.
     redis::cmd("SET").arg("written").arg(producer.pushed()).exec(&mut connection).unwrap();
     let replicas: usize = redis::cmd("WAIT").arg(&[1, 10_000]).query(&mut connection).unwrap();
     assert_eq!(replicas, 1, "the replica has it");
+    eventually(SOON, "200 more requests", || (mill.sink.count() >= before + 200).then_some(()));
 }
 
 #[test]
@@ -22,12 +24,10 @@ fn masters_that_change_in_peace_or_are_killed_lose_nothing() {
     let mut mill = at(Sentinels::start(), Sentinels::url);
     let mut node = mill.node();
     let producer = Producer::default();
-    push_safely(&producer, mill.redis.master(), 1_500);
-    progress(&mill, 200);
+    push_safely(&mill, &producer, 1_500);
     mill.redis.failover();
     mill.redis.wait_whole();
-    push_safely(&producer, mill.redis.master(), 1_500);
-    progress(&mill, 200);
+    push_safely(&mill, &producer, 1_500);
     let before = mill.redis.master().port();
     mill.redis.kill_master();
     mill.redis.wait_other(before);
@@ -43,8 +43,7 @@ fn a_master_that_thaws_when_another_has_taken_its_place_is_left_alone() {
     let mill = at(Sentinels::start(), Sentinels::url);
     let node = mill.node();
     let producer = Producer::default();
-    push_safely(&producer, mill.redis.master(), 1_500);
-    progress(&mill, 200);
+    push_safely(&mill, &producer, 1_500);
     let before = mill.redis.master().port();
     let old = mill.redis.freeze_master();
     mill.redis.wait_other(before);
@@ -61,8 +60,7 @@ fn a_master_killed_while_its_replica_is_frozen_loses_what_only_it_had_and_nothin
     let mut mill = at(Sentinels::start(), Sentinels::url);
     let mut node = mill.node();
     let producer = Producer::default();
-    push_safely(&producer, mill.redis.master(), 2_000);
-    progress(&mill, 200);
+    push_safely(&mill, &producer, 2_000);
     let before = mill.redis.master().port();
     let (safe, mut at_risk) = (producer.pushed(), 0);
     mill.redis.replica().sigstop();
